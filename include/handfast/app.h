@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * handfast/app.h - routes, requests and answers: what an application sees, whatever carries the bytes.
+ */
+#ifndef HANDFAST_APP_H
+#define HANDFAST_APP_H
+
+#include "http.h"
+#include "pier.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One request being answered. Lives from its head until its answer has left; everything got from it lives as long. */
+typedef struct hf_req hf_req;
+struct hf_files;
+
+/* Answers a request with one of the hf_reply calls. An error before an answer becomes a 500, with the error in the log
+ * and never in the answer. Runs on the connection's loop thread and must not block. */
+typedef hf_err hf_handler(hf_req *rq);
+
+/* A row of the const route table: data, printable, checked when the server opens. */
+typedef struct hf_route {
+    const char *method; /* "GET", "POST", ...; NULL with `files`. HEAD and OPTIONS come for free */
+    const char *path;   /* "/hello/{name}" (one segment), "/static/{rest...}" (all that follows), "/about" */
+    hf_handler *handle;
+    const struct hf_files *files; /* instead of handle: a folder, or assets, for GET and HEAD; `path` ends in "{rest...}" */
+    uint64_t max_body;  /* bytes; 0: the limit body_bytes */
+} hf_route;
+
+/* ---- the request -------------------------------------------------------------------------------------------- */
+
+HF_API const hf_request_head *hf_req_head(const hf_req *rq);
+/* The path decoded and with dot segments removed: what routes are matched against. Begins with '/'; never holds NUL. */
+HF_API hf_bytes hf_req_path(const hf_req *rq);
+/* A path argument by its name in the route, decoded; empty when there is none. */
+HF_API hf_bytes hf_path_arg(const hf_req *rq, const char *name);
+/* The whole body, at most the route's max_body (more was answered 413 before the handler ran). */
+HF_API hf_bytes hf_req_body(const hf_req *rq);
+/* "c1a2b3-7": the id in the log, the trace and the error page. */
+HF_API hf_bytes hf_req_id(const hf_req *rq);
+HF_API hf_wall hf_req_wall(const hf_req *rq);
+HF_API hf_time hf_req_now(const hf_req *rq);
+HF_API const hf_limits *hf_req_limits(const hf_req *rq);
+/* Memory of the request's arena: freed with the request. NULL when memory or the limit ends. */
+HF_API void *hf_req_alloc(hf_req *rq, size_t size);
+/* `release(what)` is called once when the answer has left, or the connection died: whatever extents lend until then. */
+HF_API hf_err hf_req_hold(hf_req *rq, void (*release)(void *what), void *what);
+
+/* ---- the answer --------------------------------------------------------------------------------------------- */
+
+/* Adds a field to the answer that is to come. Values are copied. */
+HF_API hf_err hf_reply_field(hf_req *rq, const char *name, hf_bytes value);
+/* The whole answer: status, Content-Type (NULL: none), body. Date is added; Cache-Control: no-store is added to answers
+ * to unsafe methods unless the handler gave one. The body is copied. */
+HF_API hf_err hf_reply(hf_req *rq, uint16_t status, const char *content_type, hf_bytes body);
+/* text/plain; charset=utf-8, formatted. */
+HF_API hf_err hf_reply_text(hf_req *rq, uint16_t status, const char *format, ...) HF_PRINTF(3, 4);
+/* The body as extents: `length` is their sum; LENT and FILE extents stay valid by hf_req_hold (their own tokens are
+ * not looked at). To a HEAD request the same call is made, and the body stays here. */
+HF_API hf_err hf_reply_extents(hf_req *rq, uint16_t status, const hf_extent *extents, size_t count);
+HF_API hf_err hf_reply_redirect(hf_req *rq, uint16_t status, hf_bytes location);
+/* A problem document (RFC 9457) or, for browsers, a page, that says the rule, what was got, what was wanted and the fix.
+ * The status is the error's own unless `status` is not 0. `got` may be empty. */
+HF_API hf_err hf_reply_problem(hf_req *rq, uint16_t status, hf_err why, hf_bytes got);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
