@@ -5,6 +5,7 @@
 #ifndef HANDFAST_APP_H
 #define HANDFAST_APP_H
 
+#include "files.h"
 #include "http.h"
 #include "pier.h"
 
@@ -14,18 +15,22 @@ extern "C" {
 
 /* One request being answered. Lives from its head until its answer has left; everything got from it lives as long. */
 typedef struct hf_req hf_req;
-struct hf_files;
 
 /* Answers a request with one of the hf_reply calls. An error before an answer becomes a 500, with the error in the log
  * and never in the answer. Runs on the connection's loop thread and must not block. */
 typedef hf_err hf_handler(hf_req *rq);
+
+/* Takes a piece of the request's body as it arrives, so that nothing is buffered whole; `piece` is lent for the call.
+ * After the last piece the route's handler runs. An error ends the request as one of the handler would. */
+typedef hf_err hf_body_handler(hf_req *rq, hf_bytes piece);
 
 /* A row of the const route table: data, printable, checked when the server opens. */
 typedef struct hf_route {
     const char *method; /* "GET", "POST", ...; NULL with `files`. HEAD and OPTIONS come for free */
     const char *path;   /* "/hello/{name}" (one segment), "/static/{rest...}" (all that follows), "/about" */
     hf_handler *handle;
-    const struct hf_files *files; /* instead of handle: a folder, or assets, for GET and HEAD; `path` ends in "{rest...}" */
+    hf_body_handler *body; /* NULL: the body is gathered, and hf_req_body has it when the handler runs */
+    const hf_files *files; /* instead of handle: a folder, or assets, for GET and HEAD; `path` ends in "{rest...}" */
     uint64_t max_body;  /* bytes; 0: the limit body_bytes */
 } hf_route;
 
@@ -36,13 +41,21 @@ HF_API const hf_request_head *hf_req_head(const hf_req *rq);
 HF_API hf_bytes hf_req_path(const hf_req *rq);
 /* A path argument by its name in the route, decoded; empty when there is none. */
 HF_API hf_bytes hf_path_arg(const hf_req *rq, const char *name);
-/* The whole body, at most the route's max_body (more was answered 413 before the handler ran). */
+/* The whole body, at most the route's max_body (more was answered 413 before the handler ran). Empty where the route
+ * has a body handler. */
 HF_API hf_bytes hf_req_body(const hf_req *rq);
-/* "c1a2b3-7": the id in the log, the trace and the error page. */
+/* "c1a2b3-7", connection and number: the id in the log, the trace and the error page. */
 HF_API hf_bytes hf_req_id(const hf_req *rq);
 HF_API hf_wall hf_req_wall(const hf_req *rq);
 HF_API hf_time hf_req_now(const hf_req *rq);
 HF_API const hf_limits *hf_req_limits(const hf_req *rq);
+/* A word of the handler's own, 0 at first: what a body handler counts or keeps for the handler. Lends until the request
+ * is over. */
+HF_API uint64_t *hf_req_word(hf_req *rq);
+/* The value that the server was opened with for its handlers. */
+HF_API void *hf_req_context(const hf_req *rq);
+/* The nearest request of the same connection that came before, counted: 1 for the first. */
+HF_API uint64_t hf_req_number(const hf_req *rq);
 /* Memory of the request's arena: freed with the request. NULL when memory or the limit ends. */
 HF_API void *hf_req_alloc(hf_req *rq, size_t size);
 /* `release(what)` is called once when the answer has left, or the connection died: whatever extents lend until then. */
@@ -52,6 +65,8 @@ HF_API hf_err hf_req_hold(hf_req *rq, void (*release)(void *what), void *what);
 
 /* Adds a field to the answer that is to come. Values are copied. */
 HF_API hf_err hf_reply_field(hf_req *rq, const char *name, hf_bytes value);
+/* The connection ends after this answer. */
+HF_API void hf_reply_close(hf_req *rq);
 /* The whole answer: status, Content-Type (NULL: none), body. Date is added; Cache-Control: no-store is added to answers
  * to unsafe methods unless the handler gave one. The body is copied. */
 HF_API hf_err hf_reply(hf_req *rq, uint16_t status, const char *content_type, hf_bytes body);

@@ -146,7 +146,7 @@ static inline hf_time hf_time_make(int64_t ns)
 
 static inline hf_time hf_time_after(hf_time t, int64_t ns)
 {
-    return hf_time_make(ns >= HF_NEVER_NS - t.ns ? HF_NEVER_NS : t.ns + ns);
+    return hf_time_make(ns > 0 && t.ns > HF_NEVER_NS - ns ? HF_NEVER_NS : t.ns + ns);
 }
 static inline bool hf_time_before(hf_time a, hf_time b)
 {

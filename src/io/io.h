@@ -40,6 +40,7 @@ typedef struct hf_io_ops {
     const char *name;
     hf_time (*now)(hf_io *);  /* as of the last wait(): one clock, read once a turn */
     hf_wall (*wall)(hf_io *); /* likewise */
+    int64_t (*wall_ms)(hf_io *); /* likewise, in milliseconds since 1970: for logs */
     /* Blocks until something happened or the clock reads `until`; fills up to `capacity` events. */
     size_t (*wait)(hf_io *, hf_time until, hf_io_event *events, size_t capacity);
     /* Begins to listen. `handle` is a listening descriptor for the kernel (-1: make one); the simulator ignores it. */

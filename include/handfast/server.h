@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * handfast/server.h - a complete web endpoint in your own program.
+ *
+ *     static hf_err hello(hf_req *rq) { return hf_reply_text(rq, 200, "hello, %.*s\n", HF_STR(hf_path_arg(rq, "name"))); }
+ *     static const hf_route routes[] = { { "GET", "/hello/{name}", .handle = hello } };
+ *
+ *     hf_server *server = NULL;
+ *     hf_err err = hf_server_open(&server, &(hf_server_options){
+ *         .listen = { "http://localhost:8080" }, .routes = routes, .route_count = HF_COUNT(routes) });
+ *     if (err.code == 0) err = hf_server_run(server);
+ *     hf_server_close(server);
+ *
+ * Threads only, no processes: a program that wants a supervisor has one, or runs `handfast serve`.
+ */
+#ifndef HANDFAST_SERVER_H
+#define HANDFAST_SERVER_H
+
+#include "app.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct hf_server hf_server;
+
+/* Zero is the secure default of every member. */
+typedef struct hf_server_options {
+    /* "http://localhost:8080"; as for `handfast serve --listen`. Port 0 asks the system for a free one
+     * (hf_server_port). At least one. */
+    const char *listen[8];
+    const hf_route *routes; /* lent until close */
+    size_t route_count;
+    void *context;          /* what hf_req_context answers */
+    uint32_t threads;       /* 0: as many as the CPUs that the process may use */
+    const hf_limits *limits; /* NULL: the defaults. Lent until close */
+} hf_server_options;
+
+/* Checks everything, binds, and starts nothing. On failure *server is still to be closed, and hf_server_why tells every
+ * reason. Errors: HF_ERR_BASE_USAGE (a wrong route or address), HF_ERR_IO_* (what the system refused), memory. */
+HF_API hf_err hf_server_open(hf_server **server, const hf_server_options *options);
+/* The reasons why open failed, one a line. Lends until close. */
+HF_API const char *hf_server_why(const hf_server *server);
+/* Starts the threads and returns. */
+HF_API hf_err hf_server_start(hf_server *server);
+/* Finishes what is under way (at most the limit drain_ns), then the threads end. From any thread. */
+HF_API void hf_server_stop(hf_server *server);
+/* Starts, waits for SIGTERM or SIGINT, stops. Blocks these two signals in the calling thread meanwhile. */
+HF_API hf_err hf_server_run(hf_server *server);
+/* Stops if it runs, and frees. NULL is fine. */
+HF_API void hf_server_close(hf_server *server);
+/* The port of listener `index`, as bound; 0 past the end. */
+HF_API uint16_t hf_server_port(const hf_server *server, size_t index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "router.h"
+
+#include "panic.h"
+
+typedef struct node node;
+struct node {
+    hf_bytes literal;  /* the segment, for literal nodes */
+    node **children;   /* literal, sorted by segment */
+    size_t count, capacity;
+    node *argument;    /* {name} */
+    node *rest;        /* {name...} */
+    const hf_route *routes[HF_METHOD_COUNT];
+    uint32_t methods;
+};
+
+struct hf_router {
+    const hf_allocator *alloc;
+    hf_arena arena;
+    node root;
+    uint32_t methods;
+};
+
+typedef enum segment_kind { LITERAL, ARGUMENT, REST, WRONG } segment_kind;
+
+/* "{name}" and "{name...}" are whole segments; braces elsewhere are a mistake. */
+static segment_kind classify(hf_bytes s, hf_bytes *name)
+{
+    if (s.len == 0 || memchr(s.ptr, '{', s.len) == NULL)
+        return s.len > 0 && memchr(s.ptr, '}', s.len) != NULL ? WRONG : LITERAL;
+    if (s.len < 3 || s.ptr[0] != '{' || s.ptr[s.len - 1] != '}')
+        return WRONG;
+    *name = hf_bytes_make(s.ptr + 1, s.len - 2);
+    const bool rest = name->len > 3 && memcmp(name->ptr + name->len - 3, "...", 3) == 0;
+    if (rest)
+        name->len -= 3;
+    for (size_t i = 0; i < name->len; i++) {
+        const uint8_t c = hf_lower(name->ptr[i]);
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '_' && c != '-')
+            return WRONG;
+    }
+    return rest ? REST : ARGUMENT;
+}
+
+static int compare(hf_bytes a, hf_bytes b)
+{
+    const int c = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
+    return c != 0 ? c : (a.len > b.len) - (a.len < b.len);
+}
+
+/* The index of the child with this literal, or where it belongs. */
+static size_t place_of(const node *n, hf_bytes literal)
+{
+    size_t low = 0, high = n->count;
+    while (low < high) {
+        const size_t middle = (low + high) / 2;
+        if (compare(n->children[middle]->literal, literal) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static node *literal_child(const node *n, hf_bytes literal)
+{
+    const size_t i = place_of(n, literal);
+    return i < n->count && compare(n->children[i]->literal, literal) == 0 ? n->children[i] : NULL;
+}
+
+static node *add_literal(hf_router *r, node *n, hf_bytes literal)
+{
+    node *child = literal_child(n, literal);
+    if (child != NULL)
+        return child;
+    if (n->count == n->capacity) {
+        const size_t capacity = n->capacity == 0 ? 4 : n->capacity * 2;
+        node **grown = hf_arena_get(&r->arena, capacity * sizeof *grown);
+        if (grown == NULL)
+            return NULL;
+        if (n->count > 0)
+            memcpy(grown, n->children, n->count * sizeof *grown);
+        n->children = grown;
+        n->capacity = capacity;
+    }
+    child = hf_arena_get_zeroed(&r->arena, sizeof *child);
+    if (child == NULL)
+        return NULL;
+    child->literal = literal;
+    const size_t at = place_of(n, literal);
+    memmove(n->children + at + 1, n->children + at, (n->count - at) * sizeof *n->children);
+    n->children[at] = child;
+    n->count++;
+    return child;
+}
+
+static node *add_special(hf_router *r, node **at)
+{
+    if (*at == NULL)
+        *at = hf_arena_get_zeroed(&r->arena, sizeof **at);
+    return *at;
+}
+
+/* Walks the pattern, making nodes. NULL with *wrong set to a reason, or for want of memory. */
+static node *add_path(hf_router *r, hf_bytes pattern, const char **wrong)
+{
+    node *n = &r->root;
+    size_t segments = 0, arguments = 0;
+    if (pattern.len == 0 || pattern.ptr[0] != '/') {
+        *wrong = "a path begins with '/'";
+        return NULL;
+    }
+    hf_bytes rest = hf_bytes_make(pattern.ptr + 1, pattern.len - 1), segment, name;
+    while (n != NULL && hf_split(&rest, '/', &segment)) {
+        const segment_kind kind = classify(segment, &name);
+        if (kind == WRONG)
+            *wrong = "an argument is a whole segment: {name} or {name...}, of letters, digits, '_' and '-'";
+        else if (++segments > HF_ROUTE_SEGMENTS)
+            *wrong = "a path has at most 32 segments";
+        else if (kind != LITERAL && ++arguments > HF_ROUTE_ARGUMENTS)
+            *wrong = "a path has at most 8 arguments";
+        else if (kind == REST && rest.ptr != NULL)
+            *wrong = "{name...} is the last segment";
+        if (*wrong != NULL)
+            return NULL;
+        if (kind == LITERAL)
+            n = add_literal(r, n, segment);
+        else
+            n = add_special(r, kind == REST ? &n->rest : &n->argument);
+    }
+    return n;
+}
+
+static const char *add_route(hf_router *r, const hf_route *route)
+{
+    const char *wrong = NULL;
+    const hf_method method = route->method == NULL ? HF_METHOD_GET : hf_method_parse(hf_text(route->method));
+    if (route->path == NULL)
+        return "a route has a path";
+    if (method == HF_METHOD_UNKNOWN)
+        return "no such method; names are case-sensitive, as in GET";
+    if (method == HF_METHOD_CONNECT || method == HF_METHOD_TRACE)
+        return "CONNECT and TRACE are not served";
+    if ((route->handle != NULL) == (route->files != NULL))
+        return "a route has either handle or files";
+    if (route->files != NULL && method != HF_METHOD_GET)
+        return "files answer GET (and HEAD by themselves)";
+    node *n = add_path(r, hf_text(route->path), &wrong);
+    if (n == NULL)
+        return wrong != NULL ? wrong : "out of memory";
+    if (n->routes[method] != NULL)
+        return "another row has this method and path";
+    n->routes[method] = route;
+    n->methods |= 1u << method;
+    r->methods |= 1u << method;
+    return NULL;
+}
+
+hf_router *hf_router_new(const hf_allocator *alloc, const hf_route *routes, size_t count, hf_writer *why)
+{
+    bool good = true;
+    hf_router *r = hf_alloc_zeroed(alloc, sizeof *r);
+    if (r == NULL)
+        return NULL;
+    r->alloc = alloc;
+    hf_arena_init(&r->arena, alloc, SIZE_MAX);
+    for (size_t i = 0; i < count; i++) {
+        const char *wrong = add_route(r, &routes[i]);
+        if (wrong == NULL)
+            continue;
+        good = false;
+        hf_write_text(why, "route ");
+        hf_write_decimal(why, i);
+        hf_write_text(why, " (");
+        hf_write_text(why, routes[i].method != NULL ? routes[i].method : "GET");
+        hf_write_text(why, " ");
+        hf_write_text(why, routes[i].path != NULL ? routes[i].path : "no path");
+        hf_write_text(why, "): ");
+        hf_write_text(why, wrong);
+        hf_write_text(why, "\n");
+    }
+    if (good)
+        return r;
+    hf_router_free(r);
+    return NULL;
+}
+
+void hf_router_free(hf_router *r)
+{
+    if (r == NULL)
+        return;
+    hf_arena_fini(&r->arena);
+    hf_free(r->alloc, r, sizeof *r);
+}
+
+/* ---- matching ----------------------------------------------------------------------------------------------- */
+
+typedef struct search {
+    hf_method method;
+    const node *fallback; /* the best node whose methods do not fit: for 405 */
+    hf_bytes values[HF_ROUTE_ARGUMENTS];
+    size_t count;
+} search;
+
+static bool serves(const node *n, hf_method method)
+{
+    return n->routes[method] != NULL || (method == HF_METHOD_HEAD && n->routes[HF_METHOD_GET] != NULL);
+}
+
+static const node *accept_node(search *s, const node *n)
+{
+    if (n->methods == 0)
+        return NULL;
+    if (serves(n, s->method))
+        return n;
+    if (s->fallback == NULL)
+        s->fallback = n;
+    return NULL;
+}
+
+/* Recursion is bounded by the depth of the tree (HF_ROUTE_SEGMENTS), not by the path. */
+static const node *find(search *s, const node *n, hf_bytes rest)
+{
+    hf_bytes segment;
+    hf_bytes whole = rest;
+    if (!hf_split(&rest, '/', &segment))
+        return accept_node(s, n);
+    const node *found = NULL;
+    const node *child = literal_child(n, segment);
+    if (child != NULL)
+        found = find(s, child, rest);
+    if (found == NULL && n->argument != NULL && segment.len > 0 && s->count < HF_ROUTE_ARGUMENTS) {
+        s->values[s->count++] = segment;
+        found = find(s, n->argument, rest);
+        if (found == NULL)
+            s->count--;
+    }
+    if (found == NULL && n->rest != NULL && s->count < HF_ROUTE_ARGUMENTS) {
+        found = accept_node(s, n->rest);
+        if (found != NULL)
+            s->values[s->count++] = whole;
+    }
+    return found;
+}
+
+/* Arguments get their names from the row that matched: rows may name the same segment differently. */
+static void name_arguments(const hf_route *route, const search *s, hf_route_match *match)
+{
+    hf_bytes rest = hf_text(route->path), segment, name;
+    while (match->argument_count < s->count && hf_split(&rest, '/', &segment))
+        if (classify(segment, &name) != LITERAL) {
+            match->arguments[match->argument_count] = (hf_path_argument){
+                .name = (const char *)name.ptr, .name_length = name.len, .value = s->values[match->argument_count] };
+            match->argument_count++;
+        }
+}
+
+void hf_router_match(const hf_router *r, hf_method method, hf_bytes path, hf_route_match *match)
+{
+    search s = { .method = method };
+    HF_ASSERT(path.len > 0 && path.ptr[0] == '/');
+    match->route = NULL;
+    match->methods = 0;
+    match->argument_count = 0;
+    const node *n = find(&s, &r->root, hf_bytes_make(path.ptr + 1, path.len - 1));
+    if (n == NULL) {
+        match->methods = s.fallback != NULL ? s.fallback->methods : 0;
+        return;
+    }
+    match->methods = n->methods;
+    match->route = n->routes[method] != NULL ? n->routes[method] : n->routes[HF_METHOD_GET];
+    name_arguments(match->route, &s, match);
+}
+
+uint32_t hf_router_methods(const hf_router *r)
+{
+    return r->methods;
+}

@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service.h"
+
+#include "date.h"
+#include "panic.h"
+#include "target.h"
+#include "text.h"
+
+enum { SPARES = 64 };
+
+/* What an arena may hold for one request beside its body: fields, path, and what a handler builds. */
+#define REQUEST_MEMORY (16u << 20)
+
+typedef struct hf_hold {
+    struct hf_hold *next;
+    void (*release)(void *what);
+    void *what;
+} hf_hold;
+
+/* ---- life --------------------------------------------------------------------------------------------------- */
+
+void hf_service_init(hf_service *s, const hf_env *env, const hf_app *app, const hf_service_hooks *hooks)
+{
+    *s = (hf_service){ .env = env, .app = app, .hooks = *hooks, .dated = { INT64_MIN } };
+}
+
+void hf_service_fini(hf_service *s)
+{
+    while (s->spare != NULL) {
+        hf_req *rq = s->spare;
+        s->spare = rq->next;
+        hf_free(&s->env->alloc, rq, sizeof *rq);
+    }
+    s->spares = 0;
+}
+
+void hf_service_tick(hf_service *s, hf_time now, hf_wall wall)
+{
+    s->now = now;
+    s->wall = wall;
+    if (wall.s == s->dated.s)
+        return;
+    hf_writer w = hf_writer_make(s->date, sizeof s->date);
+    hf_date_write(&w, wall);
+    s->dated = wall;
+}
+
+static hf_req *open_request(hf_dialog *d, hf_exchange x)
+{
+    hf_service *s = d->service;
+    hf_req *rq = s->spare;
+    if (rq != NULL) {
+        s->spare = rq->next;
+        s->spares--;
+    } else if ((rq = hf_alloc(&s->env->alloc, sizeof *rq)) == NULL) {
+        return NULL;
+    }
+    memset(rq, 0, offsetof(hf_req, near));
+    rq->service = s;
+    rq->dialog = d;
+    rq->exchange = x;
+    rq->number = ++d->requests;
+    rq->began = s->now;
+    hf_arena_init(&rq->arena, &s->env->alloc, REQUEST_MEMORY);
+    hf_queue_init(&rq->body, &s->env->alloc);
+    rq->next = d->open;
+    d->open = rq;
+    return rq;
+}
+
+static void release_holds(hf_req *rq)
+{
+    for (hf_hold *h = rq->holds; h != NULL; h = h->next)
+        h->release(h->what);
+    rq->holds = NULL;
+}
+
+static void close_request(hf_req *rq)
+{
+    hf_dialog *d = rq->dialog;
+    hf_service *s = rq->service;
+    for (hf_req **at = &d->open; *at != NULL; at = &(*at)->next)
+        if (*at == rq) {
+            *at = rq->next;
+            break;
+        }
+    if (s->hooks.done != NULL)
+        s->hooks.done(s->hooks.self, rq);
+    release_holds(rq);
+    hf_arena_fini(&rq->arena);
+    hf_queue_fini(&rq->body);
+    if (s->spares == SPARES) {
+        hf_free(&s->env->alloc, rq, sizeof *rq);
+        return;
+    }
+    rq->next = s->spare;
+    s->spare = rq;
+    s->spares++;
+}
+
+static void close_if_over(hf_req *rq)
+{
+    if (rq->answer_ended && !rq->waits_for_sent && (rq->complete || rq->headless))
+        close_request(rq);
+}
+
+void hf_dialog_close(hf_dialog *d, hf_err why)
+{
+    while (d->open != NULL) {
+        if (d->open->error.code == 0 && (!d->open->answer_ended || why.code != 0))
+            d->open->error = why.code != 0 ? why : hf_err_make(HF_ERR_HTTP1_TRUNCATED);
+        close_request(d->open);
+    }
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------- */
+
+void *hf_req_memory(hf_req *rq, size_t size)
+{
+    const size_t at = (rq->near_used + 15) & ~(size_t)15;
+    if (size <= sizeof rq->near && at <= sizeof rq->near - size) {
+        rq->near_used = at + size;
+        return rq->near + at;
+    }
+    return hf_arena_get(&rq->arena, size);
+}
+
+static bool keep_bytes(hf_req *rq, hf_bytes *b)
+{
+    if (b->len == 0)
+        return true;
+    uint8_t *copy = hf_req_memory(rq, b->len);
+    if (copy == NULL)
+        return false;
+    memcpy(copy, b->ptr, b->len);
+    b->ptr = copy;
+    return true;
+}
+
+/* The head is lent by the core until its next step: who answers later keeps a copy. */
+static bool keep_head(hf_req *rq)
+{
+    if (rq->head_kept)
+        return true;
+    hf_request_head *h = &rq->head;
+    hf_field *fields = hf_req_memory(rq, h->fields.count * sizeof *fields);
+    bool good = fields != NULL && keep_bytes(rq, &h->method_name) && keep_bytes(rq, &h->target) &&
+        keep_bytes(rq, &h->scheme) && keep_bytes(rq, &h->authority) && keep_bytes(rq, &h->path) &&
+        keep_bytes(rq, &h->query) && keep_bytes(rq, &h->upgrade);
+    for (size_t i = 0; good && i < h->fields.count; i++) {
+        fields[i] = h->fields.at[i];
+        good = keep_bytes(rq, &fields[i].name) && keep_bytes(rq, &fields[i].value);
+    }
+    if (good)
+        h->fields.at = fields;
+    rq->head_kept = good;
+    return good;
+}
+
+/* ---- the contract of methods -------------------------------------------------------------------------------- */
+
+static void write_methods(hf_writer *w, uint32_t methods)
+{
+    if (methods & (1u << HF_METHOD_GET))
+        methods |= 1u << HF_METHOD_HEAD;
+    methods |= 1u << HF_METHOD_OPTIONS;
+    for (unsigned m = 1; m < HF_METHOD_COUNT; m++)
+        if (methods & (1u << m)) {
+            if (w->length > 0)
+                hf_write_text(w, ", ");
+            hf_write_text(w, hf_method_describe((hf_method)m)->name);
+        }
+}
+
+static hf_err allow(hf_req *rq, uint32_t methods)
+{
+    uint8_t text[128];
+    hf_writer w = hf_writer_make(text, sizeof text);
+    write_methods(&w, methods);
+    return hf_reply_field(rq, "Allow", hf_written(&w));
+}
+
+/* OPTIONS comes for free (RFC 9110 9.3.7). */
+static hf_err answer_options(hf_req *rq, uint32_t methods)
+{
+    const hf_err err = allow(rq, methods);
+    if (err.code != 0)
+        return err;
+    if (methods & (1u << HF_METHOD_QUERY)) { /* RFC 10008: says that QUERY is there */
+        const hf_err query = hf_reply_field(rq, "Accept-Query", hf_text("*/*"));
+        if (query.code != 0)
+            return query;
+    }
+    return hf_reply(rq, 204, NULL, hf_text(""));
+}
+
+static bool has_body(const hf_request_head *h)
+{
+    return h->content_length > 0 || h->content_length == HF_LENGTH_UNKNOWN;
+}
+
+/* What the method promises, enforced before any handler runs. HF_OK, or why it is refused. */
+static hf_err check_contract(hf_req *rq)
+{
+    const hf_request_head *h = &rq->head;
+    switch (hf_method_describe(h->method)->body) {
+    case HF_BODY_MEANINGLESS:
+        return has_body(h) ? hf_err_make(HF_ERR_HTTP_BODY_UNEXPECTED) : HF_OK;
+    case HF_BODY_REQUIRED:
+        if (!has_body(h) || hf_fields_find(h->fields, HF_FIELD_CONTENT_TYPE) == NULL)
+            return hf_err_make(HF_ERR_HTTP_CONTENT_REQUIRED);
+        break;
+    case HF_BODY_ALLOWED:
+        break;
+    }
+    if (h->content_length > 0 && (uint64_t)h->content_length > rq->body_limit)
+        return hf_err_make(HF_ERR_HTTP_BODY_TOO_LARGE);
+    return HF_OK;
+}
+
+static hf_err refuse(hf_req *rq, hf_err why, hf_bytes got)
+{
+    rq->refused = true;
+    return hf_reply_problem(rq, 0, why, got);
+}
+
+static hf_err normalise_path(hf_req *rq)
+{
+    const hf_request_head *h = &rq->head;
+    uint8_t *room = hf_req_memory(rq, h->path.len + 1);
+    if (room == NULL)
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    hf_writer w = hf_writer_make(room, h->path.len + 1);
+    const hf_err err = hf_path_normalise(h->path, &w);
+    rq->path = hf_written(&w);
+    return err;
+}
+
+/* ---- running handlers --------------------------------------------------------------------------------------- */
+
+static hf_err run(hf_req *rq)
+{
+    const hf_route *route = rq->match.route;
+    hf_service *s = rq->service;
+    if (route->files == NULL)
+        return route->handle(rq);
+    const size_t n = rq->match.argument_count;
+    const hf_bytes rest = n > 0 ? rq->match.arguments[n - 1].value : hf_bytes_make(rq->path.ptr + 1, rq->path.len - 1);
+    return s->hooks.answer_files(s->hooks.self, route->files, rq, rest);
+}
+
+/* An error of a handler is a 500 where nothing was answered, and a broken connection where something was: a cut answer
+ * must not look whole. */
+static void settle(hf_req *rq, hf_err err)
+{
+    if (err.code == 0)
+        return;
+    if (rq->error.code == 0)
+        rq->error = err;
+    if (!rq->answered) {
+        rq->refused = true;
+        rq->field_count = 0;
+        err = hf_reply_problem(rq, 500, err, hf_text(""));
+    }
+    if (err.code != 0 && !rq->answer_ended) {
+        rq->answered = rq->answer_ended = true;
+        rq->waits_for_sent = false;
+        hf_web_abort(rq->dialog->web, err);
+    }
+}
+
+/* Routes the request and, where nothing of it is missing, answers it. HF_OK also when the body is awaited. */
+static hf_err begin(hf_req *rq)
+{
+    const hf_request_head *h = &rq->head;
+    const hf_router *router = rq->service->app->router;
+    if (rq->dialog->refusal.code != 0) {
+        rq->close = true;
+        return refuse(rq, rq->dialog->refusal, hf_text(""));
+    }
+    if (h->method == HF_METHOD_UNKNOWN)
+        return refuse(rq, hf_err_make(HF_ERR_HTTP_METHOD_UNKNOWN), h->method_name);
+    if (h->method == HF_METHOD_CONNECT)
+        return refuse(rq, hf_err_make(HF_ERR_HTTP_CONNECT_REFUSED), h->target);
+    rq->body_limit = rq->service->env->limits->body_bytes;
+    if (h->form == HF_TARGET_ASTERISK)
+        return answer_options(rq, hf_router_methods(router));
+    hf_err err = normalise_path(rq);
+    if (err.code != 0)
+        return refuse(rq, err, h->path);
+    hf_router_match(router, h->method, rq->path, &rq->match);
+    const hf_route *route = rq->match.route;
+    if (route == NULL && rq->match.methods == 0)
+        return refuse(rq, hf_err_make(HF_ERR_HTTP_NOT_FOUND), h->path);
+    if (route != NULL && route->max_body > 0)
+        rq->body_limit = route->max_body;
+    if (route == NULL && h->method != HF_METHOD_OPTIONS) {
+        err = allow(rq, rq->match.methods);
+        return err.code != 0 ? err : refuse(rq, hf_err_make(HF_ERR_HTTP_METHOD_NOT_ALLOWED), h->method_name);
+    }
+    err = check_contract(rq);
+    if (err.code != 0)
+        return refuse(rq, err, h->method_name);
+    if (route == NULL)
+        return answer_options(rq, rq->match.methods);
+    if (!has_body(h))
+        return run(rq);
+    if (!keep_head(rq))
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    /* The path lies in our memory already, and the arguments in the path. */
+    return h->expect_continue ? hf_web_respond(rq->dialog->web, rq->exchange, &(hf_response_head){ .status = 100 }) : HF_OK;
+}
+
+static void body(hf_req *rq, hf_bytes piece)
+{
+    rq->body_seen += piece.len;
+    if (rq->answered || rq->refused)
+        return;
+    if (rq->body_seen > rq->body_limit) {
+        settle(rq, refuse(rq, hf_err_make(HF_ERR_HTTP_BODY_TOO_LARGE), rq->head.method_name));
+        return;
+    }
+    const hf_route *route = rq->match.route;
+    if (route->body != NULL)
+        settle(rq, route->body(rq, piece));
+    else if (!hf_queue_append(&rq->body, piece))
+        settle(rq, hf_err_make(HF_ERR_BASE_MEMORY));
+}
+
+/* ---- events ------------------------------------------------------------------------------------------------- */
+
+static hf_req *find_request(const hf_dialog *d, hf_exchange x)
+{
+    for (hf_req *rq = d->open; rq != NULL; rq = rq->next)
+        if (rq->exchange == x)
+            return rq;
+    return NULL;
+}
+
+static void request(hf_dialog *d, const hf_web_event *event)
+{
+    hf_req *rq = open_request(d, event->exchange);
+    if (rq == NULL) {
+        hf_web_abort(d->web, hf_err_make(HF_ERR_BASE_MEMORY));
+        return;
+    }
+    rq->head = *event->head;
+    rq->complete = !has_body(&rq->head);
+    settle(rq, begin(rq));
+    if (rq->answer_ended && !rq->waits_for_sent && rq->complete)
+        close_request(rq);
+    else if (!keep_head(rq)) /* what the core lent ends with its next step, and this request goes on */
+        settle(rq, hf_err_make(HF_ERR_BASE_MEMORY));
+}
+
+/* The core refused the bytes: there may be an open request (its body broke a rule) or none (its head did). */
+static void refused(hf_dialog *d, const hf_web_event *event)
+{
+    const hf_fault *fault = hf_web_fault(d->web);
+    hf_req *rq = find_request(d, event->exchange);
+    if (rq != NULL && rq->answered) {
+        rq->error = fault->err;
+        return;
+    }
+    if (rq == NULL) {
+        rq = open_request(d, event->exchange);
+        if (rq == NULL)
+            return;
+        rq->headless = true;
+        rq->head = (hf_request_head){ .version = HF_HTTP_1_1, .content_length = HF_LENGTH_NONE };
+    }
+    rq->close = true;
+    rq->refused = true;
+    settle(rq, hf_reply_problem(rq, fault->status, fault->err, hf_bytes_make(fault->got, fault->got_length)));
+    close_if_over(rq);
+}
+
+void hf_dialog_event(hf_dialog *d, const hf_web_event *event)
+{
+    hf_req *rq = event->kind == HF_WEB_REQUEST ? NULL : find_request(d, event->exchange);
+    switch (event->kind) {
+    case HF_WEB_REQUEST:
+        request(d, event);
+        return;
+    case HF_WEB_REFUSED:
+        refused(d, event);
+        return;
+    case HF_WEB_BODY:
+        if (rq != NULL)
+            body(rq, event->body);
+        hf_web_take(d->web, event->body.len);
+        break;
+    case HF_WEB_END:
+        if (rq == NULL || rq->complete)
+            return;
+        rq->complete = true;
+        if (!rq->answered && !rq->refused)
+            settle(rq, run(rq));
+        break;
+    case HF_WEB_WRITABLE:
+        if (rq != NULL)
+            hf_req_pump(rq);
+        break;
+    case HF_WEB_SENT:
+        if (rq == NULL)
+            return;
+        rq->waits_for_sent = false;
+        release_holds(rq);
+        break;
+    case HF_WEB_TRAILERS:
+        return;
+    case HF_WEB_CLOSED:
+        hf_dialog_close(d, event->err);
+        return;
+    }
+    if (rq != NULL)
+        close_if_over(rq);
+}
+
+/* ---- what handlers ask -------------------------------------------------------------------------------------- */
+
+const hf_request_head *hf_req_head(const hf_req *rq)
+{
+    return &rq->head;
+}
+hf_bytes hf_req_path(const hf_req *rq)
+{
+    return rq->path;
+}
+hf_bytes hf_path_arg(const hf_req *rq, const char *name)
+{
+    const size_t n = strlen(name);
+    for (size_t i = 0; i < rq->match.argument_count; i++) {
+        const hf_path_argument *a = &rq->match.arguments[i];
+        if (a->name_length == n && memcmp(a->name, name, n) == 0)
+            return a->value;
+    }
+    return hf_text("");
+}
+hf_bytes hf_req_body(const hf_req *rq)
+{
+    const hf_span all = hf_queue_peek(&rq->body);
+    return hf_bytes_make(all.ptr, all.len);
+}
+hf_bytes hf_req_id(const hf_req *rq)
+{
+    hf_req *own = (hf_req *)rq; /* the text is made on first use */
+    if (own->id_length == 0) {
+        hf_writer w = hf_writer_make(own->id, sizeof own->id);
+        hf_write_byte(&w, 'c');
+        hf_write_hex(&w, rq->dialog->id);
+        hf_write_byte(&w, '-');
+        hf_write_decimal(&w, rq->number);
+        own->id_length = w.length;
+    }
+    return hf_bytes_make(own->id, own->id_length);
+}
+hf_wall hf_req_wall(const hf_req *rq)
+{
+    return rq->service->wall;
+}
+hf_time hf_req_now(const hf_req *rq)
+{
+    return rq->service->now;
+}
+const hf_limits *hf_req_limits(const hf_req *rq)
+{
+    return rq->service->env->limits;
+}
+uint64_t *hf_req_word(hf_req *rq)
+{
+    return &rq->word;
+}
+void *hf_req_context(const hf_req *rq)
+{
+    return rq->service->app->context;
+}
+uint64_t hf_req_number(const hf_req *rq)
+{
+    return rq->number;
+}
+void *hf_req_alloc(hf_req *rq, size_t size)
+{
+    return hf_req_memory(rq, size);
+}
+hf_err hf_req_hold(hf_req *rq, void (*release)(void *what), void *what)
+{
+    hf_hold *h = hf_req_memory(rq, sizeof *h);
+    if (h == NULL)
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    *h = (hf_hold){ .next = rq->holds, .release = release, .what = what };
+    rq->holds = h;
+    return HF_OK;
+}

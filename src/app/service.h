@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * service: turns the events of a connection into calls of handlers, and holds every request to its method's contract.
+ * One hf_app for all threads (const after open), one hf_service a thread, one hf_dialog a connection.
+ */
+#ifndef HF_APP_SERVICE_H
+#define HF_APP_SERVICE_H
+
+#include <handfast/app.h>
+
+#include "arena.h"
+#include "io.h"
+#include "queue.h"
+#include "router.h"
+#include "web.h"
+
+/* What all threads share; nothing in it changes while it is in use. */
+typedef struct hf_app {
+    const hf_router *router;
+    const char *server_name; /* the Server field; NULL: none */
+    hf_bytes error_page;     /* template with {{status}} and its like; empty: a plain one */
+    const char *error_page_policy; /* its Content-Security-Policy; NULL: none */
+    void *context;           /* hf_req_context */
+} hf_app;
+
+/* What the room above does for a service. */
+typedef struct hf_service_hooks {
+    void *self;
+    /* Answers from files: the route has `files`; `rest` is the path below it. */
+    hf_err (*answer_files)(void *self, const hf_files *files, hf_req *rq, hf_bytes rest);
+    /* A custom page for an error, before the built-in one: true when it answered. May be NULL. */
+    bool (*answer_error)(void *self, hf_req *rq, uint16_t status);
+    /* The request is over: for the access log and the counters. */
+    void (*done)(void *self, const hf_req *rq);
+} hf_service_hooks;
+
+typedef struct hf_service {
+    const hf_env *env;
+    const hf_app *app;
+    hf_service_hooks hooks;
+    hf_time now;
+    hf_wall wall;
+    uint8_t date[29]; /* of wall, ready to send */
+    hf_wall dated;
+    hf_req *spare;    /* requests to use again */
+    size_t spares;
+} hf_service;
+
+/* One connection as the application sees it. */
+typedef struct hf_dialog {
+    hf_service *service;
+    hf_web *web;
+    uint64_t id;
+    hf_address peer, local;
+    hf_req *open;      /* requests that are not over, newest first */
+    uint64_t requests; /* so far */
+    hf_err refusal;    /* a limit is reached: every request is answered with this, and the connection closes */
+} hf_dialog;
+
+struct hf_req {
+    hf_service *service;
+    hf_dialog *dialog;
+    hf_req *next;
+    hf_exchange exchange;
+    uint64_t number;
+    hf_request_head head;
+    hf_route_match match;
+    hf_bytes path;
+    hf_time began;
+    uint64_t body_seen, body_limit;
+    uint64_t sent; /* body bytes of the answer */
+    uint64_t word;
+    hf_queue body;
+    hf_err error; /* the refusal, for the log */
+    uint16_t status;
+    bool head_kept;      /* head and path live in the arena */
+    bool complete;       /* the request has arrived whole */
+    bool refused;        /* its rest is read and thrown away */
+    bool answered;       /* a final answer was begun */
+    bool answer_ended;
+    bool waits_for_sent; /* what the answer lends has not left */
+    bool close;
+    bool headless;       /* the core refused it: there is no head */
+    size_t field_count;
+    hf_field fields[32];
+    struct hf_hold *holds;
+    hf_extent *pending; /* what put did not take yet */
+    size_t pending_count;
+    char id[40];
+    size_t id_length;
+    hf_arena arena;
+    size_t near_used;
+    uint8_t near[2048]; /* the arena's first bytes, without an allocation */
+};
+
+void hf_service_init(hf_service *s, const hf_env *env, const hf_app *app, const hf_service_hooks *hooks);
+void hf_service_fini(hf_service *s);
+/* Once a turn. */
+void hf_service_tick(hf_service *s, hf_time now, hf_wall wall);
+
+/* Deals with one event of the dialog's connection. */
+void hf_dialog_event(hf_dialog *d, const hf_web_event *event);
+/* The connection is gone: every request that is open ends with `why`. */
+void hf_dialog_close(hf_dialog *d, hf_err why);
+
+/* ---- between service.c, reply.c and problem.c --------------------------------------------------------------- */
+
+/* Sends the rest of what put did not take, and ends the answer when it was all. */
+void hf_req_pump(hf_req *rq);
+/* Bytes of the request's memory, uninitialised. */
+void *hf_req_memory(hf_req *rq, size_t size);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The kernel through epoll. epoll.c waits and accepts; socket.c is the pier that stands on a kernel socket.
+ */
+#ifndef HF_IO_EPOLL_H
+#define HF_IO_EPOLL_H
+
+#include <sys/epoll.h>
+
+#include "io.h"
+#include "queue.h"
+
+typedef struct hf_socket hf_socket;
+typedef struct hf_epoll hf_epoll;
+
+/* A loop for the calling thread. Lends `env` for life. NULL and *err when the system refuses. */
+hf_io *hf_epoll_new(const hf_env *env, hf_err *err);
+
+/* Makes a bound, listening, non-blocking descriptor; -1 and *err when the system refuses (errno is kept). */
+int hf_listen_socket(const hf_address *at, hf_err *err);
+
+/* ---- between epoll.c and socket.c --------------------------------------------------------------------------- */
+
+/* Everything that epoll watches begins with this. */
+typedef enum hf_watch_kind { HF_WATCH_LISTENER, HF_WATCH_SOCKET, HF_WATCH_WAKE } hf_watch_kind;
+typedef struct hf_watch {
+    hf_watch_kind kind;
+    int fd;
+    void *owner;
+} hf_watch;
+
+/* Received bytes land in one buffer per loop; a socket that leaves some unread takes them home before the next socket
+ * receives. So an idle connection holds no buffer at all. */
+enum { HF_SHARED_BYTES = 65536, HF_EPOLL_BATCH = 256 };
+
+/* What a loop lends its sockets. */
+typedef struct hf_socket_home {
+    const hf_env *env;
+    int epoll_fd;
+    uint8_t *shared;       /* HF_SHARED_BYTES */
+    hf_socket *borrower;   /* whose unread bytes lie in `shared` */
+    hf_socket *again;      /* sockets that gave up their turn with work left: READY at the next wait */
+    struct epoll_event *seen; /* what epoll said and the loop has not passed on: seen[seen_at..seen_count) */
+    int seen_at, seen_count;  /* a freed socket takes its own out (data.ptr NULL) */
+    uint64_t calls_receive, calls_send; /* system calls, for those who count */
+} hf_socket_home;
+
+hf_pier hf_socket_new(hf_socket_home *home, int fd, bool connecting);
+void hf_socket_own(hf_pier pier, void *owner);
+/* epoll saw `events` for this socket. */
+void hf_socket_notify(hf_watch *watch, uint32_t events);
+/* The next socket of the `again` list, taken off it; NULL when there is none. */
+hf_watch *hf_socket_again(hf_socket_home *home);
+
+#endif

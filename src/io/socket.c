@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A kernel TCP socket as a pier. Edge-triggered: readiness is remembered here until a call comes up short.
+ *
+ * Output leaves at once in put; only what the kernel does not take stays, with copied bytes in a queue and lent bytes
+ * and file ranges as references. Input is described at HF_SHARED_BYTES.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "epoll.h"
+#include "file.h"
+#include "panic.h"
+
+enum {
+    IOVECS = 64,
+    TOKENS = 8,
+    SEND_CHUNK = 1 << 20,      /* of a file, per system call */
+    SEND_TURN = 4 << 20,       /* of files, per turn: then others have theirs */
+    FILE_TAIL = 64 * 1024,     /* the end of a file is read and checked before it leaves */
+};
+
+/* What the kernel would not take. */
+typedef struct backlog {
+    hf_extent *pieces; /* COPIED pieces have no bytes.ptr: theirs are the front of `copied`, in order */
+    size_t first, count, capacity;
+    hf_queue copied;
+    uint64_t unsent;
+} backlog;
+
+struct hf_socket {
+    hf_watch watch; /* first */
+    hf_socket_home *home;
+    hf_socket *next_again;
+    bool is_again;
+    bool readable, writable; /* as far as we know: cleared by a short call */
+    bool watches_output;     /* EPOLLOUT is asked for */
+    bool connecting;
+    bool hung_up;            /* epoll said that a FIN or error waits behind the data */
+    bool fin_received, fin_told;
+    bool fin_wanted, fin_sent;
+    bool reset_wanted;
+    bool was_blocked; /* put refused or kept something: owe a WRITABLE */
+    uint8_t token_count;
+    hf_err failed; /* HF_OK while alive */
+    bool failure_told;
+    uint32_t shared_at, shared_end; /* unread part of home->shared while we are the borrower */
+    hf_queue kept;                  /* unread bytes taken home */
+    backlog *out;
+    uint64_t tokens[TOKENS];
+    hf_queue more_tokens;
+};
+
+static hf_err error_of(int e)
+{
+    switch (e) {
+    case ECONNREFUSED: return hf_err_make(HF_ERR_IO_REFUSED);
+    case ETIMEDOUT: return hf_err_make(HF_ERR_IO_TIMEOUT);
+    case ECONNRESET:
+    case EPIPE: return hf_err_make(HF_ERR_IO_RESET);
+    case ENOMEM:
+    case ENOBUFS: return hf_err_make(HF_ERR_BASE_MEMORY);
+    default: return hf_err_make(HF_ERR_IO_SYSTEM);
+    }
+}
+
+static void fail(hf_socket *s, int32_t code)
+{
+    if (s->failed.code == 0)
+        s->failed = hf_err_make(code);
+}
+
+static void watch_output(hf_socket *s, bool on)
+{
+    if (s->watches_output == on)
+        return;
+    struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET | (on ? EPOLLOUT : 0), .data.ptr = &s->watch };
+    if (epoll_ctl(s->home->epoll_fd, EPOLL_CTL_MOD, s->watch.fd, &ev) != 0)
+        fail(s, HF_ERR_IO_SYSTEM);
+    s->watches_output = on;
+}
+
+/* ---- tokens ------------------------------------------------------------------------------------------------- */
+
+static void release(hf_socket *s, uint64_t token)
+{
+    if (token == 0)
+        return;
+    if (s->token_count < TOKENS)
+        s->tokens[s->token_count++] = token;
+    else if (!hf_queue_append(&s->more_tokens, hf_bytes_make(&token, sizeof token)))
+        fail(s, HF_ERR_BASE_MEMORY); /* free() lets go of everything, tokens included */
+}
+
+static bool next_token(hf_socket *s, uint64_t *token)
+{
+    if (s->token_count == 0)
+        return false;
+    *token = s->tokens[0];
+    memmove(s->tokens, s->tokens + 1, --s->token_count * sizeof s->tokens[0]);
+    const hf_span more = hf_queue_peek(&s->more_tokens);
+    if (more.len > 0) {
+        memcpy(&s->tokens[s->token_count++], more.ptr, sizeof *token);
+        hf_queue_take(&s->more_tokens, sizeof *token);
+        hf_queue_trim(&s->more_tokens);
+    }
+    return true;
+}
+
+/* ---- input -------------------------------------------------------------------------------------------------- */
+
+/* Takes unread bytes home, so that the shared buffer is free for the next socket. */
+static void settle(hf_socket_home *home)
+{
+    hf_socket *s = home->borrower;
+    home->borrower = NULL;
+    if (s == NULL || s->shared_at == s->shared_end)
+        return;
+    if (!hf_queue_append(&s->kept, hf_bytes_make(home->shared + s->shared_at, s->shared_end - s->shared_at)))
+        fail(s, HF_ERR_BASE_MEMORY);
+    s->shared_at = s->shared_end = 0;
+}
+
+static hf_span held(const hf_socket *s)
+{
+    if (s->home->borrower == s && s->shared_at < s->shared_end)
+        return (hf_span){ s->home->shared + s->shared_at, s->shared_end - s->shared_at };
+    return hf_queue_peek(&s->kept);
+}
+
+/* Receives once. True when there are new bytes or the stream ended. */
+static bool receive(hf_socket *s)
+{
+    const uint64_t limit = s->home->env->limits->input_bytes;
+    const bool borrow = held(s).len == 0;
+    hf_span room;
+    if (borrow) {
+        settle(s->home);
+        hf_queue_trim(&s->kept);
+        room = (hf_span){ s->home->shared, HF_SHARED_BYTES };
+    } else {
+        if (s->home->borrower == s)
+            settle(s->home);
+        const size_t have = hf_queue_length(&s->kept);
+        if (have >= limit)
+            return false; /* back-pressure: the kernel's window closes by itself */
+        const size_t want = limit - have < 16384 ? (size_t)(limit - have) : 16384;
+        room = hf_queue_reserve(&s->kept, want);
+        if (room.ptr == NULL) {
+            fail(s, HF_ERR_BASE_MEMORY);
+            return true;
+        }
+        if (room.len > want)
+            room.len = want;
+    }
+    s->home->calls_receive++;
+    const ssize_t n = recv(s->watch.fd, room.ptr, room.len, 0);
+    if (n < 0) {
+        s->readable = errno == EINTR;
+        if (errno != EAGAIN && errno != EINTR)
+            fail(s, error_of(errno).code);
+        return s->failed.code != 0;
+    }
+    if (n == 0) {
+        s->fin_received = true;
+        s->readable = false;
+        return true;
+    }
+    if (borrow) {
+        s->home->borrower = s;
+        s->shared_at = 0;
+        s->shared_end = (uint32_t)n;
+    } else {
+        hf_queue_commit(&s->kept, (size_t)n);
+    }
+    /* epoll(7): a short read of a stream socket means that it is drained; a FIN behind it shows as EPOLLRDHUP. */
+    if ((size_t)n < room.len && !s->hung_up)
+        s->readable = false;
+    return true;
+}
+
+static hf_span socket_peek(void *self, hf_lane lane)
+{
+    HF_ASSERT(lane == 0);
+    return held(self);
+}
+
+static void socket_take(void *self, hf_lane lane, size_t n)
+{
+    hf_socket *s = self;
+    HF_ASSERT(lane == 0 && n <= held(s).len);
+    if (s->home->borrower == s && s->shared_at < s->shared_end)
+        s->shared_at += (uint32_t)n;
+    else
+        hf_queue_take(&s->kept, n);
+}
+
+/* ---- output ------------------------------------------------------------------------------------------------- */
+
+/* Sends memory pieces, up to IOVECS of them. Returns bytes sent; clears `writable` when short. */
+static size_t send_memory(hf_socket *s, const struct iovec *iov, size_t count, size_t total, bool more)
+{
+    size_t sent = 0;
+    s->home->calls_send++;
+    const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0);
+    ssize_t n;
+    if (count == 1) {
+        n = send(s->watch.fd, iov[0].iov_base, iov[0].iov_len, flags);
+    } else {
+        const struct msghdr m = { .msg_iov = (struct iovec *)iov, .msg_iovlen = count };
+        n = sendmsg(s->watch.fd, &m, flags);
+    }
+    if (n > 0)
+        sent = (size_t)n;
+    else if (n < 0 && errno != EAGAIN && errno != EINTR)
+        fail(s, error_of(errno).code);
+    if (sent < total && !(n < 0 && errno == EINTR))
+        s->writable = false;
+    return sent;
+}
+
+/* The end of a file's range leaves only after it was read and the file was found unchanged: no two versions are ever
+ * mixed in an answer that looks complete. */
+static size_t send_file_tail(hf_socket *s, const hf_extent *e, bool more)
+{
+    uint8_t tail[FILE_TAIL];
+    const ssize_t n = pread(e->file->handle, tail, (size_t)e->length, (off_t)e->offset);
+    if (n != (ssize_t)e->length || !hf_file_unchanged(e->file)) {
+        fail(s, HF_ERR_IO_FILE_CHANGED);
+        return 0;
+    }
+    const struct iovec iov = { tail, (size_t)n };
+    return send_memory(s, &iov, 1, (size_t)n, more);
+}
+
+static size_t send_file(hf_socket *s, const hf_extent *e, bool more)
+{
+    if (e->length <= FILE_TAIL)
+        return send_file_tail(s, e, more);
+    if (!hf_file_unchanged(e->file)) {
+        fail(s, HF_ERR_IO_FILE_CHANGED);
+        return 0;
+    }
+    const uint64_t body = e->length - FILE_TAIL;
+    off_t offset = (off_t)e->offset;
+    s->home->calls_send++;
+    const ssize_t n = sendfile(s->watch.fd, e->file->handle, &offset, body < SEND_CHUNK ? (size_t)body : SEND_CHUNK);
+    if (n > 0)
+        return (size_t)n;
+    if (n == 0)
+        fail(s, HF_ERR_IO_FILE_CHANGED); /* it became shorter */
+    else if (errno != EAGAIN && errno != EINTR)
+        fail(s, error_of(errno).code);
+    if (n < 0 && errno == EAGAIN)
+        s->writable = false;
+    return 0;
+}
+
+/* Sends from `pieces` until one is left over or the turn is spent; COPIED pieces without a pointer lie in `copied`.
+ * Returns how many pieces left whole; what was sent of the next one is cut off its front. */
+static size_t send_pieces(hf_socket *s, hf_extent *pieces, size_t count, hf_queue *copied)
+{
+    size_t done = 0;
+    uint64_t turn = 0;
+    while (done < count && s->writable && s->failed.code == 0) {
+        if (pieces[done].kind == HF_EXTENT_FILE) {
+            if (turn >= SEND_TURN) { /* let others have their turn */
+                if (!s->is_again) {
+                    s->is_again = true;
+                    s->next_again = s->home->again;
+                    s->home->again = s;
+                }
+                break;
+            }
+            const size_t n = send_file(s, &pieces[done], done + 1 < count);
+            turn += n;
+            pieces[done].offset += n;
+            pieces[done].length -= n;
+            if (pieces[done].length == 0)
+                release(s, pieces[done++].token);
+            continue;
+        }
+        struct iovec iov[IOVECS];
+        size_t n = 0, total = 0, queued = 0;
+        const hf_span front = copied ? hf_queue_peek(copied) : (hf_span){ 0 };
+        while (n < IOVECS && done + n < count && pieces[done + n].kind != HF_EXTENT_FILE) {
+            const hf_extent *e = &pieces[done + n];
+            const bool in_queue = e->bytes.ptr == NULL && e->bytes.len > 0;
+            iov[n] = (struct iovec){ in_queue ? front.ptr + queued : (void *)(uintptr_t)e->bytes.ptr, e->bytes.len };
+            queued += in_queue ? e->bytes.len : 0;
+            total += e->bytes.len;
+            n++;
+        }
+        const size_t sent = total == 0 ? 0 : send_memory(s, iov, n, total, done + n < count);
+        size_t left = sent;
+        for (size_t i = 0; i < n; i++) {
+            hf_extent *e = &pieces[done];
+            const bool in_queue = e->bytes.ptr == NULL;
+            const size_t part = left < e->bytes.len ? left : e->bytes.len;
+            if (in_queue && part > 0)
+                hf_queue_take(copied, part);
+            else if (!in_queue)
+                e->bytes.ptr += part;
+            e->bytes.len -= part;
+            left -= part;
+            if (e->bytes.len > 0)
+                break;
+            release(s, e->token);
+            done++;
+        }
+    }
+    return done;
+}
+
+static void free_backlog(hf_socket *s)
+{
+    const hf_allocator *a = &s->home->env->alloc;
+    backlog *out = s->out;
+    if (out == NULL)
+        return;
+    s->out = NULL;
+    hf_queue_fini(&out->copied);
+    hf_free(a, out->pieces, out->capacity * sizeof *out->pieces);
+    hf_free(a, out, sizeof *out);
+}
+
+/* Keeps what did not leave. */
+static bool keep(hf_socket *s, const hf_extent *pieces, size_t count)
+{
+    const hf_allocator *a = &s->home->env->alloc;
+    backlog *out = hf_alloc_zeroed(a, sizeof *out);
+    if (out == NULL)
+        return false;
+    hf_queue_init(&out->copied, a);
+    s->out = out;
+    out->pieces = hf_alloc(a, count * sizeof *out->pieces);
+    if (out->pieces == NULL)
+        return false;
+    out->capacity = count;
+    for (size_t i = 0; i < count; i++) {
+        out->pieces[i] = pieces[i];
+        if (pieces[i].kind == HF_EXTENT_COPIED) {
+            if (!hf_queue_append(&out->copied, pieces[i].bytes))
+                return false;
+            out->pieces[i].bytes.ptr = NULL;
+        }
+        out->unsent += hf_extent_length(&pieces[i]);
+        out->count++;
+    }
+    return true;
+}
+
+static uint64_t socket_unsent(const void *self, hf_lane lane)
+{
+    (void)lane;
+    const hf_socket *s = self;
+    return s->out ? s->out->unsent : 0;
+}
+
+static uint64_t socket_put(void *self, hf_lane lane, const hf_extent *extents, size_t count)
+{
+    hf_socket *s = self;
+    HF_ASSERT(lane == 0 && !s->fin_wanted);
+    if (s->out != NULL || s->connecting || s->failed.code != 0 || count == 0) {
+        s->was_blocked = true;
+        return 0;
+    }
+    if (count > IOVECS)
+        count = IOVECS;
+    hf_extent pieces[IOVECS];
+    memcpy(pieces, extents, count * sizeof *pieces);
+    uint64_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += hf_extent_length(&pieces[i]);
+    const size_t done = send_pieces(s, pieces, count, NULL);
+    if (done < count && s->failed.code == 0) {
+        s->was_blocked = true;
+        if (!keep(s, pieces + done, count - done))
+            fail(s, HF_ERR_BASE_MEMORY);
+        else if (!s->writable)
+            watch_output(s, true);
+    }
+    return total;
+}
+
+static void shut(hf_socket *s)
+{
+    if (s->fin_wanted && !s->fin_sent && s->out == NULL && s->failed.code == 0) {
+        s->fin_sent = true;
+        (void)shutdown(s->watch.fd, SHUT_WR); /* fails only where the peer has reset: the next receive says so */
+    }
+}
+
+/* Sends what was kept, as far as it goes. */
+static void resume(hf_socket *s)
+{
+    backlog *out = s->out;
+    out->first += send_pieces(s, out->pieces + out->first, out->count - out->first, &out->copied);
+    out->unsent = 0;
+    for (size_t i = out->first; i < out->count; i++)
+        out->unsent += hf_extent_length(&out->pieces[i]);
+    if (out->first == out->count) {
+        free_backlog(s);
+        watch_output(s, false);
+        shut(s);
+    } else if (!s->writable) {
+        watch_output(s, true);
+    }
+}
+
+static hf_err socket_end(void *self, hf_lane lane, hf_ending ending)
+{
+    hf_socket *s = self;
+    HF_ASSERT(lane == 0);
+    if (ending.kind == HF_ENDING_STOP)
+        return hf_err_make(HF_ERR_BASE_USAGE); /* TCP cannot say it */
+    if (ending.kind == HF_ENDING_RESET) {
+        s->reset_wanted = true;
+        fail(s, HF_ERR_IO_RESET);
+        s->failure_told = true;
+        return HF_OK;
+    }
+    s->fin_wanted = true;
+    shut(s);
+    return HF_OK;
+}
+
+static hf_err socket_open(void *self, hf_lane_kind kind, hf_lane *lane)
+{
+    (void)self, (void)kind, (void)lane;
+    return hf_err_make(HF_ERR_BASE_USAGE);
+}
+
+/* ---- events ------------------------------------------------------------------------------------------------- */
+
+static bool finish_connecting(hf_socket *s, hf_pier_event *event)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (getsockopt(s->watch.fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        error = errno;
+    s->connecting = false;
+    watch_output(s, false);
+    if (error != 0) {
+        fail(s, error_of(error).code);
+        return false;
+    }
+    event->kind = HF_PIER_OPENED;
+    return true;
+}
+
+static hf_step socket_event(void *self, hf_time now, hf_pier_event *event)
+{
+    (void)now;
+    hf_socket *s = self;
+    *event = (hf_pier_event){ 0 };
+    if (s->connecting) {
+        if (!s->writable)
+            return HF_IDLE;
+        if (finish_connecting(s, event))
+            return HF_EVENT;
+    }
+    if (s->out != NULL && s->writable && !s->is_again && s->failed.code == 0)
+        resume(s);
+    if (next_token(s, &event->token)) {
+        event->kind = HF_PIER_RELEASED;
+        return HF_EVENT;
+    }
+    if (s->was_blocked && s->out == NULL && s->failed.code == 0) {
+        s->was_blocked = false;
+        event->kind = HF_PIER_WRITABLE;
+        return HF_EVENT;
+    }
+    while (s->readable && !s->fin_received && s->failed.code == 0 && held(s).len < s->home->env->limits->input_bytes)
+        if (receive(s) && s->failed.code == 0 && !s->fin_received) {
+            event->kind = HF_PIER_READABLE;
+            return HF_EVENT;
+        }
+    if (s->failed.code != 0) {
+        if (s->failure_told)
+            return HF_FAULT;
+        s->failure_told = true;
+        *event = (hf_pier_event){ .kind = HF_PIER_ENDED, .ending = { HF_ENDING_RESET, 0 }, .err = s->failed };
+        return HF_EVENT;
+    }
+    if (s->fin_received && !s->fin_told) {
+        s->fin_told = true;
+        *event = (hf_pier_event){ .kind = HF_PIER_ENDED, .ending = { HF_ENDING_FIN, 0 } };
+        return HF_EVENT;
+    }
+    return s->fin_told && s->fin_sent ? HF_CLOSED : HF_IDLE;
+}
+
+void hf_socket_notify(hf_watch *watch, uint32_t events)
+{
+    hf_socket *s = (hf_socket *)watch;
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        s->readable = true;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        s->hung_up = true;
+    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+        s->writable = true;
+}
+
+hf_watch *hf_socket_again(hf_socket_home *home)
+{
+    hf_socket *s = home->again;
+    if (s == NULL)
+        return NULL;
+    home->again = s->next_again;
+    s->is_again = false;
+    return &s->watch;
+}
+
+/* ---- life --------------------------------------------------------------------------------------------------- */
+
+static void socket_free(void *self)
+{
+    hf_socket *s = self;
+    hf_socket_home *home = s->home;
+    if (home->borrower == s)
+        home->borrower = NULL;
+    for (hf_socket **at = &home->again; *at != NULL; at = &(*at)->next_again)
+        if (*at == s) {
+            *at = s->next_again;
+            break;
+        }
+    for (int i = home->seen_at; i < home->seen_count; i++)
+        if (home->seen[i].data.ptr == &s->watch)
+            home->seen[i].data.ptr = NULL;
+    if (s->reset_wanted) {
+        const struct linger now = { .l_onoff = 1, .l_linger = 0 };
+        (void)setsockopt(s->watch.fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    }
+    close(s->watch.fd);
+    free_backlog(s);
+    hf_queue_fini(&s->kept);
+    hf_queue_fini(&s->more_tokens);
+    hf_free(&home->env->alloc, s, sizeof *s);
+}
+
+static const hf_pier_ops socket_ops = {
+    .name = "kernel socket",
+    .can = HF_PIER_TAKES_FILES,
+    .event = socket_event,
+    .peek = socket_peek,
+    .take = socket_take,
+    .put = socket_put,
+    .end = socket_end,
+    .open = socket_open,
+    .unsent = socket_unsent,
+    .free = socket_free,
+};
+
+hf_pier hf_socket_new(hf_socket_home *home, int fd, bool connecting)
+{
+    hf_socket *s = hf_alloc_zeroed(&home->env->alloc, sizeof *s);
+    if (s == NULL)
+        return (hf_pier){ NULL, NULL };
+    s->watch = (hf_watch){ .kind = HF_WATCH_SOCKET, .fd = fd };
+    s->home = home;
+    s->connecting = connecting;
+    s->writable = !connecting;
+    s->watches_output = connecting;
+    hf_queue_init(&s->kept, &home->env->alloc);
+    hf_queue_init(&s->more_tokens, &home->env->alloc);
+    struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET | (connecting ? EPOLLOUT : 0), .data.ptr = &s->watch };
+    if (epoll_ctl(home->epoll_fd, EPOLL_CTL_ADD, fd, &ev) != 0) {
+        hf_free(&home->env->alloc, s, sizeof *s);
+        return (hf_pier){ NULL, NULL };
+    }
+    return (hf_pier){ &socket_ops, s };
+}
+
+void hf_socket_own(hf_pier pier, void *owner)
+{
+    HF_ASSERT(pier.ops == &socket_ops);
+    ((hf_socket *)pier.self)->watch.owner = owner;
+}
