@@ -24,6 +24,24 @@ typedef hf_err hf_handler(hf_req *rq);
  * After the last piece the route's handler runs. An error ends the request as one of the handler would. */
 typedef hf_err hf_body_handler(hf_req *rq, hf_bytes piece);
 
+/* May answers be compressed, for clients that accept it? What is compressed tells its content by its length: who can have
+ * a victim ask for pages that hold both a secret and words of the attacker's choice learns the secret bit by bit (BREACH).
+ * So answers are compressed only where nobody's secret can be in them, unless their route says that none is. Not asked
+ * for files of hf_files: they are the same for everybody, and repeat nothing of the request. */
+typedef enum hf_compression {
+    HF_COMPRESS_PUBLIC, /* unless the request has Cookie, Authorization or Proxy-Authorization, or the answer Set-Cookie */
+    HF_COMPRESS_ALWAYS, /* then too: no answer of this route holds both a secret and something that the request said */
+    HF_COMPRESS_NEVER   /* holds a secret that no such field tells of, such as a token in the path */
+} hf_compression;
+
+/* What becomes of request bodies with a Content-Encoding. */
+typedef enum hf_body_coding {
+    HF_CODING_REFUSED, /* answered 415: a handler that looks for JSON finds JSON */
+    HF_CODING_UNDONE,  /* gzip, br and zstd (those built in) are undone as the body arrives; others are answered 415.
+                          max_body bounds what it becomes, too, and the limit body_ratio how much it may grow */
+    HF_CODING_KEPT     /* the handler gets the bytes as they were sent, and looks at Content-Encoding itself */
+} hf_body_coding;
+
 /* A row of the const route table: data, printable, checked when the server opens. */
 typedef struct hf_route {
     const char *method; /* "GET", "POST", ...; NULL with `files`. HEAD and OPTIONS come for free */
@@ -32,6 +50,8 @@ typedef struct hf_route {
     hf_body_handler *body; /* NULL: the body is gathered, and hf_req_body has it when the handler runs */
     const hf_files *files; /* instead of handle: a folder, or assets, for GET and HEAD; `path` ends in "{rest...}" */
     uint64_t max_body;  /* bytes; 0: the limit body_bytes */
+    hf_compression compress;
+    hf_body_coding coding; /* of request bodies */
 } hf_route;
 
 /* ---- the request -------------------------------------------------------------------------------------------- */
@@ -42,7 +62,7 @@ HF_API hf_bytes hf_req_path(const hf_req *rq);
 /* A path argument by its name in the route, decoded; empty when there is none. */
 HF_API hf_bytes hf_path_arg(const hf_req *rq, const char *name);
 /* The whole body, at most the route's max_body (more was answered 413 before the handler ran). Empty where the route
- * has a body handler. */
+ * has a body handler. Where the route undoes codings, this is what they stood for; the head still names them. */
 HF_API hf_bytes hf_req_body(const hf_req *rq);
 /* "c1a2b3-7", connection and number: the id in the log, the trace and the error page. */
 HF_API hf_bytes hf_req_id(const hf_req *rq);
@@ -68,7 +88,9 @@ HF_API hf_err hf_reply_field(hf_req *rq, const char *name, hf_bytes value);
 /* The connection ends after this answer. */
 HF_API void hf_reply_close(hf_req *rq);
 /* The whole answer: status, Content-Type (NULL: none), body. Date is added; Cache-Control: no-store is added to answers
- * to unsafe methods unless the handler gave one. The body is copied. */
+ * to unsafe methods unless the handler gave one. The body is copied. It is compressed if its type is worth it, the
+ * client accepts it, and the route's `compress` allows it; not if the handler gave Content-Encoding, Content-Range,
+ * Cache-Control: no-transform, or a strong ETag, which stands for these very bytes (a weak one, W/"...", stays true). */
 HF_API hf_err hf_reply(hf_req *rq, uint16_t status, const char *content_type, hf_bytes body);
 /* text/plain; charset=utf-8, formatted. */
 HF_API hf_err hf_reply_text(hf_req *rq, uint16_t status, const char *format, ...) HF_PRINTF(3, 4);

@@ -92,7 +92,9 @@ typedef enum hf_area {
     HF_AREA_BASE = 1,
     HF_AREA_IO,
     HF_AREA_HTTP,
-    HF_AREA_HTTP1
+    HF_AREA_HTTP1,
+    HF_AREA_TLS,
+    HF_AREA_HTTP2
 } hf_area;
 
 /* HF_ERR_HTTP1_BARE_LF and its like: the codes, one for each row of errors.def. */

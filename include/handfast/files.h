@@ -29,13 +29,16 @@ typedef struct hf_files {
     /* What answers for a folder: names, ended by NULL; the first that exists. NULL: "index.html" alone. */
     const char *const *index;
     /* A page below the root ("index.html") for paths that name no file, in single-page applications: when the last
-     * segment has no extension and the client names text/html in Accept. NULL: such paths are answered 404. */
+     * segment has no extension and the client names text/html in Accept. With assets, the path without its first slash:
+     * "" is the page "/". NULL: such paths are answered 404. */
     const char *spa;
     /* A folder with 403.html, 404.html, 503.html and the like, shown to browsers in place of our own pages. With assets,
      * the beginning of their paths: "/errors/". NULL: our own. */
     const char *error_pages;
     /* Cache-Control of every file. NULL: "no-cache", which lets caches store it but ask each time. */
     const char *cache_control;
+    /* Content-Security-Policy of every HTML page. NULL: none, because only the site's author knows what it loads. */
+    const char *content_security_policy;
 
     /* A folder without an index shows what is in it, as a page or (Accept: application/json) as data. */
     bool listing;
@@ -46,6 +49,9 @@ typedef struct hf_files {
     /* NAME.zst, NAME.br and NAME.gz are not sent for NAME. Otherwise they are, to clients that accept the coding, if
      * they are not older than NAME. */
     bool no_precompressed;
+    /* Files without such a sibling are sent as they are. Otherwise those up to the limit compress_bytes are compressed when
+     * they are first asked for, and kept so while there is room (limit hot_bytes). */
+    bool no_compression;
 } hf_files;
 
 #ifdef __cplusplus

@@ -121,6 +121,18 @@ typedef struct hf_response_head {
     bool close;             /* sending: end the connection after this exchange. received: the peer will */
 } hf_response_head;
 
+/* ---- faults ------------------------------------------------------------------------------------------------- */
+
+/* Why a core faulted: the rule, and the evidence. */
+typedef struct hf_fault {
+    hf_err err;        /* HF_OK: no fault */
+    uint64_t offset;   /* of the offending byte in the stream */
+    uint16_t status;   /* what a server answers: 400, 408, 413, 414, 431, 501, 505 */
+    uint8_t got_length;
+    uint8_t got[47];   /* the first bytes of what was got */
+    const char *wanted; /* what the rule wants there. Static */
+} hf_fault;
+
 /* "Not Found" for 404; empty for a status without a registered phrase. Lends static memory. */
 HF_API hf_bytes hf_status_phrase(uint16_t status);
 

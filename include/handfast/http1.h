@@ -39,16 +39,6 @@ typedef struct hf_http1_event {
     hf_fields trailers;        /* TRAILERS */
 } hf_http1_event;
 
-/* Why a core faulted: the rule, and the evidence. */
-typedef struct hf_fault {
-    hf_err err;        /* HF_OK: no fault */
-    uint64_t offset;   /* of the offending byte in the stream */
-    uint16_t status;   /* what a server answers: 400, 408, 413, 414, 431, 501, 505 */
-    uint8_t got_length;
-    uint8_t got[47];   /* the first bytes of what was got */
-    const char *wanted; /* what the rule wants there. Static */
-} hf_fault;
-
 /* Lends `env` for life. `id` is the connection's, for the trace. NULL when memory runs out. Free with hf_http1_free. */
 HF_API hf_http1 *hf_http1_server_new(const hf_env *env, uint64_t id, hf_time now);
 HF_API hf_http1 *hf_http1_client_new(const hf_env *env, uint64_t id, hf_time now);

@@ -54,6 +54,7 @@ typedef struct hf_file {
     uint64_t size;
     int64_t modified_ns; /* wall clock, nanoseconds */
     int64_t changed_ns;  /* of the inode: catches a rewrite that restores the modification time */
+    uint64_t status;     /* io's own: links, mode and owner, whose change also moves changed_ns but touches no byte */
 } hf_file;
 
 typedef enum hf_extent_kind {
@@ -139,7 +140,7 @@ typedef struct hf_pier_ops {
     /* `n` bytes were consumed. */
     void (*take)(void *self, hf_lane lane, size_t n);
     /* Offers output, in order; returns the bytes accepted: back-pressure. An extent that carries a token is accepted
-     * whole or not at all. */
+     * whole or not at all. While nothing is unsent, a pier that has not failed accepts everything (up to 64 extents). */
     uint64_t (*put)(void *self, hf_lane lane, const hf_extent *extents, size_t count);
     hf_err (*end)(void *self, hf_lane lane, hf_ending ending);
     hf_err (*open)(void *self, hf_lane_kind kind, hf_lane *lane);

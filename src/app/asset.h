@@ -25,7 +25,7 @@ extern const hf_asset hf_site_assets[];
 extern const size_t hf_site_assets_count;
 
 /* The page shown to browsers in place of a problem document. Its text holds {{status}} {{phrase}} {{code}} {{name}}
- * {{rule}} {{got}} {{wanted}} {{remedy}} {{request_id}}, each perhaps more than once: the server puts the escaped words there. */
+ * {{rule}} {{cause}} {{got}} {{wanted}} {{remedy}} {{request_id}}, each perhaps more than once: escaped words go there. */
 extern const hf_asset hf_error_page;
 /* The Content-Security-Policy to send with it: it allows that page's own style and nothing else. */
 extern const char hf_error_page_policy[];

@@ -126,5 +126,9 @@ hf_err hf_reply_problem(hf_req *rq, uint16_t status, hf_err why, hf_bytes got)
         if (err.code != 0)
             return err;
     }
+    /* What was got is repeated here: no browser may take a document for a page. */
+    const hf_err err = hf_reply_field(rq, "X-Content-Type-Options", hf_text("nosniff"));
+    if (err.code != 0)
+        return err;
     return hf_reply(rq, p.status, page ? "text/html; charset=utf-8" : "application/problem+json", hf_written(&w));
 }

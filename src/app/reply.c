@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "compress_answer.h"
 #include "service.h"
 #include "text.h"
 #include "token.h"
@@ -48,19 +49,50 @@ static hf_bytes cache_rule(const hf_req *rq, uint16_t status)
     return hf_text(safe && status < 400 ? "no-cache" : "no-store");
 }
 
-static hf_err send_head(hf_req *rq, uint16_t status, int64_t length)
+/* Says how the body is coded, and that it depends on what the client accepts, beside what the handler says it depends on. */
+static void write_coding(hf_field *fields, size_t *count, const hf_answer_coding *coding, hf_writer *room)
+{
+    static const hf_bytes name = HF_LITERAL("Content-Encoding"), vary = HF_LITERAL("Vary");
+    static const hf_bytes accept = HF_LITERAL("Accept-Encoding"), comma = HF_LITERAL(", ");
+    hf_field *said = NULL;
+    if (coding->encoding != HF_ENCODING_IDENTITY)
+        fields[(*count)++] = (hf_field){ name, hf_text(hf_encoding_name(coding->encoding)), HF_FIELD_CONTENT_ENCODING };
+    if (!coding->varies)
+        return;
+    for (size_t i = 0; i < *count; i++)
+        if (fields[i].id == HF_FIELD_VARY) {
+            said = &fields[i];
+            if (hf_list_has(said->value, "*") || hf_list_has(said->value, "Accept-Encoding"))
+                return;
+        }
+    if (said != NULL && said->value.len > 0) {
+        hf_write(room, said->value);
+        hf_write(room, comma);
+    }
+    hf_write(room, accept);
+    if (said != NULL && !room->overflowed)
+        said->value = hf_written(room);
+    else
+        fields[(*count)++] = (hf_field){ vary, accept, HF_FIELD_VARY };
+}
+
+static hf_err send_head(hf_req *rq, uint16_t status, int64_t length, const hf_answer_coding *coding)
 {
     static const hf_bytes date = HF_LITERAL("Date"), server = HF_LITERAL("Server"), cache = HF_LITERAL("Cache-Control");
     const hf_app *app = rq->service->app;
-    hf_field fields[HF_COUNT(rq->fields) + 3];
+    hf_field fields[HF_COUNT(rq->fields) + 5];
+    uint8_t vary[256];
+    hf_writer room = hf_writer_make(vary, sizeof vary);
     size_t n = 0;
-    fields[n++] = (hf_field){ date, hf_bytes_make(rq->service->date, sizeof rq->service->date), HF_FIELD_DATE };
-    if (app->server_name != NULL)
+    if (!has_field(rq, HF_FIELD_DATE))
+        fields[n++] = (hf_field){ date, hf_bytes_make(rq->service->date, sizeof rq->service->date), HF_FIELD_DATE };
+    if (app->server_name != NULL && !has_field(rq, HF_FIELD_SERVER))
         fields[n++] = (hf_field){ server, hf_text(app->server_name), HF_FIELD_SERVER };
     if (!has_field(rq, HF_FIELD_CACHE_CONTROL))
         fields[n++] = (hf_field){ cache, cache_rule(rq, status), HF_FIELD_CACHE_CONTROL };
     memcpy(fields + n, rq->fields, rq->field_count * sizeof *fields);
     n += rq->field_count;
+    write_coding(fields, &n, coding, &room);
     const hf_response_head head = { .status = status, .fields = { fields, n }, .content_length = length, .close = rq->close };
     return hf_web_respond(rq->dialog->web, rq->exchange, &head);
 }
@@ -135,8 +167,15 @@ hf_err hf_reply_extents(hf_req *rq, uint16_t status, const hf_extent *extents, s
     uint64_t length = 0;
     for (size_t i = 0; i < count; i++)
         length += hf_extent_length(&extents[i]);
+    const hf_answer_coding coding = hf_answer_code(rq, status, extents, count, length);
+    const hf_extent coded = { .kind = coding.body.len > COPIED_BODY ? HF_EXTENT_LENT : HF_EXTENT_COPIED, .bytes = coding.body };
+    if (coding.encoding != HF_ENCODING_IDENTITY) {
+        extents = &coded;
+        count = 1;
+        length = coding.body.len;
+    }
     const bool no_content = status == 204 || status == 304;
-    hf_err err = send_head(rq, status, no_content ? HF_LENGTH_NONE : (int64_t)length);
+    hf_err err = send_head(rq, status, no_content ? HF_LENGTH_NONE : (int64_t)length, &coding);
     if (err.code != 0)
         return err;
     rq->answered = true;
@@ -146,19 +185,21 @@ hf_err hf_reply_extents(hf_req *rq, uint16_t status, const hf_extent *extents, s
     hf_extent *own = hf_req_memory(rq, count * sizeof *own);
     if (own == NULL)
         return hf_err_make(HF_ERR_BASE_MEMORY);
-    memcpy(own, extents, count * sizeof *own);
     /* The last lent piece carries the exchange's number: when it has left, all before it have. */
-    size_t last = count;
+    size_t used = 0, last = count;
     for (size_t i = 0; i < count; i++) {
-        own[i].token = 0;
-        if (own[i].kind != HF_EXTENT_COPIED)
-            last = i;
+        if (hf_extent_length(&extents[i]) == 0)
+            continue;
+        if (extents[i].kind != HF_EXTENT_COPIED)
+            last = used;
+        own[used] = extents[i];
+        own[used++].token = 0;
     }
     if (last < count) {
         own[last].token = rq->exchange;
         rq->waits_for_sent = true;
     }
-    err = offer(rq, own, count);
+    err = offer(rq, own, used);
     return err.code == 0 && rq->pending_count > 0 ? keep_pending(rq) : err;
 }
 

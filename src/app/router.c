@@ -145,6 +145,9 @@ static const char *add_route(hf_router *r, const hf_route *route)
         return "a route has either handle or files";
     if (route->files != NULL && method != HF_METHOD_GET)
         return "files answer GET (and HEAD by themselves)";
+    const size_t length = strlen(route->path);
+    if (route->files != NULL && (length < 4 || memcmp(route->path + length - 4, "...}", 4) != 0))
+        return "the path of files ends in {rest...}";
     node *n = add_path(r, hf_text(route->path), &wrong);
     if (n == NULL)
         return wrong != NULL ? wrong : "out of memory";
@@ -197,7 +200,7 @@ void hf_router_free(hf_router *r)
 
 typedef struct search {
     hf_method method;
-    const node *fallback; /* the best node whose methods do not fit: for 405 */
+    uint32_t methods; /* of every row whose path fits: for 405 and OPTIONS */
     hf_bytes values[HF_ROUTE_ARGUMENTS];
     size_t count;
 } search;
@@ -209,13 +212,8 @@ static bool serves(const node *n, hf_method method)
 
 static const node *accept_node(search *s, const node *n)
 {
-    if (n->methods == 0)
-        return NULL;
-    if (serves(n, s->method))
-        return n;
-    if (s->fallback == NULL)
-        s->fallback = n;
-    return NULL;
+    s->methods |= n->methods;
+    return serves(n, s->method) ? n : NULL;
 }
 
 /* Recursion is bounded by the depth of the tree (HF_ROUTE_SEGMENTS), not by the path. */
@@ -263,11 +261,9 @@ void hf_router_match(const hf_router *r, hf_method method, hf_bytes path, hf_rou
     match->methods = 0;
     match->argument_count = 0;
     const node *n = find(&s, &r->root, hf_bytes_make(path.ptr + 1, path.len - 1));
-    if (n == NULL) {
-        match->methods = s.fallback != NULL ? s.fallback->methods : 0;
+    match->methods = s.methods;
+    if (n == NULL)
         return;
-    }
-    match->methods = n->methods;
     match->route = n->routes[method] != NULL ? n->routes[method] : n->routes[HF_METHOD_GET];
     name_arguments(match->route, &s, match);
 }

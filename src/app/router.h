@@ -22,7 +22,8 @@ typedef struct hf_path_argument {
 
 typedef struct hf_route_match {
     const hf_route *route; /* NULL: no route answers to this path */
-    uint32_t methods;      /* bit 1 << hf_method for each method the path has; 0 when there is no such path */
+    uint32_t methods;      /* bit 1 << hf_method for each method the path has; 0 when there is no such path. All of them
+                              when `route` is NULL, else those looked at until it was found */
     size_t argument_count;
     hf_path_argument arguments[HF_ROUTE_ARGUMENTS];
 } hf_route_match;

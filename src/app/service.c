@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service.h"
 
+#include "compress.h"
 #include "date.h"
+#include "decompress.h"
 #include "panic.h"
 #include "target.h"
 #include "text.h"
@@ -89,6 +91,7 @@ static void close_request(hf_req *rq)
     release_holds(rq);
     hf_arena_fini(&rq->arena);
     hf_queue_fini(&rq->body);
+    hf_decompressor_free(rq->decoder);
     if (s->spares == SPARES) {
         hf_free(&s->env->alloc, rq, sizeof *rq);
         return;
@@ -107,6 +110,9 @@ static void close_if_over(hf_req *rq)
 void hf_dialog_close(hf_dialog *d, hf_err why)
 {
     while (d->open != NULL) {
+        /* What was handed over but never left is no byte that the client got. */
+        const uint64_t unsent = d->web != NULL ? hf_web_unsent(d->web) : 0;
+        d->open->sent -= unsent < d->open->sent ? unsent : d->open->sent;
         if (d->open->error.code == 0 && (!d->open->answer_ended || why.code != 0))
             d->open->error = why.code != 0 ? why : hf_err_make(HF_ERR_HTTP1_TRUNCATED);
         close_request(d->open);
@@ -153,7 +159,10 @@ static bool keep_head(hf_req *rq)
     }
     if (good)
         h->fields.at = fields;
-    rq->head_kept = good;
+    else /* nothing may point to what is lent no longer: the log still asks */
+        *h = (hf_request_head){ .method = h->method, .version = h->version, .form = h->form,
+            .content_length = h->content_length, .keep_alive = h->keep_alive };
+    rq->head_kept = true;
     return good;
 }
 
@@ -224,6 +233,37 @@ static hf_err refuse(hf_req *rq, hf_err why, hf_bytes got)
     return hf_reply_problem(rq, 0, why, got);
 }
 
+/* RFC 9110 12.5.3: "When the Accept-Encoding header field is present in a response, it indicates what content codings the
+ * resource was willing to accept in the associated request." */
+static hf_err refuse_coding(hf_req *rq, unsigned taken)
+{
+    uint8_t text[64];
+    hf_writer w = hf_writer_make(text, sizeof text);
+    for (hf_encoding e = HF_ENCODING_COUNT; e-- > HF_ENCODING_GZIP;)
+        if (taken & 1u << e) {
+            hf_write_text(&w, w.length > 0 ? ", " : "");
+            hf_write_text(&w, hf_encoding_name(e));
+        }
+    if (w.length == 0)
+        hf_write_text(&w, hf_encoding_name(HF_ENCODING_IDENTITY));
+    const hf_err err = hf_reply_field(rq, "Accept-Encoding", hf_written(&w));
+    const hf_field *said = hf_fields_find(rq->head.fields, HF_FIELD_CONTENT_ENCODING);
+    return err.code != 0 ? err : refuse(rq, hf_err_make(HF_ERR_HTTP_CODING_UNKNOWN), said->value);
+}
+
+/* Makes ready for the coding of the body, or refuses it before a byte of it was asked for. */
+static hf_err begin_coding(hf_req *rq)
+{
+    const hf_body_coding wish = rq->match.route->coding;
+    const hf_encoding coding = wish == HF_CODING_KEPT ? HF_ENCODING_IDENTITY : hf_decompress_coding(rq->head.fields);
+    if (coding == HF_ENCODING_IDENTITY)
+        return HF_OK;
+    if (wish != HF_CODING_UNDONE || coding == HF_ENCODING_COUNT)
+        return refuse_coding(rq, wish == HF_CODING_UNDONE ? hf_compress_codings() : 0);
+    rq->decoder = hf_decompressor_new(rq->service->env, coding);
+    return rq->decoder != NULL ? HF_OK : hf_err_make(HF_ERR_BASE_MEMORY);
+}
+
 static hf_err normalise_path(hf_req *rq)
 {
     const hf_request_head *h = &rq->head;
@@ -242,8 +282,11 @@ static hf_err run(hf_req *rq)
 {
     const hf_route *route = rq->match.route;
     hf_service *s = rq->service;
-    if (route->files == NULL)
-        return route->handle(rq);
+    if (route->files == NULL) {
+        const hf_err err = route->handle(rq);
+        /* Nobody else could answer any more: better a 500 that names the request than a client that waits for ever. */
+        return err.code == 0 && !rq->answered ? hf_err_make(HF_ERR_HTTP_UNANSWERED) : err;
+    }
     const size_t n = rq->match.argument_count;
     const hf_bytes rest = n > 0 ? rq->match.arguments[n - 1].value : hf_bytes_make(rq->path.ptr + 1, rq->path.len - 1);
     return s->hooks.answer_files(s->hooks.self, route->files, rq, rest);
@@ -273,18 +316,25 @@ static void settle(hf_req *rq, hf_err err)
 static hf_err begin(hf_req *rq)
 {
     const hf_request_head *h = &rq->head;
-    const hf_router *router = rq->service->app->router;
-    if (rq->dialog->refusal.code != 0) {
+    const hf_app *app = rq->service->app;
+    const hf_router *router = app->sites != NULL ? hf_sites_router(app->sites, h->authority) : app->router;
+    if (rq->dialog->refusal.code != 0 || rq->service->refusing) {
         rq->close = true;
-        return refuse(rq, rq->dialog->refusal, hf_text(""));
+        return refuse(rq, rq->dialog->refusal.code != 0 ? rq->dialog->refusal : hf_err_make(HF_ERR_HTTP_MEMORY_LIMIT), hf_text(""));
     }
+    /* RFC 9110 7.4: an https resource over a connection that is not secured is rejected, and what is not ours too. */
+    if (h->scheme.len > 0 && !hf_text_same(h->scheme, hf_text("http")))
+        return refuse(rq, hf_err_make(HF_ERR_HTTP_MISDIRECTED), h->scheme);
     if (h->method == HF_METHOD_UNKNOWN)
         return refuse(rq, hf_err_make(HF_ERR_HTTP_METHOD_UNKNOWN), h->method_name);
     if (h->method == HF_METHOD_CONNECT)
         return refuse(rq, hf_err_make(HF_ERR_HTTP_CONNECT_REFUSED), h->target);
     rq->body_limit = rq->service->env->limits->body_bytes;
-    if (h->form == HF_TARGET_ASTERISK)
-        return answer_options(rq, hf_router_methods(router));
+    if (router == NULL)
+        return refuse(rq, hf_err_make(HF_ERR_HTTP_MISDIRECTED), h->authority);
+    if (hf_bytes_equal(h->path, hf_text("*"))) /* RFC 9112 3.2.4: also what http://host without a path means */
+        return has_body(h) ? refuse(rq, hf_err_make(HF_ERR_HTTP_BODY_UNEXPECTED), h->method_name)
+                           : answer_options(rq, hf_router_methods(router));
     hf_err err = normalise_path(rq);
     if (err.code != 0)
         return refuse(rq, err, h->path);
@@ -305,10 +355,43 @@ static hf_err begin(hf_req *rq)
         return answer_options(rq, rq->match.methods);
     if (!has_body(h))
         return run(rq);
+    err = begin_coding(rq);
+    if (err.code != 0 || rq->answered)
+        return err;
     if (!keep_head(rq))
         return hf_err_make(HF_ERR_BASE_MEMORY);
     /* The path lies in our memory already, and the arguments in the path. */
     return h->expect_continue ? hf_web_respond(rq->dialog->web, rq->exchange, &(hf_response_head){ .status = 100 }) : HF_OK;
+}
+
+static hf_err deliver(hf_req *rq, hf_bytes piece)
+{
+    const hf_route *route = rq->match.route;
+    if (route->body != NULL)
+        return route->body(rq, piece);
+    return hf_queue_append(&rq->body, piece) ? HF_OK : hf_err_make(HF_ERR_BASE_MEMORY);
+}
+
+/* What refuses the body is the client's doing, and answered as such; that memory ended is ours. */
+static void refuse_body(hf_req *rq, hf_err why)
+{
+    settle(rq, why.code == HF_ERR_BASE_MEMORY ? why : refuse(rq, why, rq->head.method_name));
+}
+
+static void undo(hf_req *rq, hf_bytes piece)
+{
+    hf_bytes plain;
+    while (!rq->answered && !rq->refused) {
+        hf_err err = hf_decompressor_next(rq->decoder, &piece, &plain);
+        if (err.code == 0 && hf_decompressor_given(rq->decoder) > rq->body_limit)
+            err = hf_err_make(HF_ERR_HTTP_BODY_TOO_LARGE);
+        if (err.code != 0)
+            refuse_body(rq, err);
+        else if (plain.len == 0)
+            return;
+        else
+            settle(rq, deliver(rq, plain));
+    }
 }
 
 static void body(hf_req *rq, hf_bytes piece)
@@ -320,11 +403,20 @@ static void body(hf_req *rq, hf_bytes piece)
         settle(rq, refuse(rq, hf_err_make(HF_ERR_HTTP_BODY_TOO_LARGE), rq->head.method_name));
         return;
     }
-    const hf_route *route = rq->match.route;
-    if (route->body != NULL)
-        settle(rq, route->body(rq, piece));
-    else if (!hf_queue_append(&rq->body, piece))
-        settle(rq, hf_err_make(HF_ERR_BASE_MEMORY));
+    if (rq->decoder != NULL)
+        undo(rq, piece);
+    else
+        settle(rq, deliver(rq, piece));
+}
+
+/* The body is there, whole: the handler runs, unless the body only looks whole. */
+static void end_body(hf_req *rq)
+{
+    const hf_err err = rq->decoder != NULL && !rq->answered ? hf_decompressor_end(rq->decoder) : HF_OK;
+    if (err.code != 0 && !rq->refused)
+        refuse_body(rq, err);
+    if (!rq->answered && !rq->refused)
+        settle(rq, run(rq));
 }
 
 /* ---- events ------------------------------------------------------------------------------------------------- */
@@ -394,8 +486,7 @@ void hf_dialog_event(hf_dialog *d, const hf_web_event *event)
         if (rq == NULL || rq->complete)
             return;
         rq->complete = true;
-        if (!rq->answered && !rq->refused)
-            settle(rq, run(rq));
+        end_body(rq);
         break;
     case HF_WEB_WRITABLE:
         if (rq != NULL)

@@ -9,6 +9,7 @@
 #include <handfast/app.h>
 
 #include "arena.h"
+#include "hosts.h"
 #include "io.h"
 #include "queue.h"
 #include "router.h"
@@ -17,6 +18,7 @@
 /* What all threads share; nothing in it changes while it is in use. */
 typedef struct hf_app {
     const hf_router *router;
+    const hf_sites *sites;   /* not NULL: the router is that of the request's host; who is in none is answered 421 */
     const char *server_name; /* the Server field; NULL: none */
     hf_bytes error_page;     /* template with {{status}} and its like; empty: a plain one */
     const char *error_page_policy; /* its Content-Security-Policy; NULL: none */
@@ -44,6 +46,7 @@ typedef struct hf_service {
     hf_wall dated;
     hf_req *spare;    /* requests to use again */
     size_t spares;
+    bool refusing;    /* the limit memory_bytes is near: new requests are answered 503 */
 } hf_service;
 
 /* One connection as the application sees it. */
@@ -71,6 +74,7 @@ struct hf_req {
     uint64_t sent; /* body bytes of the answer */
     uint64_t word;
     hf_queue body;
+    struct hf_decompressor *decoder; /* of the body's coding; NULL: it has none, or the route keeps it */
     hf_err error; /* the refusal, for the log */
     uint16_t status;
     bool head_kept;      /* head and path live in the arena */
@@ -90,7 +94,7 @@ struct hf_req {
     size_t id_length;
     hf_arena arena;
     size_t near_used;
-    uint8_t near[2048]; /* the arena's first bytes, without an allocation */
+    _Alignas(16) uint8_t near[2048]; /* the arena's first bytes, without an allocation */
 };
 
 void hf_service_init(hf_service *s, const hf_env *env, const hf_app *app, const hf_service_hooks *hooks);

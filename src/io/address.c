@@ -26,7 +26,7 @@ void hf_address_write(hf_writer *w, const hf_address *a, bool with_port)
 bool hf_address_parse(hf_bytes text, uint16_t port, hf_address *a)
 {
     char name[INET6_ADDRSTRLEN];
-    if (text.len == 0 || text.len >= sizeof name)
+    if (text.len == 0 || text.len >= sizeof name || memchr(text.ptr, 0, text.len) != NULL)
         return false;
     memcpy(name, text.ptr, text.len);
     name[text.len] = 0;

@@ -6,6 +6,7 @@
 #include "epoll.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -21,6 +22,10 @@ enum {
     LISTENERS = 64,
     ACCEPTS_PER_TURN = 64,
     BACKLOG = 4096, /* the kernel cuts it to net.core.somaxconn */
+    /* Of a connection, what the kernel holds beyond what is on the wire. Without this it swallows megabytes and is silent
+     * until a third of them has gone: a slow peer would look like one that reads nothing (limit send_idle_ns), and each
+     * would cost as much memory. */
+    UNSENT_MOST = 256 * 1024,
 };
 
 /* After descriptors ran out, a listener rests this long: connections wait in its backlog, none is refused. */
@@ -168,30 +173,39 @@ static size_t epoll_wait_events(hf_io *io, hf_time until, hf_io_event *events, s
     return n + pass_on(e, events + n, capacity - n);
 }
 
+static hf_err listen_error(int e)
+{
+    switch (e) {
+    case EADDRINUSE: return hf_err_make(HF_ERR_IO_ADDRESS_IN_USE);
+    case EACCES: return hf_err_make(HF_ERR_IO_ADDRESS_DENIED);
+    case EADDRNOTAVAIL:
+    case EAFNOSUPPORT: return hf_err_make(HF_ERR_IO_ADDRESS_UNAVAILABLE);
+    case EMFILE:
+    case ENFILE: return hf_err_make(HF_ERR_IO_DESCRIPTORS);
+    default: return hf_err_make(HF_ERR_IO_SYSTEM);
+    }
+}
+
 int hf_listen_socket(const hf_address *at, hf_err *err)
 {
     struct sockaddr_storage to;
     const socklen_t size = hf_address_to_kernel(at, &to);
-    const int yes = 1;
+    const int yes = 1, unsent = UNSENT_MOST;
     const int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    *err = hf_err_make(HF_ERR_IO_SYSTEM);
+    *err = listen_error(errno);
     if (fd < 0)
         return -1;
-    /* Accepted sockets inherit TCP_NODELAY on Linux: one call here, none per connection. */
+    /* Accepted sockets inherit these on Linux: one call here, none per connection. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) == 0 &&
+        setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent) == 0 &&
         (at->family != 6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes) == 0) &&
         bind(fd, (struct sockaddr *)&to, size) == 0 && listen(fd, BACKLOG) == 0) {
         *err = HF_OK;
         return fd;
     }
     const int e = errno;
-    if (e == EADDRINUSE)
-        *err = hf_err_make(HF_ERR_IO_ADDRESS_IN_USE);
-    else if (e == EACCES)
-        *err = hf_err_make(HF_ERR_IO_ADDRESS_DENIED);
-    else if (e == EADDRNOTAVAIL || e == EAFNOSUPPORT)
-        *err = hf_err_make(HF_ERR_IO_ADDRESS_UNAVAILABLE);
+    *err = listen_error(e);
     close(fd);
     errno = e;
     return -1;
@@ -206,7 +220,7 @@ static hf_err epoll_listen(hf_io *io, const hf_address *at, int handle, void *ow
     if (handle < 0)
         handle = hf_listen_socket(at, &err);
     else
-        handle = dup(handle); /* ours to close, whatever the caller does with its own */
+        handle = fcntl(handle, F_DUPFD_CLOEXEC, 0); /* ours to close, whatever the caller does with its own */
     if (handle < 0)
         return err.code != 0 ? err : hf_err_make(HF_ERR_IO_DESCRIPTORS);
     listener *l = &e->listeners[e->listener_count];
@@ -234,21 +248,31 @@ static void epoll_unlisten(hf_io *io)
     e->listener_count = 0;
 }
 
-static hf_err epoll_connect(hf_io *io, const hf_address *to, void *owner, hf_pier *pier)
+int hf_connect_socket(const hf_address *to, hf_err *err)
 {
-    hf_epoll *e = (hf_epoll *)io;
     struct sockaddr_storage address;
     const socklen_t size = hf_address_to_kernel(to, &address);
     const int yes = 1;
     const int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    *err = hf_err_make(errno == EMFILE || errno == ENFILE ? HF_ERR_IO_DESCRIPTORS : HF_ERR_IO_SYSTEM);
     if (fd < 0)
-        return hf_err_make(errno == EMFILE || errno == ENFILE ? HF_ERR_IO_DESCRIPTORS : HF_ERR_IO_SYSTEM);
+        return -1;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    if (connect(fd, (struct sockaddr *)&address, size) != 0 && errno != EINPROGRESS) {
-        const hf_err err = hf_err_make(errno == ECONNREFUSED ? HF_ERR_IO_REFUSED : HF_ERR_IO_SYSTEM);
-        close(fd);
+    *err = HF_OK;
+    if (connect(fd, (struct sockaddr *)&address, size) == 0 || errno == EINPROGRESS)
+        return fd;
+    *err = hf_err_make(errno == ECONNREFUSED ? HF_ERR_IO_REFUSED : HF_ERR_IO_SYSTEM);
+    close(fd);
+    return -1;
+}
+
+static hf_err epoll_connect(hf_io *io, const hf_address *to, void *owner, hf_pier *pier)
+{
+    hf_epoll *e = (hf_epoll *)io;
+    hf_err err;
+    const int fd = hf_connect_socket(to, &err);
+    if (fd < 0)
         return err;
-    }
     *pier = hf_socket_new(&e->home, fd, true);
     if (pier->self == NULL) {
         close(fd);
@@ -284,6 +308,42 @@ static void epoll_free(hf_io *io)
     hf_free(&env->alloc, e, sizeof *e);
 }
 
+/* ---- what the sockets ask of us ----------------------------------------------------------------------------- */
+
+static bool begin(hf_socket_home *home, hf_watch *w, bool connecting)
+{
+    struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET | (connecting ? EPOLLOUT : 0), .data.ptr = w };
+    return epoll_ctl(home->epoll_fd, EPOLL_CTL_ADD, w->fd, &ev) == 0;
+}
+
+static bool watch_output(hf_socket_home *home, hf_watch *w, bool on)
+{
+    struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET | (on ? EPOLLOUT : 0), .data.ptr = w };
+    return epoll_ctl(home->epoll_fd, EPOLL_CTL_MOD, w->fd, &ev) == 0;
+}
+
+/* epoll(7): a short read of a stream socket means that it is drained; a FIN behind it shows as EPOLLRDHUP. */
+static ssize_t receive(hf_socket_home *home, hf_watch *w, hf_span room)
+{
+    home->calls_receive++;
+    return recv(w->fd, room.ptr, room.len, 0);
+}
+
+static bool leave(hf_socket_home *home, hf_watch *w)
+{
+    for (int i = home->seen_at; i < home->seen_count; i++)
+        if (home->seen[i].data.ptr == w)
+            home->seen[i].data.ptr = NULL;
+    return false;
+}
+
+static const hf_home_ops home_ops = {
+    .begin = begin,
+    .watch_output = watch_output,
+    .receive = receive,
+    .leave = leave,
+};
+
 static const hf_io_ops epoll_ops = {
     .name = "epoll",
     .now = epoll_now,
@@ -305,7 +365,7 @@ hf_io *hf_epoll_new(const hf_env *env, hf_err *err)
     if (e == NULL)
         return NULL;
     e->io.ops = &epoll_ops;
-    e->home = (hf_socket_home){ .env = env, .shared = hf_alloc(&env->alloc, HF_SHARED_BYTES), .seen = e->seen,
+    e->home = (hf_socket_home){ .ops = &home_ops, .env = env, .shared = hf_alloc(&env->alloc, HF_SHARED_BYTES), .seen = e->seen,
         .epoll_fd = epoll_create1(EPOLL_CLOEXEC) };
     e->wake = (hf_watch){ .kind = HF_WATCH_WAKE, .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) };
     e->resting_until = HF_NEVER;

@@ -6,6 +6,7 @@
 #define HF_IO_EPOLL_H
 
 #include <sys/epoll.h>
+#include <sys/types.h>
 
 #include "io.h"
 #include "queue.h"
@@ -18,8 +19,10 @@ hf_io *hf_epoll_new(const hf_env *env, hf_err *err);
 
 /* Makes a bound, listening, non-blocking descriptor; -1 and *err when the system refuses (errno is kept). */
 int hf_listen_socket(const hf_address *at, hf_err *err);
+/* Makes a non-blocking descriptor that is connecting; -1 and *err when that cannot be. */
+int hf_connect_socket(const hf_address *to, hf_err *err);
 
-/* ---- between epoll.c and socket.c --------------------------------------------------------------------------- */
+/* ---- between epoll.c, uring.c and socket.c ------------------------------------------------------------------ */
 
 /* Everything that epoll watches begins with this. */
 typedef enum hf_watch_kind { HF_WATCH_LISTENER, HF_WATCH_SOCKET, HF_WATCH_WAKE } hf_watch_kind;
@@ -33,23 +36,48 @@ typedef struct hf_watch {
  * receives. So an idle connection holds no buffer at all. */
 enum { HF_SHARED_BYTES = 65536, HF_EPOLL_BATCH = 256 };
 
+typedef struct hf_socket_home hf_socket_home;
+
+/* What differs between the ways to wait: epoll here, a ring in uring.c. */
+typedef struct hf_home_ops {
+    size_t more_bytes; /* room behind each socket that is the loop's own: hf_socket_more */
+    bool output_once;  /* notify() of output ends the watch on it */
+    /* The socket is new, and all zero behind it. False when the system refuses. */
+    bool (*begin)(hf_socket_home *home, hf_watch *watch, bool connecting);
+    bool (*watch_output)(hf_socket_home *home, hf_watch *watch, bool on);
+    /* As recv(2). A short answer means that there is no more for now. */
+    ssize_t (*receive)(hf_socket_home *home, hf_watch *watch, hf_span room);
+    /* The socket is being freed. True: the loop still needs it, and calls hf_socket_bury when it does not. */
+    bool (*leave)(hf_socket_home *home, hf_watch *watch);
+} hf_home_ops;
+
 /* What a loop lends its sockets. */
-typedef struct hf_socket_home {
+struct hf_socket_home {
+    const hf_home_ops *ops;
     const hf_env *env;
     int epoll_fd;
     uint8_t *shared;       /* HF_SHARED_BYTES */
     hf_socket *borrower;   /* whose unread bytes lie in `shared` */
-    hf_socket *again;      /* sockets that gave up their turn with work left: READY at the next wait */
+    hf_socket *again, *again_last; /* sockets that gave up their turn with work left, in that order: READY at the next wait */
     struct epoll_event *seen; /* what epoll said and the loop has not passed on: seen[seen_at..seen_count) */
     int seen_at, seen_count;  /* a freed socket takes its own out (data.ptr NULL) */
     uint64_t calls_receive, calls_send; /* system calls, for those who count */
-} hf_socket_home;
+};
 
 hf_pier hf_socket_new(hf_socket_home *home, int fd, bool connecting);
 void hf_socket_own(hf_pier pier, void *owner);
-/* epoll saw `events` for this socket. */
+/* epoll, or a ring in its words, saw `events` for this socket. */
 void hf_socket_notify(hf_watch *watch, uint32_t events);
 /* The next socket of the `again` list, taken off it; NULL when there is none. */
 hf_watch *hf_socket_again(hf_socket_home *home);
+/* READY at the next wait; whether that is so already. */
+void hf_socket_come_again(hf_watch *watch);
+bool hf_socket_is_again(const hf_watch *watch);
+/* The loop's own room behind a socket. */
+void *hf_socket_more(hf_watch *watch);
+/* Bytes received and not taken. */
+size_t hf_socket_held(const hf_watch *watch);
+/* Closes the descriptor and frees the memory of a socket that is free but for that. */
+void hf_socket_bury(hf_socket_home *home, hf_watch *watch);
 
 #endif

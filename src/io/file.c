@@ -76,10 +76,20 @@ static int64_t nanoseconds(struct timespec t)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+/* What else moves the inode's change time: a hash of the number of links, the mode and the owner. */
+static uint64_t status_of(const struct stat *st)
+{
+    const uint64_t parts[] = { st->st_nlink, st->st_mode, st->st_uid, st->st_gid };
+    uint64_t hash = 0;
+    for (size_t i = 0; i < HF_COUNT(parts); i++)
+        hash = (hash ^ parts[i]) * UINT64_C(0x9e3779b97f4a7c15) + (hash >> 29);
+    return hash;
+}
+
 static hf_file noted(int fd, const struct stat *st)
 {
     return (hf_file){ .handle = fd, .size = (uint64_t)st->st_size, .modified_ns = nanoseconds(st->st_mtim),
-                      .changed_ns = nanoseconds(st->st_ctim) };
+                      .changed_ns = nanoseconds(st->st_ctim), .status = status_of(st) };
 }
 
 /* File times come from the coarse clock, so two changes within one of its ticks look like one. */
@@ -125,7 +135,11 @@ bool hf_file_unchanged(const hf_file *file)
     if (file->handle < 0 || !stat_fd(file->handle, &st))
         return false;
     const hf_file now = noted(file->handle, &st);
-    return now.size == file->size && now.modified_ns == file->modified_ns && now.changed_ns == file->changed_ns;
+    if (now.size != file->size || now.modified_ns != file->modified_ns)
+        return false;
+    /* A deploy renames a new file over this one, or a backup links it: the change time moves, and no byte does. Where links,
+     * mode and owner are as they were, somebody rewrote it and put the modification time back. */
+    return now.changed_ns == file->changed_ns || now.status != file->status;
 }
 
 /* ---- the path ----------------------------------------------------------------------------------------------- */

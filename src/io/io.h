@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * io/io.h - the door to the outside, as an interface. One hf_io per loop thread. The kernel through epoll (later
- * io_uring, TUN) and the simulated network of `sim` implement it, so what stands above cannot tell them apart.
+ * io/io.h - the door to the outside, as an interface. One hf_io per loop thread. The kernel through epoll or
+ * io_uring (later TUN) and the simulated network of `sim` implement it, so what stands above cannot tell them apart.
  *
  * Pull again: wait() returns what happened; nothing calls back.
  */

@@ -6,8 +6,10 @@
  * and file ranges as references. Input is described at HF_SHARED_BYTES.
  */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -54,6 +56,7 @@ struct hf_socket {
     backlog *out;
     uint64_t tokens[TOKENS];
     hf_queue more_tokens;
+    _Alignas(8) uint8_t more[]; /* home->ops->more_bytes */
 };
 
 static hf_err error_of(int e)
@@ -79,10 +82,24 @@ static void watch_output(hf_socket *s, bool on)
 {
     if (s->watches_output == on)
         return;
-    struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET | (on ? EPOLLOUT : 0), .data.ptr = &s->watch };
-    if (epoll_ctl(s->home->epoll_fd, EPOLL_CTL_MOD, s->watch.fd, &ev) != 0)
+    if (!s->home->ops->watch_output(s->home, &s->watch, on))
         fail(s, HF_ERR_IO_SYSTEM);
     s->watches_output = on;
+}
+
+/* READY at the next wait. First come, first served: else the newest would starve the oldest. */
+static void come_again(hf_socket *s)
+{
+    hf_socket_home *home = s->home;
+    if (s->is_again)
+        return;
+    s->is_again = true;
+    s->next_again = NULL;
+    if (home->again != NULL)
+        home->again_last->next_again = s;
+    else
+        home->again = s;
+    home->again_last = s;
 }
 
 /* ---- tokens ------------------------------------------------------------------------------------------------- */
@@ -121,8 +138,10 @@ static void settle(hf_socket_home *home)
     home->borrower = NULL;
     if (s == NULL || s->shared_at == s->shared_end)
         return;
-    if (!hf_queue_append(&s->kept, hf_bytes_make(home->shared + s->shared_at, s->shared_end - s->shared_at)))
+    if (!hf_queue_append(&s->kept, hf_bytes_make(home->shared + s->shared_at, s->shared_end - s->shared_at))) {
         fail(s, HF_ERR_BASE_MEMORY);
+        come_again(s); /* it is not its turn: whoever owns it must come and see */
+    }
     s->shared_at = s->shared_end = 0;
 }
 
@@ -142,7 +161,7 @@ static bool receive(hf_socket *s)
     if (borrow) {
         settle(s->home);
         hf_queue_trim(&s->kept);
-        room = (hf_span){ s->home->shared, HF_SHARED_BYTES };
+        room = (hf_span){ s->home->shared, limit < HF_SHARED_BYTES ? (size_t)limit : HF_SHARED_BYTES };
     } else {
         if (s->home->borrower == s)
             settle(s->home);
@@ -158,8 +177,7 @@ static bool receive(hf_socket *s)
         if (room.len > want)
             room.len = want;
     }
-    s->home->calls_receive++;
-    const ssize_t n = recv(s->watch.fd, room.ptr, room.len, 0);
+    const ssize_t n = s->home->ops->receive(s->home, &s->watch, room);
     if (n < 0) {
         s->readable = errno == EINTR;
         if (errno != EAGAIN && errno != EINTR)
@@ -178,7 +196,6 @@ static bool receive(hf_socket *s)
     } else {
         hf_queue_commit(&s->kept, (size_t)n);
     }
-    /* epoll(7): a short read of a stream socket means that it is drained; a FIN behind it shows as EPOLLRDHUP. */
     if ((size_t)n < room.len && !s->hung_up)
         s->readable = false;
     return true;
@@ -270,11 +287,7 @@ static size_t send_pieces(hf_socket *s, hf_extent *pieces, size_t count, hf_queu
     while (done < count && s->writable && s->failed.code == 0) {
         if (pieces[done].kind == HF_EXTENT_FILE) {
             if (turn >= SEND_TURN) { /* let others have their turn */
-                if (!s->is_again) {
-                    s->is_again = true;
-                    s->next_again = s->home->again;
-                    s->home->again = s;
-                }
+                come_again(s);
                 break;
             }
             const size_t n = send_file(s, &pieces[done], done + 1 < count);
@@ -359,7 +372,14 @@ static uint64_t socket_unsent(const void *self, hf_lane lane)
 {
     (void)lane;
     const hf_socket *s = self;
-    return s->out ? s->out->unsent : 0;
+    if (s->out == NULL)
+        return 0;
+    /* What the kernel took and the peer has not acknowledged counts too: it moves while our backlog stands still, and a
+     * slow peer that reads all it can must not look idle. */
+    int kernel = 0;
+    if (ioctl(s->watch.fd, SIOCOUTQ, &kernel) != 0 || kernel < 0)
+        kernel = 0;
+    return s->out->unsent + (uint64_t)kernel;
 }
 
 static uint64_t socket_put(void *self, hf_lane lane, const hf_extent *extents, size_t count)
@@ -390,7 +410,7 @@ static uint64_t socket_put(void *self, hf_lane lane, const hf_extent *extents, s
 
 static void shut(hf_socket *s)
 {
-    if (s->fin_wanted && !s->fin_sent && s->out == NULL && s->failed.code == 0) {
+    if (s->fin_wanted && !s->fin_sent && !s->connecting && s->out == NULL && s->failed.code == 0) {
         s->fin_sent = true;
         (void)shutdown(s->watch.fd, SHUT_WR); /* fails only where the peer has reset: the next receive says so */
     }
@@ -450,6 +470,7 @@ static bool finish_connecting(hf_socket *s, hf_pier_event *event)
         fail(s, error_of(error).code);
         return false;
     }
+    shut(s);
     event->kind = HF_PIER_OPENED;
     return true;
 }
@@ -459,6 +480,7 @@ static hf_step socket_event(void *self, hf_time now, hf_pier_event *event)
     (void)now;
     hf_socket *s = self;
     *event = (hf_pier_event){ 0 };
+    hf_queue_trim(&s->kept); /* if it is empty: an idle connection holds no buffer */
     if (s->connecting) {
         if (!s->writable)
             return HF_IDLE;
@@ -503,8 +525,30 @@ void hf_socket_notify(hf_watch *watch, uint32_t events)
         s->readable = true;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         s->hung_up = true;
-    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
         s->writable = true;
+        s->watches_output = s->watches_output && !s->home->ops->output_once;
+    }
+}
+
+void hf_socket_come_again(hf_watch *watch)
+{
+    come_again((hf_socket *)watch);
+}
+
+bool hf_socket_is_again(const hf_watch *watch)
+{
+    return ((const hf_socket *)watch)->is_again;
+}
+
+void *hf_socket_more(hf_watch *watch)
+{
+    return ((hf_socket *)watch)->more;
+}
+
+size_t hf_socket_held(const hf_watch *watch)
+{
+    return held((const hf_socket *)watch).len;
 }
 
 hf_watch *hf_socket_again(hf_socket_home *home)
@@ -519,29 +563,44 @@ hf_watch *hf_socket_again(hf_socket_home *home)
 
 /* ---- life --------------------------------------------------------------------------------------------------- */
 
+static void leave_again(hf_socket *s)
+{
+    hf_socket_home *home = s->home;
+    hf_socket *before = NULL;
+    for (hf_socket *at = home->again; at != s; at = at->next_again)
+        before = at;
+    if (before != NULL)
+        before->next_again = s->next_again;
+    else
+        home->again = s->next_again;
+    if (home->again_last == s)
+        home->again_last = before;
+}
+
 static void socket_free(void *self)
 {
     hf_socket *s = self;
     hf_socket_home *home = s->home;
     if (home->borrower == s)
         home->borrower = NULL;
-    for (hf_socket **at = &home->again; *at != NULL; at = &(*at)->next_again)
-        if (*at == s) {
-            *at = s->next_again;
-            break;
-        }
-    for (int i = home->seen_at; i < home->seen_count; i++)
-        if (home->seen[i].data.ptr == &s->watch)
-            home->seen[i].data.ptr = NULL;
-    if (s->reset_wanted) {
+    if (s->is_again)
+        leave_again(s);
+    /* What did not leave whole must not look whole, and a peer that reads nothing must not keep the kernel's memory. */
+    if (s->reset_wanted || s->out != NULL) {
         const struct linger now = { .l_onoff = 1, .l_linger = 0 };
         (void)setsockopt(s->watch.fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     }
-    close(s->watch.fd);
     free_backlog(s);
     hf_queue_fini(&s->kept);
     hf_queue_fini(&s->more_tokens);
-    hf_free(&home->env->alloc, s, sizeof *s);
+    if (!home->ops->leave(home, &s->watch))
+        hf_socket_bury(home, &s->watch);
+}
+
+void hf_socket_bury(hf_socket_home *home, hf_watch *watch)
+{
+    close(watch->fd);
+    hf_free(&home->env->alloc, watch, sizeof(hf_socket) + home->ops->more_bytes);
 }
 
 static const hf_pier_ops socket_ops = {
@@ -559,7 +618,7 @@ static const hf_pier_ops socket_ops = {
 
 hf_pier hf_socket_new(hf_socket_home *home, int fd, bool connecting)
 {
-    hf_socket *s = hf_alloc_zeroed(&home->env->alloc, sizeof *s);
+    hf_socket *s = hf_alloc_zeroed(&home->env->alloc, sizeof *s + home->ops->more_bytes);
     if (s == NULL)
         return (hf_pier){ NULL, NULL };
     s->watch = (hf_watch){ .kind = HF_WATCH_SOCKET, .fd = fd };
@@ -569,9 +628,8 @@ hf_pier hf_socket_new(hf_socket_home *home, int fd, bool connecting)
     s->watches_output = connecting;
     hf_queue_init(&s->kept, &home->env->alloc);
     hf_queue_init(&s->more_tokens, &home->env->alloc);
-    struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET | (connecting ? EPOLLOUT : 0), .data.ptr = &s->watch };
-    if (epoll_ctl(home->epoll_fd, EPOLL_CTL_ADD, fd, &ev) != 0) {
-        hf_free(&home->env->alloc, s, sizeof *s);
+    if (!home->ops->begin(home, &s->watch, connecting)) {
+        hf_free(&home->env->alloc, s, sizeof *s + home->ops->more_bytes);
         return (hf_pier){ NULL, NULL };
     }
     return (hf_pier){ &socket_ops, s };

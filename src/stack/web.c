@@ -22,15 +22,19 @@ struct hf_web {
     bool fin_received;
     bool stuck;        /* the core ate nothing of what the pier holds: more bytes, time or a command must come first */
     bool full;         /* stuck because it waits for us (take or end) rather than for the peer */
+    bool owed;         /* the newest exchange has no final answer yet: a refusal is about it, else about a new one */
+    bool put_short;    /* put took less than it was offered: owe a WRITABLE as soon as some of it has gone */
     bool closed_told;
+    bool http10;       /* the open exchange's request */
+    bool until_close;  /* its answer's body lasts until the connection ends */
     hf_err why;        /* the close's cause */
     size_t eaten;      /* consumed by the core, but lent by the last event: taken at the next step */
     hf_exchange exchange; /* the newest */
-    hf_http1_event event; /* what the last event lent */
     hf_time send_began, send_moved; /* while the pier holds unsent bytes: since when, and when some last left */
     uint64_t send_left, send_total;
     uint64_t bytes_sent;
     hf_time linger_until;
+    uint8_t nothing[1]; /* input of length 0 lies somewhere too */
 };
 
 hf_web *hf_web_new(const hf_env *env, uint64_t id, hf_pier pier, hf_time now)
@@ -93,14 +97,20 @@ static hf_time send_deadline(const hf_web *w)
     return hf_time_earlier(idle, hf_time_after(w->send_began, HF_SECONDS(10) + HF_SECONDS(seconds)));
 }
 
-static void flush(hf_web *w, hf_time now, hf_out *out)
+/* True when something went to the pier, so that the core has room again. */
+static bool flush(hf_web *w, hf_time now, hf_out *out)
 {
+    bool moved = false;
+    watch_sending(w, now); /* some piers send between events: what left since then is progress */
     while (w->state <= WEB_CLOSING && w->pier.ops->unsent(w->pier.self, 0) == 0) {
         out->count = 0;
         out->scratch_used = 0;
         out->bytes = 0;
-        if (hf_http1_emit(w->http1, now, out) == 0)
+        out->room = UINT64_MAX;
+        (void)hf_http1_emit(w->http1, now, out);
+        if (out->count == 0) /* a piece may be empty, and still have a token to bring back */
             break;
+        moved = true;
         w->bytes_sent += out->bytes;
         const uint64_t taken = w->pier.ops->put(w->pier.self, 0, out->pieces, out->count);
         if (taken != out->bytes) { /* only a failed pier refuses when nothing was unsent: its event says why */
@@ -109,6 +119,7 @@ static void flush(hf_web *w, hf_time now, hf_out *out)
         }
     }
     watch_sending(w, now);
+    return moved;
 }
 
 /* ---- closing ------------------------------------------------------------------------------------------------ */
@@ -117,18 +128,34 @@ static void close_now(hf_web *w, hf_err why)
 {
     if (w->state == WEB_CLOSED)
         return;
+    if (why.code != 0) /* a clean end would make an answer that lasts until close look whole */
+        (void)!w->pier.ops->end(w->pier.self, 0, (hf_ending){ HF_ENDING_RESET, 0 }).code;
     w->state = WEB_CLOSED;
     if (w->why.code == 0)
         w->why = why;
+}
+
+/* What is not wanted must still be read, or a full pier would receive no more and never see the peer's FIN. */
+static void throw_away(hf_web *w)
+{
+    const hf_span rest = w->pier.ops->peek(w->pier.self, 0);
+    if (rest.len > 0)
+        w->pier.ops->take(w->pier.self, 0, rest.len);
 }
 
 /* The core is done. Its last words leave, then FIN, then we wait for the peer's. */
 static void close_softly(hf_web *w, hf_time now, hf_out *out)
 {
     w->state = WEB_CLOSING;
-    flush(w, now, out);
+    throw_away(w);
+    (void)flush(w, now, out);
     if (w->state != WEB_CLOSING || w->pier.ops->unsent(w->pier.self, 0) > 0)
         return;
+    /* A broken answer whose end is the end of the connection must not end it cleanly. */
+    if (w->until_close && hf_http1_fault(w->http1)->err.code == HF_ERR_HTTP1_BODY_LENGTH) {
+        close_now(w, hf_http1_fault(w->http1)->err);
+        return;
+    }
     if (w->pier.ops->end(w->pier.self, 0, (hf_ending){ HF_ENDING_FIN, 0 }).code != 0 || w->fin_received) {
         close_now(w, HF_OK);
         return;
@@ -137,24 +164,19 @@ static void close_softly(hf_web *w, hf_time now, hf_out *out)
     w->linger_until = hf_time_after(now, (int64_t)w->env->limits->linger_ns);
 }
 
-static void throw_away(hf_web *w)
-{
-    const hf_span rest = w->pier.ops->peek(w->pier.self, 0);
-    if (rest.len > 0)
-        w->pier.ops->take(w->pier.self, 0, rest.len);
-}
-
 /* ---- events ------------------------------------------------------------------------------------------------- */
 
 static void translate(hf_web *w, hf_web_event *event)
 {
-    const hf_http1_event *e = &w->event;
-    *event = (hf_web_event){ .exchange = w->exchange };
+    const hf_http1_event *e = &event->wire;
+    event->exchange = w->exchange;
     switch (e->kind) {
     case HF_HTTP1_REQUEST:
         event->kind = HF_WEB_REQUEST;
         event->exchange = ++w->exchange;
         event->head = &e->request;
+        w->http10 = e->request.version == HF_HTTP_1_0;
+        w->owed = true;
         break;
     case HF_HTTP1_BODY:
         event->kind = HF_WEB_BODY;
@@ -169,6 +191,9 @@ static void translate(hf_web *w, hf_web_event *event)
         break;
     case HF_HTTP1_REFUSED:
         event->kind = HF_WEB_REFUSED;
+        if (!w->owed) /* its head was refused: an exchange of its own, or it would be taken for the one before it */
+            event->exchange = ++w->exchange;
+        w->owed = true;
         if (hf_http1_fault(w->http1)->err.code != 0)
             w->why = hf_http1_fault(w->http1)->err;
         break;
@@ -190,8 +215,8 @@ static void take_eaten(hf_web *w)
 static hf_step feed(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
 {
     const hf_span held = w->pier.ops->peek(w->pier.self, 0);
-    hf_in in = { .ptr = held.ptr, .len = held.len, .fin = w->fin_received };
-    const hf_step s = hf_http1_step(w->http1, now, &in, &w->event);
+    hf_in in = { .ptr = held.ptr != NULL ? held.ptr : w->nothing, .len = held.len, .fin = w->fin_received };
+    const hf_step s = hf_http1_step(w->http1, now, &in, &event->wire);
     w->eaten = in.used;
     if (s != HF_EVENT)
         take_eaten(w);
@@ -246,7 +271,8 @@ static bool pull(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
         if (w->state == WEB_CLOSING)
             close_softly(w, now, out);
         else
-            flush(w, now, out);
+            (void)flush(w, now, out);
+        w->put_short = false;
         *event = (hf_web_event){ .kind = HF_WEB_WRITABLE, .exchange = w->exchange };
         break;
     case HF_PIER_RELEASED:
@@ -262,6 +288,7 @@ static bool pull(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
 
 static void check_deadlines(hf_web *w, hf_time now)
 {
+    watch_sending(w, now);
     if (w->state == WEB_LINGERING && !hf_time_before(now, w->linger_until))
         close_now(w, HF_OK);
     if (w->state <= WEB_CLOSING && !hf_time_before(now, send_deadline(w))) {
@@ -284,8 +311,15 @@ hf_step hf_web_step(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
                 return HF_EVENT;
             continue;
         }
-        if (w->state == WEB_OPEN)
-            flush(w, now, out);
+        if (w->state == WEB_OPEN && flush(w, now, out)) {
+            w->stuck = w->stuck && !w->full; /* full of output: not any more */
+            if (w->put_short) {
+                w->put_short = false;
+                *event = (hf_web_event){ .kind = HF_WEB_WRITABLE, .exchange = w->exchange };
+                return HF_EVENT;
+            }
+            continue;
+        }
         if (!pull(w, now, out, event))
             return HF_IDLE;
         if ((int)event->kind != NOTHING)
@@ -322,19 +356,28 @@ hf_err hf_web_respond(hf_web *w, hf_exchange x, const hf_response_head *head)
 {
     HF_ASSERT(x == w->exchange);
     w->stuck = false;
-    return hf_http1_respond(w->http1, head);
+    const hf_err err = hf_http1_respond(w->http1, head);
+    w->until_close = w->http10 && head->content_length == HF_LENGTH_UNKNOWN;
+    if (err.code == 0 && head->status >= 200)
+        w->owed = false;
+    return err;
 }
 
 uint64_t hf_web_put(hf_web *w, hf_exchange x, const hf_extent *extents, size_t count, hf_err *err)
 {
     HF_ASSERT(x == w->exchange);
-    return hf_http1_put(w->http1, extents, count, err);
+    uint64_t offered = 0;
+    for (size_t i = 0; i < count; i++)
+        offered += hf_extent_length(&extents[i]);
+    const uint64_t taken = hf_http1_put(w->http1, extents, count, err);
+    w->put_short = taken < offered;
+    return taken;
 }
 
 hf_err hf_web_end(hf_web *w, hf_exchange x, hf_ending ending, hf_fields trailers)
 {
     HF_ASSERT(x == w->exchange);
-    w->stuck = false;
+    w->stuck = w->put_short = false;
     return hf_http1_end(w->http1, ending, trailers);
 }
 

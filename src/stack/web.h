@@ -37,6 +37,7 @@ typedef struct hf_web_event {
     hf_bytes body;
     hf_fields trailers;
     hf_err err;
+    hf_http1_event wire; /* what the pointers above lead to: here, so that an idle connection need not hold it */
 } hf_web_event;
 
 /* Owns `pier` from now on. `id` is the connection's, in traces and logs. NULL when memory ends (the pier is freed). */

@@ -9,7 +9,7 @@ static void every_row_has_a_name_a_unit_and_a_reason(void **state)
     hf_limit_info info;
     for (size_t i = 0; hf_limit_row(i, &info); i++) {
         assert_true(strlen(info.name) > 3);
-        assert_true(strlen(info.unit) > 1);
+        assert_true(strlen(info.unit) > 0);
         assert_true(strlen(info.why) > 20);
         for (const char *p = info.why; *p; p++)
             if (*p < 0x20 || *p > 0x7e)
@@ -23,7 +23,7 @@ static void the_name_tells_the_unit(void **state)
 {
     (void)state;
     static const struct { const char *ending, *unit; } rows[] = {
-        { "_ns", "ns" }, { "_bytes", "bytes" }, { "_rate", "bytes/s" },
+        { "_ns", "ns" }, { "_bytes", "bytes" }, { "_rate", "/s" },
     };
     hf_limit_info info;
     size_t told = 0;
@@ -32,7 +32,9 @@ static void the_name_tells_the_unit(void **state)
             const size_t n = strlen(info.name), ending = strlen(rows[k].ending);
             if (n < ending || strcmp(info.name + n - ending, rows[k].ending) != 0)
                 continue;
-            assert_string_equal(info.unit, rows[k].unit);
+            /* "bytes/s", "frames/s": what is counted differs, that it is by the second does not */
+            const size_t unit = strlen(info.unit), want = strlen(rows[k].unit);
+            assert_true(unit >= want && strcmp(info.unit + unit - want, rows[k].unit) == 0);
             told++;
         }
     assert_true(told > 10);

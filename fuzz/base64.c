@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Strict base64: what decodes must encode to the very same text, since there is one canonical form (RFC 4648 3.5).
+ */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base64.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static uint8_t bytes[4096], text[8192];
+    if (size < 1 || size > 4000)
+        return 0;
+    const hf_base64_kind kind = data[0] & 1 ? HF_BASE64URL : HF_BASE64;
+    hf_writer decoded = hf_writer_make(bytes, sizeof bytes);
+    if (hf_base64_parse(&decoded, kind, hf_bytes_make(data + 1, size - 1)).code != 0)
+        return 0;
+    hf_writer encoded = hf_writer_make(text, sizeof text);
+    hf_base64_write(&encoded, kind, hf_written(&decoded));
+    if (!hf_bytes_equal(hf_written(&encoded), hf_bytes_make(data + 1, size - 1)))
+        abort();
+    return 0;
+}

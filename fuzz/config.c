@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Configurations from hostile bytes: read, checked and reported; and what parses is printed, parses again to the same
+ * tree, and prints the same.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "allocator.h"
+#include "config_plan.h"
+#include "config_tree.h"
+#include "panic.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { MOST = 16384 };
+
+/* Every file holds the input, but for one that is named like a secret. */
+static const char *read_input(void *self, const char *path, hf_arena *to, size_t most, hf_bytes *text)
+{
+    const hf_bytes *input = self;
+    (void)most;
+    if (strcmp(path, "secret") == 0) {
+        *text = hf_text("a secret\n");
+        return NULL;
+    }
+    *text = hf_arena_copy(to, *input);
+    return text->ptr != NULL ? NULL : "memory ended";
+}
+
+static const char *variable(void *self, const char *name)
+{
+    (void)self;
+    return name[0] == 'A' ? "7" : NULL;
+}
+
+static const char *glob_input(void *self, const char *pattern, hf_arena *to, size_t most, const char ***paths, size_t *count)
+{
+    static const char *files[] = { "one", "two" };
+    (void)self;
+    (void)pattern;
+    (void)to;
+    *paths = files;
+    *count = most < 2 ? most + 1 : 2;
+    return NULL;
+}
+
+static hf_config_kind kind(void *self, const char *path)
+{
+    (void)self;
+    const bool missing = path[0] == 'm' || (path[0] >= '0' && path[0] <= '9');
+    return path[0] == 'f' ? HF_CONFIG_FILE : missing ? HF_CONFIG_MISSING : HF_CONFIG_FOLDER;
+}
+
+static hf_limits bounds(void)
+{
+    hf_limits limits = *hf_limits_default();
+    limits.config_files = 4;
+    limits.config_include_depth = 2;
+    return limits;
+}
+
+/* What the bytes print as; NULL when they are no configuration. Give: free() it. */
+static char *print(hf_config *c, hf_bytes *input, const hf_limits *limits, hf_config_world *world)
+{
+    char *text = NULL;
+    size_t length;
+    *world = (hf_config_world){ input, read_input, variable, glob_input, kind };
+    hf_config_init(c, hf_allocator_default(), world, limits);
+    HF_ASSERT(hf_config_read(c, "c").code == 0);
+    if (c->problem_count > 0)
+        return NULL;
+    FILE *out = open_memstream(&text, &length);
+    HF_ASSERT(out != NULL);
+    hf_config_print(c->files[0].statements, out);
+    fclose(out);
+    return text;
+}
+
+static void check_printing(hf_bytes input, const hf_limits *limits)
+{
+    hf_config first, second;
+    hf_config_world worlds[2];
+    char *once = print(&first, &input, limits, &worlds[0]);
+    if (once != NULL) {
+        hf_bytes printed = hf_text(once);
+        char *twice = print(&second, &printed, limits, &worlds[1]);
+        HF_ASSERT(twice != NULL && strcmp(once, twice) == 0);
+        HF_ASSERT(hf_config_same(first.files[0].statements, second.files[0].statements));
+        hf_config_fini(&second);
+        free(twice);
+        free(once);
+    }
+    hf_config_fini(&first);
+}
+
+static void check_meaning(hf_bytes input, const hf_limits *limits)
+{
+    hf_config c;
+    hf_config_world world = { &input, read_input, variable, glob_input, kind };
+    char *text = NULL;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+    HF_ASSERT(out != NULL);
+    hf_config_init(&c, hf_allocator_default(), &world, limits);
+    HF_ASSERT(hf_config_load(&c, "c").code == 0);
+    hf_config_report(&c, out, true, true);
+    if (c.problem_count == 0) {
+        static hf_serve_options options;
+        hf_config_plan plan;
+        hf_config_print_json(&c, out);
+        hf_config_print_effective(&c, out);
+        HF_ASSERT(hf_config_plan_make(&c, &plan).code == 0);
+        hf_config_plan_apply(&plan, &options);
+        char why[1024];
+        hf_writer w = hf_writer_make(why, sizeof why);
+        hf_sites *sites = hf_sites_new(hf_allocator_default(), options.routes, options.sites, options.site_count, options.hosts,
+            options.host_count, &w);
+        HF_ASSERT(sites != NULL); /* what check lets through, the router takes */
+        hf_sites_free(sites);
+        (void)hf_config_explain(&c, "GET", "http://a.example/a/b%2e?c", out, out);
+    }
+    fclose(out);
+    free(text);
+    hf_config_fini(&c);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const hf_limits limits = bounds();
+    if (size > MOST || memchr(data, 0, size) != NULL)
+        return 0;
+    check_printing(hf_bytes_make(data, size), &limits);
+    check_meaning(hf_bytes_make(data, size), &limits);
+    return 0;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * HPACK: any bytes as header blocks (a byte of length before each); what decodes is encoded again by our encoder and
+ * decoded by a second decoder to the same fields.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "hpack.h"
+#include "panic.h"
+
+static void *resize(void *ctx, void *old, size_t old_size, size_t new_size)
+{
+    size_t *const held = ctx;
+    *held += new_size - old_size;
+    HF_ASSERT(*held < 1 << 20);
+    if (new_size == 0) {
+        free(old);
+        return NULL;
+    }
+    void *const p = realloc(old, new_size);
+    HF_ASSERT(p != NULL);
+    return p;
+}
+
+static void again(hf_hpack_encoder *e, hf_hpack_decoder *d, const hf_hpack_list *list, hf_hpack_list *other)
+{
+    static uint8_t to[1 << 18];
+    hf_writer w = hf_writer_make(to, sizeof to);
+    hf_hpack_begin(e, &w);
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (list->at[i].name.len > HF_HPACK_NAME_MOST)
+            return;
+        hf_hpack_field(e, &w, &list->at[i]);
+    }
+    hf_hpack_flaw flaw;
+    HF_ASSERT(hf_hpack_decode(d, hf_written(&w), other, &flaw));
+    HF_ASSERT(other->count == list->count && e->table.size == d->table.size);
+    for (uint32_t i = 0; i < list->count; i++) {
+        HF_ASSERT(hf_text_same(other->at[i].name, list->at[i].name));
+        HF_ASSERT(hf_bytes_equal(other->at[i].value, list->at[i].value));
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    size_t held = 0;
+    const hf_allocator alloc = { resize, &held };
+    hf_hpack_decoder first, second;
+    hf_hpack_encoder encoder;
+    hf_hpack_list list, other;
+    hf_hpack_decoder_init(&first, &alloc, 4096);
+    hf_hpack_decoder_init(&second, &alloc, 4096);
+    hf_hpack_encoder_init(&encoder, &alloc, 4096);
+    hf_hpack_list_init(&list, &alloc, 8192, 64);
+    hf_hpack_list_init(&other, &alloc, 1 << 16, 64);
+    while (size > 0) {
+        size_t n = data[0];
+        n = n < size - 1 ? n : size - 1;
+        uint8_t *const block = malloc(n > 0 ? n : 1);
+        HF_ASSERT(block != NULL);
+        memcpy(block, data + 1, n);
+        hf_hpack_flaw flaw = { 0 };
+        const bool good = hf_hpack_decode(&first, hf_bytes_make(block, n), &list, &flaw);
+        HF_ASSERT(good || (flaw.wanted != NULL && !flaw.memory));
+        if (good && !list.too_large && !list.too_many)
+            again(&encoder, &second, &list, &other);
+        free(block);
+        data += 1 + n;
+        size -= 1 + n;
+        if (!good)
+            break;
+    }
+    hf_hpack_decoder_fini(&first);
+    hf_hpack_decoder_fini(&second);
+    hf_hpack_encoder_fini(&encoder);
+    hf_hpack_list_fini(&list);
+    hf_hpack_list_fini(&other);
+    HF_ASSERT(held == 0);
+    return 0;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The TLS client core from hostile bytes. Byte 0: how the stream is cut. The rest is the stream.
+ */
+#include "tls_drive.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 1 || size > 40000)
+        return 0;
+    drive_init();
+    hf_random_seed(&entropy, 1);
+    static const hf_bytes protocol = HF_LITERAL("http/1.1");
+    const hf_tls_config config = { .crypto = crypto, .identities = &identity, .identity_count = 1, .protocols = &protocol, .protocol_count = 1 };
+    hf_tls *t = hf_tls_client_new(&env, &config, 1, hf_time_make(0), hf_text("localhost"), hf_text(""));
+    if (t == NULL)
+        return 0;
+    drive_run(t, data + 1, size - 1, data[0]);
+    hf_tls_free(t);
+    return 0;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A TLS core under hostile bytes: seeded secrets, questions answered, output thrown away.
+ */
+#ifndef HF_FUZZ_TLS_DRIVE_H
+#define HF_FUZZ_TLS_DRIVE_H
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <handfast/tls.h>
+
+#include "random.h"
+#include "identities_generated.h"
+
+static hf_random entropy;
+static hf_crypto *crypto;
+static hf_tls_identity identity;
+static hf_env env;
+
+static void *resize(void *ctx, void *old, size_t old_size, size_t new_size)
+{
+    (void)ctx, (void)old_size;
+    if (new_size == 0) {
+        free(old);
+        return NULL;
+    }
+    return realloc(old, new_size);
+}
+
+static void fill(void *ctx, uint8_t *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = (uint8_t)hf_random_next(ctx);
+}
+
+/* Once. */
+static void drive_init(void)
+{
+    if (crypto != NULL)
+        return;
+    static const hf_entropy seeded = { fill, &entropy };
+    hf_random_seed(&entropy, 1);
+    env = (hf_env){ .alloc = { resize, NULL }, .random = &entropy, .limits = hf_limits_default() };
+    crypto = hf_crypto_new(&env, &seeded);
+    if (crypto == NULL || hf_chain_load(crypto, hf_text(identity_p256_pem), &identity.chain).code != 0 ||
+        hf_key_load(crypto, hf_text(identity_p256_key), &identity.key).code != 0)
+        abort();
+}
+
+static void drain(hf_tls *t)
+{
+    static uint8_t scratch[40000];
+    for (int i = 0; i < 100; i++) {
+        hf_extent pieces[4];
+        hf_out out = { .pieces = pieces, .capacity = 4, .scratch = scratch, .scratch_capacity = sizeof scratch, .room = UINT64_MAX };
+        if (hf_tls_emit(t, hf_time_make(1), &out) == 0)
+            return;
+    }
+    abort(); /* emit comes to an end */
+}
+
+/* Shows the bytes in pieces as `cut` says; the end comes behind them. */
+static void drive_run(hf_tls *t, const uint8_t *data, size_t size, uint8_t cut)
+{
+    static uint8_t buffer[65536];
+    memcpy(buffer, data, size);
+    size_t at = 0, shown = cut == 0 ? size : cut < size ? cut : size;
+    for (int i = 0; i < 100000; i++) {
+        hf_tls_event event;
+        hf_in in = { .ptr = buffer + at, .len = shown - at, .fin = shown == size };
+        const hf_step step = hf_tls_step(t, hf_time_make(1), &in, &event);
+        if (in.used > in.len)
+            abort();
+        if (step == HF_EVENT && event.kind == HF_TLS_WANT_SIGN)
+            hf_tls_sign_here(t, &event);
+        if (step == HF_EVENT && event.kind == HF_TLS_WANT_VERIFY)
+            hf_tls_answer_verify(t, HF_OK);
+        if (step == HF_EVENT && event.kind == HF_TLS_READABLE)
+            hf_tls_take(t, hf_tls_peek(t).len);
+        at += in.used;
+        drain(t);
+        if (step == HF_FAULT || step == HF_CLOSED || (step != HF_EVENT && shown == size))
+            return;
+        if (step != HF_EVENT)
+            shown = shown + cut < size ? shown + cut : size;
+    }
+    abort();
+}
+
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From what `handfast serve` was given to hf_serve_options, with a sentence for everything that cannot be.
+ */
+#include "cli.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+#include "asset.h"
+#include "limit_rules.h"
+#include "text.h"
+#include "tour.h"
+#include "words.h"
+
+enum { MOST_THREADS = 256 };
+
+/* ---- limits --------------------------------------------------------------------------------------------------- */
+
+/* Where each limit lies in hf_limits. */
+typedef struct limit_place {
+    const char *name, *unit;
+    size_t offset;
+} limit_place;
+
+static const limit_place limit_places[] = {
+#define HF_LIMIT(name, value, unit, why) { #name, unit, offsetof(hf_limits, name) },
+#include <handfast/limits.def>
+#undef HF_LIMIT
+};
+
+static hf_exit unknown_limit(hf_cli *cli, const char *name)
+{
+    hf_nearest nearest = { .word = name };
+    for (size_t i = 0; i < HF_COUNT(limit_places); i++)
+        hf_nearest_try(&nearest, limit_places[i].name);
+    if (nearest.best)
+        return hf_cli_misuse(cli, "option --limit: there is no limit %s; did you mean %s?", name, nearest.best);
+    return hf_cli_misuse(cli, "option --limit: there is no limit %s; handfast limits lists them", name);
+}
+
+static hf_exit set_limit(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    char name[HF_WORD_MOST];
+    const size_t length = strcspn(value, "=");
+    if (value[length] == 0)
+        return hf_cli_misuse(cli, "option --limit: got \"%s\"; it must be NAME=VALUE, such as idle_ns=10s", value);
+    snprintf(name, sizeof name, "%.*s", (int)length, value);
+    for (size_t i = 0; i < HF_COUNT(limit_places); i++) {
+        const limit_place *p = &limit_places[i];
+        uint64_t amount;
+        if (strcmp(p->name, name) != 0)
+            continue;
+        if (!hf_amount_parse(value + length + 1, p->unit, &amount))
+            return hf_cli_misuse(cli, "option --limit: %s got \"%s\"; it must be %s", name, value + length + 1,
+                                 hf_amount_forms(p->unit));
+        if (amount == 0 && !hf_limit_may_be_zero(name))
+            return hf_cli_misuse(cli, "option --limit: %s must not be 0: nothing could be served", name);
+        memcpy((uint8_t *)&o->limits + p->offset, &amount, sizeof amount);
+        return HF_EXIT_OK;
+    }
+    return unknown_limit(cli, name);
+}
+
+static hf_exit check_limits(hf_cli *cli, const hf_limits *l)
+{
+    const char *smaller, *larger;
+    uint64_t small, large;
+    if (!hf_limits_conflict(l, &smaller, &small, &larger, &large))
+        return HF_EXIT_OK;
+    return hf_cli_misuse(cli, "option --limit: %s (%llu) must be at least %s (%llu)", smaller, (unsigned long long)small, larger,
+                         (unsigned long long)large);
+}
+
+/* ---- one option at a time ------------------------------------------------------------------------------------- */
+
+static hf_exit add_listener(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    char why[512];
+    if (o->listener_count == HF_SERVE_LISTENERS)
+        return hf_cli_misuse(cli, "option --listen: at most %d may be given", HF_SERVE_LISTENERS);
+    switch (hf_listen_url_parse(value, &o->listeners[o->listener_count], why, sizeof why)) {
+    case HF_LISTEN_SYNTAX: return hf_cli_misuse(cli, "option --listen: %s", why);
+    case HF_LISTEN_NOT_YET: return hf_cli_failed(cli, "option --listen: %s", why);
+    case HF_LISTEN_OK: break;
+    }
+    o->listener_count++;
+    return HF_EXIT_OK;
+}
+
+static hf_exit add_index(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    size_t count = 0;
+    while (o->index_names[count])
+        count++;
+    if (count == HF_SERVE_INDEX_NAMES)
+        return hf_cli_misuse(cli, "option --index: at most %d may be given", HF_SERVE_INDEX_NAMES);
+    if (*value == 0 || strchr(value, '/') || strcmp(value, ".") == 0 || strcmp(value, "..") == 0)
+        return hf_cli_misuse(cli, "option --index: got \"%s\"; it must be a file's name without a folder", value);
+    o->index_names[count] = value;
+    o->files.index = o->index_names;
+    return HF_EXIT_OK;
+}
+
+static hf_exit set_threads(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    uint64_t n;
+    if (!hf_parse_decimal(hf_text(value), &n) || n < 1 || n > MOST_THREADS)
+        return hf_cli_misuse(cli, "option --threads: got \"%s\"; it must be a number from 1 to %d", value, MOST_THREADS);
+    o->threads = (uint32_t)n;
+    return HF_EXIT_OK;
+}
+
+static bool leaves_folder(const char *path)
+{
+    hf_bytes rest = hf_text(path), part;
+    while (hf_split(&rest, '/', &part))
+        if (hf_bytes_equal(part, hf_text("..")))
+            return true;
+    return path[0] == '/';
+}
+
+static hf_exit set_spa(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    o->files.spa = value ? value : "index.html";
+    if (*o->files.spa == 0 || leaves_folder(o->files.spa))
+        return hf_cli_misuse(cli, "option --spa: got \"%s\"; it must be a file inside DIR, such as index.html", o->files.spa);
+    return HF_EXIT_OK;
+}
+
+/* RFC 9110 5.5: a control byte in a field value is an invitation to smuggle. */
+static hf_exit set_cache_control(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    bool fine = *value != 0;
+    for (const char *p = value; *p; p++)
+        fine = fine && (uint8_t)*p >= 0x20 && (uint8_t)*p < 0x7f;
+    if (!fine)
+        return hf_cli_misuse(cli, "option --cache-control: the value must be visible ASCII, such as max-age=3600");
+    o->files.cache_control = value;
+    return HF_EXIT_OK;
+}
+
+static hf_exit set_access_log(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    if (*value == 0)
+        return hf_cli_misuse(cli, "option --access-log: got \"\"; it must be a path, - or off");
+    o->access_log = strcmp(value, "off") == 0 ? NULL : value;
+    return HF_EXIT_OK;
+}
+
+static hf_exit set_log_format(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    (void)cli; /* the table let nothing else through */
+    o->log_format = strcmp(value, "combined") == 0 ? HF_ACCESS_COMBINED
+                    : strcmp(value, "logfmt") == 0 ? HF_ACCESS_LOGFMT : HF_ACCESS_JSON;
+    return HF_EXIT_OK;
+}
+
+static hf_exit set_io(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    o->loop = strcmp(value, "epoll") == 0 ? HF_LOOP_EPOLL : strcmp(value, "uring") == 0 ? HF_LOOP_URING : HF_LOOP_AUTO;
+    if (o->loop == HF_LOOP_URING && !hf_uring_is_built())
+        return hf_cli_failed(cli, "option --io: this build has no io_uring; build it with liburing, or leave the option out");
+    return HF_EXIT_OK;
+}
+
+static hf_exit set_user(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    if (*value == 0)
+        return hf_cli_misuse(cli, "option --user: got \"\"; it must be a user's name");
+    o->user = value;
+    return HF_EXIT_OK;
+}
+
+static hf_exit set_error_pages(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    if (*value == 0)
+        return hf_cli_misuse(cli, "option --error-pages: got \"\"; it must be a folder");
+    o->files.error_pages = value;
+    return HF_EXIT_OK;
+}
+
+static const struct {
+    const char *name;
+    hf_exit (*set)(hf_cli *, hf_serve_options *, const char *value);
+} setters[] = {
+    { "listen", add_listener },     { "index", add_index },           { "threads", set_threads },
+    { "spa", set_spa },             { "cache-control", set_cache_control }, { "access-log", set_access_log },
+    { "log-format", set_log_format }, { "limit", set_limit },         { "user", set_user },
+    { "error-pages", set_error_pages }, { "io", set_io },
+};
+
+static hf_exit set(hf_cli *cli, hf_serve_options *o, const hf_given *given)
+{
+    for (size_t i = 0; i < HF_COUNT(setters); i++)
+        if (strcmp(setters[i].name, given->option->name) == 0)
+            return setters[i].set(cli, o, given->value);
+    return HF_EXIT_OK; /* flags: read all at once */
+}
+
+/* ---- together ------------------------------------------------------------------------------------------------- */
+
+static void set_flags(const hf_cli *cli, const hf_arguments *arguments, hf_serve_options *o)
+{
+    o->welcome = hf_arguments_on(arguments, cli->command, "welcome");
+    o->quiet = hf_arguments_on(arguments, cli->command, "quiet");
+    o->files.listing = hf_arguments_on(arguments, cli->command, "listing");
+    o->files.follow_symlinks = hf_arguments_on(arguments, cli->command, "follow-symlinks");
+    o->files.no_precompressed = !hf_arguments_on(arguments, cli->command, "precompressed");
+    if (!hf_arguments_on(arguments, cli->command, "compress"))
+        o->limits.compress_bytes = 0; /* of files, listings and documents alike */
+}
+
+static hf_exit set_root(hf_cli *cli, const hf_arguments *arguments, hf_serve_options *o)
+{
+    if (o->welcome && arguments->operand_count > 0)
+        return hf_cli_misuse(cli, "--welcome serves the built-in site, so DIR (\"%s\") may not be given with it",
+                             arguments->operands[0]);
+    if (o->welcome && o->files.error_pages)
+        return hf_cli_misuse(cli, "--welcome serves the built-in site, which brings its own error pages: no --error-pages with it");
+    if (arguments->operand_count > 0 && *arguments->operands[0] == 0)
+        return hf_cli_misuse(cli, "DIR is empty; it must be a folder, such as .");
+    if (!o->welcome)
+        o->files.root = arguments->operand_count > 0 ? arguments->operands[0] : ".";
+    return HF_EXIT_OK;
+}
+
+hf_exit hf_serve_parse(hf_cli *cli, const hf_arguments *arguments, hf_serve_options *o)
+{
+    *o = (hf_serve_options){ .limits = *hf_limits_default(), .access_log = "-", .colour = cli->colour_err };
+    hf_exit result = HF_EXIT_OK;
+    for (size_t i = 0; i < arguments->given_count && result == HF_EXIT_OK; i++)
+        result = set(cli, o, &arguments->given[i]);
+    set_flags(cli, arguments, o);
+    if (result == HF_EXIT_OK)
+        result = set_root(cli, arguments, o);
+    if (result == HF_EXIT_OK && o->listener_count == 0)
+        result = add_listener(cli, o, "http://localhost:8080");
+    return result == HF_EXIT_OK ? check_limits(cli, &o->limits) : result;
+}
+
+/* A mistyped folder is found before anything is bound. The server opens it for itself afterwards. */
+static hf_exit check_folder(hf_cli *cli, const char *what, const char *path)
+{
+    struct stat st;
+    if (path == NULL)
+        return HF_EXIT_OK;
+    if (stat(path, &st) != 0)
+        return hf_cli_failed(cli, "%s %s: %s", what, path, strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        return hf_cli_failed(cli, "%s %s: it is not a folder", what, path);
+    return HF_EXIT_OK;
+}
+
+int hf_command_serve(hf_cli *cli, const hf_arguments *arguments)
+{
+    static hf_serve_options options; /* large, and lent for as long as the program runs */
+    if (hf_arguments_find(arguments, "config") != NULL)
+        return hf_serve_configured(cli, arguments);
+    hf_exit result = hf_serve_parse(cli, arguments, &options);
+    if (result == HF_EXIT_OK)
+        result = check_folder(cli, "cannot serve", options.files.root);
+    if (result == HF_EXIT_OK)
+        result = check_folder(cli, "option --error-pages:", options.files.error_pages);
+    if (result != HF_EXIT_OK)
+        return result;
+    if (options.welcome) {
+        options.files.assets = hf_site_assets;
+        options.files.asset_count = hf_site_assets_count;
+        options.files.content_security_policy =
+            "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
+        options.routes = hf_tour_routes(&options.route_count);
+        options.context = hf_tour_new();
+        if (options.context == NULL)
+            return hf_cli_failed(cli, "out of memory");
+    }
+    fflush(cli->out);
+    const int status = cli->doors->serve(&options);
+    if (options.context)
+        hf_tour_free(options.context);
+    return status;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The library context and what is fetched from it once: looking an algorithm up by name takes locks and string
+ * compares, and costs more than hashing a kilobyte.
+ */
+#include "crypto_core.h"
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+
+static const char *const hash_names[] = { "SHA256", "SHA384", "SHA512" };
+static const char *const cipher_names[] = { "AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305" };
+
+static bool fetch(hf_crypto *c)
+{
+    for (size_t i = 0; i < HF_HASH_COUNT; i++)
+        if ((c->hashes[i] = EVP_MD_fetch(c->library, hash_names[i], NULL)) == NULL)
+            return false;
+    for (size_t i = 0; i < HF_AEAD_COUNT; i++)
+        if ((c->ciphers[i] = EVP_CIPHER_fetch(c->library, cipher_names[i], NULL)) == NULL)
+            return false;
+    return (c->scratch = EVP_MD_CTX_new()) != NULL;
+}
+
+hf_crypto *hf_crypto_new(const hf_env *env, const hf_entropy *entropy)
+{
+    hf_crypto *c = hf_alloc_zeroed(&env->alloc, sizeof *c);
+    if (c == NULL)
+        return NULL;
+    c->env = env;
+    if (entropy != NULL)
+        c->entropy = *entropy;
+    if ((c->library = OSSL_LIB_CTX_new()) == NULL || (c->standard = OSSL_PROVIDER_load(c->library, "default")) == NULL ||
+        (c->entropy.fill != NULL && !hf_crypto_seed(c)) || !fetch(c)) {
+        hf_crypto_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+void hf_crypto_free(hf_crypto *c)
+{
+    if (c == NULL)
+        return;
+    EVP_MD_CTX_free(c->scratch);
+    for (size_t i = 0; i < HF_HASH_COUNT; i++)
+        EVP_MD_free(c->hashes[i]);
+    for (size_t i = 0; i < HF_AEAD_COUNT; i++)
+        EVP_CIPHER_free(c->ciphers[i]);
+    if (c->seeded != NULL)
+        OSSL_PROVIDER_unload(c->seeded);
+    if (c->standard != NULL)
+        OSSL_PROVIDER_unload(c->standard);
+    OSSL_LIB_CTX_free(c->library);
+    hf_free(&c->env->alloc, c, sizeof *c);
+}
+
+bool hf_crypto_random(hf_crypto *c, void *out, size_t n)
+{
+    if (c->entropy.fill != NULL) {
+        c->entropy.fill(c->entropy.ctx, out, n);
+        return true;
+    }
+    return RAND_bytes_ex(c->library, out, n, 0) == 1;
+}
+
+void hf_wipe(void *secret, size_t n)
+{
+    OPENSSL_cleanse(secret, n);
+}
+
+bool hf_secret_equal(const void *a, const void *b, size_t n)
+{
+    return CRYPTO_memcmp(a, b, n) == 0;
+}

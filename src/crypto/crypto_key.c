@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Private keys and signatures. libcrypto itself verifies an RSA result made with the Chinese remainder theorem before it
+ * lets it out, so that a computing fault cannot give the key away.
+ */
+#include "crypto_core.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+
+hf_key_kind hf_pkey_kind(const EVP_PKEY *pkey)
+{
+    char curve[32];
+    size_t n = 0;
+    if (EVP_PKEY_is_a(pkey, "RSA"))
+        return HF_KEY_RSA;
+    if (EVP_PKEY_is_a(pkey, "ED25519"))
+        return HF_KEY_ED25519;
+    if (!EVP_PKEY_is_a(pkey, "EC") || EVP_PKEY_get_group_name(pkey, curve, sizeof curve, &n) != 1)
+        return HF_KEY_OTHER;
+    return strcmp(curve, "prime256v1") == 0 ? HF_KEY_P256 : strcmp(curve, "secp384r1") == 0 ? HF_KEY_P384 : HF_KEY_OTHER;
+}
+
+/* An encrypted key is refused: nobody is there to ask, and libcrypto's default would ask the terminal. */
+static int no_password(char *buffer, int size, int writing, void *ctx)
+{
+    (void)buffer, (void)size, (void)writing, (void)ctx;
+    return -1;
+}
+
+static hf_err load(hf_crypto *c, hf_bytes pem, EVP_PKEY **pkey)
+{
+    if (pem.len == 0 || pem.len > INT32_MAX)
+        return hf_err_make(HF_ERR_TLS_KEY_UNREADABLE);
+    BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
+    *pkey = bio == NULL ? NULL : PEM_read_bio_PrivateKey_ex(bio, NULL, no_password, NULL, c->library, NULL);
+    BIO_free(bio);
+    ERR_clear_error();
+    if (*pkey == NULL)
+        return hf_err_make(HF_ERR_TLS_KEY_UNREADABLE);
+    const hf_key_kind kind = hf_pkey_kind(*pkey);
+    const bool short_rsa = kind == HF_KEY_RSA && EVP_PKEY_get_bits(*pkey) < 2048;
+    const bool huge_rsa = EVP_PKEY_get_size(*pkey) > HF_SIGNATURE_MOST;
+    return kind == HF_KEY_OTHER || short_rsa || huge_rsa ? hf_err_make(HF_ERR_TLS_KEY_UNUSABLE) : HF_OK;
+}
+
+hf_err hf_key_load(hf_crypto *c, hf_bytes pem, hf_key **key)
+{
+    EVP_PKEY *pkey = NULL;
+    *key = NULL;
+    hf_err err = load(c, pem, &pkey);
+    if (err.code == 0 && (*key = hf_alloc_zeroed(&c->env->alloc, sizeof **key)) == NULL)
+        err = hf_err_make(HF_ERR_BASE_MEMORY);
+    if (err.code != 0) {
+        EVP_PKEY_free(pkey);
+        return err;
+    }
+    **key = (hf_key){ c, pkey, hf_pkey_kind(pkey) };
+    return HF_OK;
+}
+
+void hf_key_free(hf_key *key)
+{
+    if (key == NULL)
+        return;
+    EVP_PKEY_free(key->pkey);
+    hf_free(&key->crypto->env->alloc, key, sizeof *key);
+}
+
+hf_key_kind hf_key_kind_of(const hf_key *key)
+{
+    return key->kind;
+}
+
+typedef struct row {
+    hf_scheme scheme;
+    hf_key_kind kind;
+    const char *hash;
+    bool pss;
+} row;
+
+static const row rows[] = {
+    { HF_SCHEME_ECDSA_P256_SHA256, HF_KEY_P256, "SHA256", false }, { HF_SCHEME_ECDSA_P384_SHA384, HF_KEY_P384, "SHA384", false },
+    { HF_SCHEME_RSA_PSS_SHA256, HF_KEY_RSA, "SHA256", true },      { HF_SCHEME_RSA_PSS_SHA384, HF_KEY_RSA, "SHA384", true },
+    { HF_SCHEME_RSA_PSS_SHA512, HF_KEY_RSA, "SHA512", true },      { HF_SCHEME_ED25519, HF_KEY_ED25519, NULL, false },
+    { HF_SCHEME_RSA_PKCS1_SHA256, HF_KEY_RSA, "SHA256", false },   { HF_SCHEME_RSA_PKCS1_SHA384, HF_KEY_RSA, "SHA384", false },
+    { HF_SCHEME_RSA_PKCS1_SHA512, HF_KEY_RSA, "SHA512", false },
+};
+
+static const row *find(hf_scheme scheme, hf_key_kind kind)
+{
+    for (size_t i = 0; i < HF_COUNT(rows); i++)
+        if (rows[i].scheme == scheme && rows[i].kind == kind)
+            return &rows[i];
+    return NULL;
+}
+
+bool hf_scheme_fits(hf_scheme scheme, hf_key_kind kind)
+{
+    return find(scheme, kind) != NULL;
+}
+
+/* RFC 8446 4.2.3: the salt of RSA-PSS is as long as the hash, and MGF1 uses the same hash (libcrypto's default). */
+static bool pad(EVP_PKEY_CTX *ctx, const row *r)
+{
+    return r->kind != HF_KEY_RSA || !r->pss ||
+           (EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 && EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) == 1);
+}
+
+hf_err hf_key_sign(hf_key *key, hf_scheme scheme, hf_bytes message, uint8_t *signature, size_t *length)
+{
+    const row *r = find(scheme, key->kind);
+    if (r == NULL)
+        return hf_err_make(HF_ERR_BASE_USAGE);
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    EVP_PKEY_CTX *ctx = NULL;
+    *length = HF_SIGNATURE_MOST;
+    const bool good = md != NULL && EVP_DigestSignInit_ex(md, &ctx, r->hash, key->crypto->library, NULL, key->pkey, NULL) == 1 &&
+                      pad(ctx, r) && EVP_DigestSign(md, signature, length, message.ptr, message.len) == 1;
+    EVP_MD_CTX_free(md);
+    ERR_clear_error();
+    return good ? HF_OK : hf_err_make(HF_ERR_TLS_CRYPTO);
+}
+
+hf_err hf_pkey_verify(hf_crypto *c, EVP_PKEY *pkey, hf_scheme scheme, hf_bytes message, hf_bytes signature)
+{
+    const row *r = pkey == NULL ? NULL : find(scheme, hf_pkey_kind(pkey));
+    if (r == NULL)
+        return hf_err_make(HF_ERR_TLS_SIGNATURE);
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    EVP_PKEY_CTX *ctx = NULL;
+    const bool good = md != NULL && EVP_DigestVerifyInit_ex(md, &ctx, r->hash, c->library, NULL, pkey, NULL) == 1 && pad(ctx, r) &&
+                      EVP_DigestVerify(md, signature.ptr, signature.len, message.ptr, message.len) == 1;
+    EVP_MD_CTX_free(md);
+    ERR_clear_error();
+    return good ? HF_OK : hf_err_make(HF_ERR_TLS_SIGNATURE);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `handfast sim`: seeds from the command line. The one draw of true randomness in all this, a fresh first seed, is made
+ * and printed here.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lab.h"
+#include "trace.h"
+
+enum { USAGE = 64 };
+
+typedef struct options {
+    const char *world;
+    uint64_t first, count;
+    bool has_first, quiet, verbose;
+} options;
+
+static const char help[] =
+    "usage: handfast sim [--world NAME|all] [--seed N | --seeds COUNT [--first-seed N]] [--quiet | -v]\n"
+    "\n"
+    "Runs server and clients in the simulated network, one world for each seed. A seed is a whole world: the same seed\n"
+    "shows the same again.\n"
+    "\n"
+    "  --world NAME     the world (all)\n"
+    "  --seed N         one seed\n"
+    "  --seeds COUNT    so many seeds in a row (100)\n"
+    "  --first-seed N   the first of them (a fresh one, which is printed)\n"
+    "  --quiet          print failures only\n"
+    "  -v               print every trace record\n"
+    "\n"
+    "Exit code: 0 all passed, 1 crash, 2 something wrong happened (safety), 3 something never came to its end (liveness),\n"
+    "64 wrong usage.\n";
+
+/* ---- a crash still says how to see it again ----------------------------------------------------------------- */
+
+static char repro[128];
+
+static void on_crash(int number)
+{
+    const size_t n = strlen(repro);
+    if (n > 0 && write(STDERR_FILENO, repro, n) < 0)
+        _exit(HF_LAB_CRASH);
+    (void)number;
+    _exit(HF_LAB_CRASH);
+}
+
+static void prepare_repro(const char *world, uint64_t seed)
+{
+    snprintf(repro, sizeof repro, "crashed. To see it again: make sim SEED=%" PRIu64 " WORLD=%s\n", seed, world);
+}
+
+static void catch_crashes(void)
+{
+    static const int signals[] = { SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE };
+    for (size_t i = 0; i < HF_COUNT(signals); i++)
+        signal(signals[i], on_crash);
+}
+
+/* ---- options ------------------------------------------------------------------------------------------------ */
+
+static bool parse_number(const char *text, uint64_t *n)
+{
+    char *end;
+    errno = 0;
+    *n = strtoull(text, &end, 10);
+    return errno == 0 && *text >= '0' && *text <= '9' && *end == 0;
+}
+
+/* Takes the option's value; false: it has none. */
+static bool take_number(int argc, char **argv, int *i, uint64_t *n)
+{
+    return ++*i < argc && parse_number(argv[*i], n);
+}
+
+static bool parse(int argc, char **argv, options *o)
+{
+    for (int i = 1; i < argc; i++) {
+        bool fine = true;
+        if (strcmp(argv[i], "--world") == 0) {
+            fine = ++i < argc;
+            o->world = fine ? argv[i] : NULL;
+        } else if (strcmp(argv[i], "--seed") == 0) {
+            fine = o->has_first = take_number(argc, argv, &i, &o->first);
+            o->count = 1;
+        } else if (strcmp(argv[i], "--seeds") == 0) {
+            fine = take_number(argc, argv, &i, &o->count);
+        } else if (strcmp(argv[i], "--first-seed") == 0) {
+            fine = o->has_first = take_number(argc, argv, &i, &o->first);
+        } else if (strcmp(argv[i], "--quiet") == 0) {
+            o->quiet = true;
+        } else if (strcmp(argv[i], "-v") == 0) {
+            o->verbose = true;
+        } else {
+            fine = false;
+        }
+        if (!fine) {
+            fprintf(stderr, "handfast sim: %s is not understood, or lacks its value\n\n%s", argv[i < argc ? i : argc - 1], help);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_world(const char *name)
+{
+    for (size_t i = 0; hf_lab_world(i) != NULL; i++)
+        if (strcmp(hf_lab_world(i), name) == 0)
+            return true;
+    return strcmp(name, "all") == 0;
+}
+
+/* ---- running ------------------------------------------------------------------------------------------------ */
+
+static void print_record(void *ctx, const hf_trace_record *r)
+{
+    const hf_trace_info *info = hf_trace_describe(r->kind);
+    (void)ctx;
+    printf("%14.6f ms  %-16s %-8" PRIu64, (double)r->at.ns / 1e6, info->name, r->connection);
+    if (info->first[0] != 0)
+        printf(" %s=%" PRIu64, info->first, r->first);
+    if (info->second[0] != 0)
+        printf(" %s=%" PRIu64, info->second, r->second);
+    printf("\n");
+}
+
+static void print_failure(const char *world, const hf_lab_report *r)
+{
+    static const char *const verdicts[] = { "pass", "crash", "safety", "liveness" };
+    printf("%s: seed %" PRIu64 " of world %s: %s\n", verdicts[r->verdict], r->seed, world, r->what);
+    printf("To see it again: make sim SEED=%" PRIu64 " WORLD=%s\n", r->seed, world);
+}
+
+typedef struct totals {
+    uint64_t seeds, exchanges, answered, failed, packets, faults, calm;
+    double virtual_s;
+    int worst;
+} totals;
+
+static void run_seed(const options *o, const char *world, uint64_t seed, totals *t)
+{
+    const hf_trace_sink sink = { print_record, NULL };
+    const hf_lab_seams seams = { .trace = &sink };
+    hf_lab_report r;
+    prepare_repro(world, seed);
+    if (o->verbose)
+        (void)hf_lab_run_with(world, seed, &seams, &r);
+    else
+        (void)hf_lab_run_checked(world, seed, &r);
+    if (r.verdict != HF_LAB_PASS)
+        print_failure(world, &r);
+    if (t->worst == 0)
+        t->worst = (int)r.verdict;
+    t->seeds++;
+    t->exchanges += r.exchanges;
+    t->answered += r.answered;
+    t->failed += r.failed;
+    t->packets += r.packets;
+    t->faults += r.faults;
+    t->calm += r.calm;
+    t->virtual_s += (double)r.virtual_ns / 1e9;
+}
+
+int hf_lab_main(int argc, char **argv)
+{
+    options o = { .world = "all", .count = 100 };
+    totals t = { 0 };
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        fputs(help, stdout);
+        return 0;
+    }
+    if (!parse(argc, argv, &o))
+        return USAGE;
+    if (!is_world(o.world)) {
+        fprintf(stderr, "handfast sim: there is no world named %s\n", o.world);
+        return USAGE;
+    }
+    if (!o.has_first && getentropy(&o.first, sizeof o.first) != 0)
+        return USAGE;
+    if (!o.has_first)
+        o.first %= 1000000000000; /* short enough to be read out over a telephone */
+    if (!o.quiet)
+        printf("first seed %" PRIu64 ", %" PRIu64 " seeds\n", o.first, o.count);
+    catch_crashes();
+    for (size_t i = 0; hf_lab_world(i) != NULL; i++)
+        if (strcmp(o.world, "all") == 0 || strcmp(o.world, hf_lab_world(i)) == 0)
+            for (uint64_t n = 0; n < o.count; n++)
+                run_seed(&o, hf_lab_world(i), o.first + n, &t);
+    if (!o.quiet)
+        printf("%" PRIu64 " seeds (%" PRIu64 " calm), %" PRIu64 " faults, %" PRIu64 " packets, %.0f s of virtual time; %" PRIu64
+               " exchanges: %" PRIu64 " answered, %" PRIu64 " failed by name\n",
+               t.seeds, t.calm, t.faults, t.packets, t.virtual_s, t.exchanges, t.answered, t.failed);
+    return t.worst;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config_plan.h"
+
+#include "panic.h"
+
+static const hf_config_item *action_of(const hf_config_block *block)
+{
+    const hf_config_item *item = block->items;
+    while (item != NULL && !item->row->action)
+        item = item->next;
+    return item;
+}
+
+/* ---- routes --------------------------------------------------------------------------------------------------- */
+
+static const hf_files *make_files(hf_config *c, const hf_config_item *item)
+{
+    const hf_config_block *b = item->block;
+    const hf_config_item *index = hf_config_find(b, HF_CONFIG_ID_INDEX);
+    hf_files *files = hf_config_get(c, sizeof *files);
+    const char **names = hf_config_get(c, (index->count + 1) * sizeof *names);
+    if (files == NULL || names == NULL)
+        return NULL;
+    for (size_t i = 0; i < index->count; i++)
+        names[i] = index->values[i].text;
+    *files = (hf_files){
+        .root = hf_config_value_of(item, 0)->text,
+        .index = names,
+        .spa = hf_config_text_of(b, HF_CONFIG_ID_SPA),
+        .error_pages = hf_config_text_of(b, HF_CONFIG_ID_ERROR_PAGES),
+        .cache_control = hf_config_text_of(b, HF_CONFIG_ID_CACHE_CONTROL),
+        .content_security_policy = hf_config_text_of(b, HF_CONFIG_ID_CONTENT_SECURITY_POLICY),
+        .listing = hf_config_number_of(b, HF_CONFIG_ID_LISTING) != 0,
+        .follow_symlinks = hf_config_number_of(b, HF_CONFIG_ID_FOLLOW_SYMLINKS) != 0,
+        .hidden = hf_config_number_of(b, HF_CONFIG_ID_HIDDEN) != 0,
+        .no_precompressed = hf_config_number_of(b, HF_CONFIG_ID_PRECOMPRESSED) == 0,
+        .no_compression = hf_config_number_of(b, HF_CONFIG_ID_COMPRESS) == 0,
+    };
+    return files;
+}
+
+static void add_route(hf_config *c, hf_config_plan *p, const hf_config_item *route, const hf_config_item *action, hf_route row)
+{
+    if (action->row->id == HF_CONFIG_ID_FILES) {
+        row.method = NULL;
+        row.files = make_files(c, action);
+        c->out_of_memory = c->out_of_memory || row.files == NULL;
+    } else {
+        row.handle = action->row->id == HF_CONFIG_ID_REDIRECT ? hf_config_redirect : hf_config_answer;
+        /* What the file says is the same for everybody. */
+        row.compress = HF_COMPRESS_ALWAYS;
+    }
+    p->routes[p->route_count] = row;
+    p->actions[p->route_count++] = (hf_config_action){ route, action };
+}
+
+static void add_routes(hf_config *c, hf_config_plan *p, const hf_config_item *route)
+{
+    const hf_config_item *action = action_of(route->block);
+    for (size_t i = 0; i < route->count; i++)
+        if (route->values[i].argument == 0)
+            add_route(c, p, route, action, (hf_route){ .method = hf_method_describe((hf_method)route->values[i].number)->name,
+                .path = hf_config_value_of(route, 1)->text, .max_body = hf_config_number_of(route->block, HF_CONFIG_ID_MAX_BODY) });
+}
+
+static void add_site(hf_config *c, hf_config_plan *p, const hf_config_item *site)
+{
+    const size_t first = p->route_count;
+    const hf_config_item *action = action_of(site->block);
+    const hf_config_item *route = hf_config_find(site->block, HF_CONFIG_ID_ROUTE);
+    for (; route != NULL; route = hf_config_next(route))
+        add_routes(c, p, route);
+    if (action != NULL)
+        add_route(c, p, NULL, action, (hf_route){ .method = "GET", .path = "/{rest...}" });
+    for (size_t i = 0; i < site->count; i++)
+        p->hosts[p->host_count++] = (hf_host){ .key = hf_host_key(hf_text(site->values[i].text)), .site = p->site_count };
+    p->site_items[p->site_count] = site;
+    p->sites[p->site_count++] = (hf_site){ first, p->route_count - first };
+}
+
+hf_err hf_config_plan_make(hf_config *c, hf_config_plan *p)
+{
+    size_t sites = 0, hosts = 0, routes = 0;
+    HF_ASSERT(c->problem_count == 0 && c->root != NULL);
+    *p = (hf_config_plan){ .config = c };
+    const hf_config_item *site = hf_config_find(c->root, HF_CONFIG_ID_SITE);
+    for (; site != NULL; site = hf_config_next(site)) {
+        const hf_config_item *route = hf_config_find(site->block, HF_CONFIG_ID_ROUTE);
+        sites++;
+        hosts += site->count;
+        routes++;
+        for (; route != NULL; route = hf_config_next(route))
+            routes += route->count;
+    }
+    p->routes = hf_config_get(c, routes * sizeof *p->routes);
+    p->actions = hf_config_get(c, routes * sizeof *p->actions);
+    p->sites = hf_config_get(c, sites * sizeof *p->sites);
+    p->site_items = hf_config_get(c, sites * sizeof *p->site_items);
+    p->hosts = hf_config_get(c, hosts * sizeof *p->hosts);
+    if (c->out_of_memory)
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    for (site = hf_config_find(c->root, HF_CONFIG_ID_SITE); site != NULL; site = hf_config_next(site))
+        add_site(c, p, site);
+    hf_hosts_sort(p->hosts, p->host_count);
+    return c->out_of_memory ? hf_err_make(HF_ERR_BASE_MEMORY) : HF_OK;
+}
+
+/* ---- options -------------------------------------------------------------------------------------------------- */
+
+static void apply_listeners(const hf_config_block *root, hf_serve_options *o)
+{
+    char why[512];
+    o->listener_count = 0;
+    for (const hf_config_item *l = hf_config_find(root, HF_CONFIG_ID_LISTEN); l != NULL; l = hf_config_next(l)) {
+        HF_ASSERT(o->listener_count < HF_SERVE_LISTENERS);
+        const hf_listen_verdict verdict = hf_listen_url_parse(l->values[0].text, &o->listeners[o->listener_count++], why, sizeof why);
+        HF_ASSERT(verdict == HF_LISTEN_OK);
+    }
+}
+
+void hf_config_plan_apply(const hf_config_plan *p, hf_serve_options *o)
+{
+    static const hf_loop_kind loops[] = { HF_LOOP_AUTO, HF_LOOP_EPOLL, HF_LOOP_URING }; /* as the schema's choices */
+    const hf_config_block *root = p->config->root;
+    const hf_config_item *log = hf_config_find(root, HF_CONFIG_ID_ACCESS_LOG);
+    const hf_config_item *limits = hf_config_find(root, HF_CONFIG_ID_LIMITS);
+    apply_listeners(root, o);
+    o->threads = (uint32_t)hf_config_number_of(root, HF_CONFIG_ID_THREADS);
+    o->loop = loops[hf_config_number_of(root, HF_CONFIG_ID_IO)];
+    o->user = hf_config_text_of(root, HF_CONFIG_ID_USER);
+    o->access_log = strcmp(log->values[0].text, "off") == 0 ? NULL : log->values[0].text;
+    o->log_format = (hf_access_format)hf_config_number_of(log->block, HF_CONFIG_ID_FORMAT);
+    o->limits = *hf_limits_default();
+    for (const hf_config_item *item = limits->block->items; item != NULL; item = item->next)
+        memcpy((uint8_t *)&o->limits + item->row->limit - 1, &item->values[0].number, sizeof(uint64_t));
+    o->config = p->config->files[0].path;
+    o->routes = p->routes;
+    o->route_count = p->route_count;
+    o->context = (void *)p;
+    o->sites = p->sites;
+    o->site_count = p->site_count;
+    o->hosts = p->hosts;
+    o->host_count = p->host_count;
+}

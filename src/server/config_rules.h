@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What statements of one block owe one another: nothing missing, nothing twice, nothing that contradicts; and the
+ * defaults of what was not said.
+ */
+#ifndef HF_SERVER_CONFIG_RULES_H
+#define HF_SERVER_CONFIG_RULES_H
+
+#include "config_check.h"
+
+/* Called behind the last statement of a block. `good`: nothing in it was refused, so that what is missing is missing. */
+void hf_config_finish_block(hf_config *c, hf_config_block *block, bool good);
+
+#endif

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config_schema.h"
+
+#include "limit_rules.h"
+#include "spelling.h"
+#include "text.h"
+
+enum { MOST_INDEX = 8, MOST_HOSTS = 64, MOST_METHODS = 8, MOST_THREADS = 256 };
+
+#define IN(kind) (1u << HF_CONFIG_##kind)
+
+static const char *const switch_choices[] = { "off", "on", NULL };
+static const char *const io_choices[] = { "auto", "epoll", "uring", NULL };
+static const char *const format_choices[] = { "json", "combined", "logfmt", NULL }; /* as hf_access_format counts */
+/* RFC 9110 15.4: those that Location belongs to. */
+static const char *const redirect_choices[] = { "301", "302", "303", "307", "308", NULL };
+
+#define ONE(name, type, preset) { { name, type, 1, 1, preset } }
+
+static const hf_config_row rows[] = {
+    /* -- the file -- */
+    { HF_CONFIG_ID_INCLUDE, "include", .where = (1u << HF_CONFIG_BLOCKS) - 1, .arguments = ONE("FILES", HF_CONFIG_PATHS, NULL),
+      .opens = HF_CONFIG_NO_BLOCK, .repeats = true,
+      .doc = "Puts the statements of these files here. FILES is a path, or a pattern with `*`, `?` and `[...]`; its files are "
+             "read in the order of their names. Relative to the file that says it." },
+    { HF_CONFIG_ID_LISTEN, "listen", .where = IN(ROOT), .arguments = ONE("URL", HF_CONFIG_LISTENER, "http://localhost:8080"),
+      .opens = HF_CONFIG_NO_BLOCK, .repeats = true,
+      .doc = "Listen here: `http://HOST[:PORT]`. HOST is `localhost` (127.0.0.1 and ::1), an address, an IPv6 address in "
+             "brackets, or `*` for every address. Every site answers at every listener." },
+    { HF_CONFIG_ID_THREADS, "threads", .where = IN(ROOT), .arguments = ONE("N", HF_CONFIG_NUMBER, NULL),
+      .opens = HF_CONFIG_NO_BLOCK, .least = 1, .most = MOST_THREADS, .preset_words = "the CPUs it may use",
+      .doc = "Loop threads of the serving process." },
+    { HF_CONFIG_ID_IO, "io", .where = IN(ROOT), .arguments = ONE("WAY", HF_CONFIG_CHOICE, "auto"), .choices = io_choices,
+      .opens = HF_CONFIG_NO_BLOCK, .doc = "How threads wait for the kernel." },
+    { HF_CONFIG_ID_USER, "user", .where = IN(ROOT), .arguments = ONE("NAME", HF_CONFIG_NAME, NULL), .opens = HF_CONFIG_NO_BLOCK,
+      .preset_words = "stay", .doc = "Become this user once the listeners are bound. Needs root to begin with." },
+    { HF_CONFIG_ID_ACCESS_LOG, "access_log", .where = IN(ROOT), .arguments = ONE("FILE", HF_CONFIG_LOG_FILE, "-"),
+      .opens = HF_CONFIG_LOG,
+      .doc = "A line for each request: appended to FILE, to standard output (`-`), or to nothing (`off`)." },
+    { HF_CONFIG_ID_LIMITS, "limits", .where = IN(ROOT), .opens = HF_CONFIG_LIMITS, .block_needed = true,
+      .doc = "Changes bounds; `handfast limits` lists them with their reasons." },
+    { HF_CONFIG_ID_SITE, "site", .where = IN(ROOT), .arguments = { { "HOST", HF_CONFIG_HOST, 1, MOST_HOSTS, NULL } },
+      .opens = HF_CONFIG_SITE, .block_needed = true, .repeats = true,
+      .doc = "What answers to requests for these hosts: names, `*.name` for every name below, addresses, or `*` for whatever "
+             "no other site has. Without a site `*`, requests for other hosts are answered 421." },
+    /* -- access_log -- */
+    { HF_CONFIG_ID_FORMAT, "format", .where = IN(LOG), .arguments = ONE("FORMAT", HF_CONFIG_CHOICE, "json"),
+      .choices = format_choices, .opens = HF_CONFIG_NO_BLOCK,
+      .doc = "`json` (an object a line, with OpenTelemetry's names), `combined` (Apache's), or `logfmt`." },
+    /* -- sites and routes -- */
+    { HF_CONFIG_ID_ROUTE, "route", .where = IN(SITE),
+      .arguments = { { "METHOD", HF_CONFIG_METHOD, 0, MOST_METHODS, "GET" }, { "PATH", HF_CONFIG_PATTERN, 1, 1, NULL } },
+      .opens = HF_CONFIG_ROUTE, .block_needed = true, .repeats = true,
+      .doc = "What answers to this path: `/about`, `/notes/{id}` (any one segment), `/static/{rest...}` (all that follows). "
+             "Plain segments win over `{name}`, that over `{name...}`; the order of routes does not matter. GET brings HEAD." },
+    { HF_CONFIG_ID_MAX_BODY, "max_body", .where = IN(ROUTE), .arguments = ONE("SIZE", HF_CONFIG_AMOUNT, NULL),
+      .unit = "bytes", .least = 1, .most = INT64_MAX, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "the limit body_bytes",
+      .doc = "The largest request body that is taken; more is answered 413." },
+    { HF_CONFIG_ID_FILES, "files", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("DIR", HF_CONFIG_DIRECTORY, NULL),
+      .opens = HF_CONFIG_FILES, .action = true,
+      .doc = "Answers with the files of this folder, and never with one outside it. In a route, the path must end in "
+             "`{name...}`, which is looked up in the folder. In a site: for every path that no route has." },
+    { HF_CONFIG_ID_REDIRECT, "redirect", .where = IN(SITE) | IN(ROUTE),
+      .arguments = { { "TO", HF_CONFIG_LOCATION, 1, 1, NULL }, { "STATUS", HF_CONFIG_REDIRECT_STATUS, 0, 1, "302" } },
+      .choices = redirect_choices, .opens = HF_CONFIG_NO_BLOCK, .action = true,
+      .doc = "Sends the client elsewhere: `/path` or `https://host/path`, in which `{name}` is the route's argument, `{path}` "
+             "the path that was asked for, `{uri}` the path with its query. STATUS is 301, 302, 303, 307 or 308." },
+    { HF_CONFIG_ID_ANSWER, "answer", .where = IN(SITE) | IN(ROUTE),
+      .arguments = { { "STATUS", HF_CONFIG_ANSWER_STATUS, 1, 1, NULL }, { "TEXT", HF_CONFIG_TEXT, 0, 1, "" } },
+      .opens = HF_CONFIG_ANSWER, .action = true, .least = 200, .most = 599, .doc = "Answers with this text." },
+    /* -- files -- */
+    { HF_CONFIG_ID_INDEX, "index", .where = IN(FILES),
+      .arguments = { { "NAME", HF_CONFIG_NAME, 1, MOST_INDEX, "index.html" } }, .opens = HF_CONFIG_NO_BLOCK,
+      .doc = "What answers for a folder: the first of these that exists." },
+    { HF_CONFIG_ID_LISTING, "listing", .where = IN(FILES), .arguments = ONE("ON", HF_CONFIG_SWITCH, "off"),
+      .choices = switch_choices, .opens = HF_CONFIG_NO_BLOCK, .doc = "Show what is in a folder that has no index." },
+    { HF_CONFIG_ID_SPA, "spa", .where = IN(FILES), .arguments = ONE("FILE", HF_CONFIG_PAGE, NULL), .opens = HF_CONFIG_NO_BLOCK,
+      .preset_words = "answer 404", .doc = "Answers paths that name no file, for applications that route in the browser." },
+    { HF_CONFIG_ID_ERROR_PAGES, "error_pages", .where = IN(FILES), .arguments = ONE("DIR", HF_CONFIG_DIRECTORY, NULL),
+      .opens = HF_CONFIG_NO_BLOCK, .preset_words = "built in",
+      .doc = "A folder of `404.html` and its like, shown to browsers. One for all sites." },
+    { HF_CONFIG_ID_CACHE_CONTROL, "cache_control", .where = IN(FILES), .arguments = ONE("VALUE", HF_CONFIG_FIELD_VALUE, "no-cache"),
+      .opens = HF_CONFIG_NO_BLOCK, .doc = "The Cache-Control field of files." },
+    { HF_CONFIG_ID_CONTENT_SECURITY_POLICY, "content_security_policy", .where = IN(FILES),
+      .arguments = ONE("VALUE", HF_CONFIG_FIELD_VALUE, NULL), .opens = HF_CONFIG_NO_BLOCK, .preset_words = "none",
+      .doc = "The Content-Security-Policy field of HTML pages." },
+    { HF_CONFIG_ID_FOLLOW_SYMLINKS, "follow_symlinks", .where = IN(FILES), .arguments = ONE("ON", HF_CONFIG_SWITCH, "off"),
+      .choices = switch_choices, .opens = HF_CONFIG_NO_BLOCK,
+      .doc = "Follow links that stay inside the folder. Others are never followed." },
+    { HF_CONFIG_ID_HIDDEN, "hidden", .where = IN(FILES), .arguments = ONE("ON", HF_CONFIG_SWITCH, "off"),
+      .choices = switch_choices, .opens = HF_CONFIG_NO_BLOCK,
+      .doc = "Serve names that begin with a dot. /.well-known always is." },
+    { HF_CONFIG_ID_PRECOMPRESSED, "precompressed", .where = IN(FILES), .arguments = ONE("ON", HF_CONFIG_SWITCH, "on"),
+      .choices = switch_choices, .opens = HF_CONFIG_NO_BLOCK,
+      .doc = "Send FILE.br, FILE.zst and FILE.gz for FILE, to clients that accept them." },
+    { HF_CONFIG_ID_COMPRESS, "compress", .where = IN(FILES), .arguments = ONE("ON", HF_CONFIG_SWITCH, "on"),
+      .choices = switch_choices, .opens = HF_CONFIG_NO_BLOCK,
+      .doc = "Compress what has no such sibling, up to the limit compress_bytes." },
+    /* -- answer -- */
+    { HF_CONFIG_ID_TYPE, "type", .where = IN(ANSWER), .arguments = ONE("TYPE", HF_CONFIG_FIELD_VALUE, "text/plain; charset=utf-8"),
+      .opens = HF_CONFIG_NO_BLOCK, .doc = "The Content-Type field." },
+    { HF_CONFIG_ID_HEADER, "header", .where = IN(ANSWER),
+      .arguments = { { "NAME", HF_CONFIG_FIELD_NAME, 1, 1, NULL }, { "VALUE", HF_CONFIG_FIELD_VALUE, 1, 1, NULL } },
+      .opens = HF_CONFIG_NO_BLOCK, .repeats = true, .doc = "Adds a field." },
+    /* -- known, and not built yet: refused, so that nobody believes it is in force -- */
+#define NOT_YET(name, in, why) { HF_CONFIG_OTHER, name, .where = in, .opens = HF_CONFIG_NO_BLOCK, .repeats = true, .not_yet = why },
+    NOT_YET("tls", IN(ROOT) | IN(SITE), "listeners of a configuration speak plain HTTP only; put a TLS proxy in front")
+    NOT_YET("redirect_https", IN(SITE) | IN(ROUTE), "let the TLS proxy in front do it")
+    NOT_YET("basic_auth", IN(SITE) | IN(ROUTE), "whatever answers here answers everybody; keep it off this server")
+    NOT_YET("header", IN(SITE) | IN(ROUTE) | IN(FILES), "only answer { header NAME VALUE } can add fields")
+    NOT_YET("listen", IN(SITE), "every site answers at every listener; put listen outside of sites")
+    NOT_YET("limits", IN(SITE) | IN(ROUTE), "limits hold for all sites; put them outside, or use max_body in a route")
+    NOT_YET("access_log", IN(SITE) | IN(ROUTE), "there is one access log for all sites; put it outside of them")
+    NOT_YET("app", IN(SITE) | IN(ROUTE), "applications are C programs that open hf_server themselves (handfast/server.h)")
+    NOT_YET("proxy", IN(SITE) | IN(ROUTE), "requests cannot be passed on to another server")
+    NOT_YET("websocket", IN(SITE) | IN(ROUTE), "a configuration cannot answer WebSockets")
+    NOT_YET("rewrite", IN(SITE) | IN(ROUTE), "use redirect, or a route of its own")
+    NOT_YET("allow", IN(SITE) | IN(ROUTE), "whatever answers here answers everybody; use the firewall")
+    NOT_YET("deny", IN(SITE) | IN(ROUTE), "whatever answers here answers everybody; use the firewall")
+    NOT_YET("error_log", IN(ROOT), "diagnostics go to standard error")
+    NOT_YET("log_level", IN(ROOT), "set HF_LOG=error, warning, info or debug in the environment")
+    NOT_YET("admin", IN(ROOT), "there is no admin socket; send signals")
+    NOT_YET("metrics", IN(ROOT), "count lines of the access log meanwhile")
+    NOT_YET("proxy_protocol", IN(ROOT), "connections must come from the clients themselves")
+    NOT_YET("trusted_proxies", IN(ROOT), "Forwarded and X-Forwarded-For are not read")
+    NOT_YET("record", IN(ROOT), "connections cannot be recorded")
+#undef NOT_YET
+    /* -- limits -- */
+#define HF_LIMIT(limit_name, value, limit_unit, why) { HF_CONFIG_ID_LIMIT, #limit_name, .where = IN(LIMITS), \
+    .arguments = ONE("VALUE", HF_CONFIG_AMOUNT, NULL), .opens = HF_CONFIG_NO_BLOCK, .unit = limit_unit, .most = INT64_MAX, \
+    .limit = 1 + offsetof(hf_limits, limit_name), .doc = why },
+#include <handfast/limits.def>
+#undef HF_LIMIT
+};
+
+const hf_config_row *hf_config_row_at(size_t index)
+{
+    return index < HF_COUNT(rows) ? &rows[index] : NULL;
+}
+
+const hf_config_row *hf_config_row_find(hf_bytes name, hf_config_block_kind where)
+{
+    for (size_t i = 0; i < HF_COUNT(rows); i++)
+        if ((rows[i].where & (1u << where)) && hf_bytes_equal(name, hf_text(rows[i].name)))
+            return &rows[i];
+    return NULL;
+}
+
+const char *hf_config_block_name(hf_config_block_kind kind)
+{
+    static const char *const names[HF_CONFIG_BLOCKS] = { "the file", "site", "route", "files", "answer", "access_log", "limits" };
+    return kind < HF_CONFIG_BLOCKS ? names[kind] : "";
+}
+
+const char *hf_config_foreign(hf_bytes name)
+{
+    static const char *const table[][2] = {
+        { "server", "site" },          { "virtualhost", "site" },     { "vhost", "site" },          { "host", "site" },
+        { "server_name", "site" },     { "location", "route" },       { "handle", "route" },        { "path", "route" },
+        { "root", "files" },           { "file_server", "files" },    { "documentroot", "files" },  { "alias", "files" },
+        { "static", "files" },         { "return", "answer or redirect" }, { "respond", "answer" },  { "redir", "redirect" },
+        { "autoindex", "listing" },    { "browse", "listing" },       { "directory_listing", "listing" },
+        { "try_files", "spa" },        { "error_page", "error_pages" }, { "gzip", "compress" },     { "encode", "compress" },
+        { "gzip_static", "precompressed" }, { "expires", "cache_control" }, { "add_header", "header" },
+        { "worker_processes", "threads" }, { "worker_threads", "threads" }, { "workers", "threads" }, { "log", "access_log" },
+        { "customlog", "access_log" }, { "log_format", "format" },    { "port", "listen" },         { "bind", "listen" },
+        { "address", "listen" },       { "proxy_pass", "proxy" },     { "reverse_proxy", "proxy" }, { "upstream", "proxy" },
+        { "client_max_body_size", "max_body" }, { "auth_basic", "basic_auth" }, { "import", "include" }, { "ssl", "tls" },
+        { "ssl_certificate", "tls" },  { "certificate", "tls" },      { "content_type", "type" },   { "limit", "limits" },
+        { "keepalive_timeout", "idle_ns, in limits" }, { "symlinks", "follow_symlinks" }, { "csp", "content_security_policy" },
+    };
+    for (size_t i = 0; i < HF_COUNT(table); i++)
+        if (hf_text_same(name, hf_text(table[i][0])))
+            return table[i][1];
+    return NULL;
+}
+
+/* ---- printed from the table ----------------------------------------------------------------------------------- */
+
+void hf_config_row_synopsis(const hf_config_row *row, FILE *out)
+{
+    fputs(row->name, out);
+    for (size_t i = 0; i < HF_CONFIG_ARGUMENTS && row->arguments[i].name != NULL; i++) {
+        const hf_config_argument *a = &row->arguments[i];
+        const bool optional = a->least == 0;
+        fprintf(out, " %s%s%s%s", optional ? "[" : "", a->name, optional ? "]" : "", a->most > 1 ? "..." : "");
+    }
+    if (row->opens != HF_CONFIG_NO_BLOCK)
+        fputs(row->block_needed ? " { ... }" : " [{ ... }]", out);
+}
+
+static const char *preset_of(const hf_config_row *row, char *text, size_t size)
+{
+    if (row->limit > 0) {
+        uint64_t value;
+        memcpy(&value, (const uint8_t *)hf_limits_default() + row->limit - 1, sizeof value);
+        hf_amount_write(text, size, value, row->unit);
+        return text;
+    }
+    for (size_t i = 0; i < HF_CONFIG_ARGUMENTS && row->arguments[i].name != NULL; i++)
+        if (row->arguments[i].preset != NULL && row->arguments[i].preset[0] != 0) {
+            snprintf(text, size, "`%s`", row->arguments[i].preset);
+            return text;
+        }
+    return row->preset_words != NULL ? row->preset_words : "";
+}
+
+static void print_table(FILE *out, hf_config_block_kind kind)
+{
+    fprintf(out, "### In %s\n\n| Setting | Default | Meaning |\n|---|---|---|\n", hf_config_block_name(kind));
+    for (size_t i = 0; i < HF_COUNT(rows); i++) {
+        char text[128];
+        const hf_config_row *row = &rows[i];
+        if (!(row->where & (1u << kind)) || row->not_yet != NULL || (row->id == HF_CONFIG_ID_INCLUDE && kind != HF_CONFIG_ROOT))
+            continue;
+        fputs("| `", out);
+        hf_config_row_synopsis(row, out);
+        fprintf(out, "` | %s | %s%s |\n", preset_of(row, text, sizeof text), row->doc, row->repeats ? " May be repeated." : "");
+    }
+    fputc('\n', out);
+}
+
+static void print_not_yet(FILE *out)
+{
+    fputs("### Not built yet\n\n`handfast check` refuses these with a sentence, so that nobody believes they are in force.\n\n"
+          "| Setting | In | Meanwhile |\n|---|---|---|\n", out);
+    for (size_t i = 0; i < HF_COUNT(rows); i++) {
+        if (rows[i].not_yet == NULL)
+            continue;
+        fprintf(out, "| `%s` |", rows[i].name);
+        const char *comma = " ";
+        for (hf_config_block_kind kind = HF_CONFIG_ROOT; kind < HF_CONFIG_BLOCKS; kind++)
+            if (rows[i].where & (1u << kind)) {
+                fprintf(out, "%s%s", comma, hf_config_block_name(kind));
+                comma = ", ";
+            }
+        fprintf(out, " | %s |\n", rows[i].not_yet);
+    }
+}
+
+static void print_json(FILE *out, const char *name, const char *text)
+{
+    char memory[4096];
+    hf_writer w = hf_writer_make(memory, sizeof memory);
+    hf_write_json(&w, hf_text(text));
+    fprintf(out, "\"%s\":\"%.*s\"", name, HF_STR(hf_written(&w)));
+}
+
+static void print_json_row(FILE *out, const hf_config_row *row)
+{
+    char text[128];
+    fputc('{', out);
+    print_json(out, "name", row->name);
+    fputs(",\"in\":[", out);
+    const char *comma = "";
+    for (hf_config_block_kind kind = HF_CONFIG_ROOT; kind < HF_CONFIG_BLOCKS; kind++)
+        if (row->where & (1u << kind)) {
+            fprintf(out, "%s\"%s\"", comma, hf_config_block_name(kind));
+            comma = ",";
+        }
+    fputs("],", out);
+    print_json(out, "default", preset_of(row, text, sizeof text));
+    fprintf(out, ",\"repeats\":%s,\"built\":%s,", row->repeats ? "true" : "false", row->not_yet == NULL ? "true" : "false");
+    print_json(out, "meaning", row->not_yet != NULL ? row->not_yet : row->doc);
+    fputc('}', out);
+}
+
+void hf_config_print_schema(FILE *out, bool json)
+{
+    if (json) {
+        for (size_t i = 0; i < HF_COUNT(rows); i++) {
+            fputs(i == 0 ? "[\n" : ",\n", out);
+            print_json_row(out, &rows[i]);
+        }
+        fputs("\n]\n", out);
+        return;
+    }
+    for (hf_config_block_kind kind = HF_CONFIG_ROOT; kind < HF_CONFIG_LIMITS; kind++)
+        print_table(out, kind);
+    print_not_yet(out);
+}

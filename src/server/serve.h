@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What `handfast serve` was asked to do, as values: the command line fills it, the server runs it. Everything a pointer
+ * here leads to is lent until hf_serve_run returns.
+ */
+#ifndef HF_SERVER_SERVE_H
+#define HF_SERVER_SERVE_H
+
+#include <handfast/app.h>
+
+#include "access_log.h"
+#include "hosts.h"
+#include "listen_url.h"
+#include "uring.h"
+
+enum { HF_SERVE_LISTENERS = 32, HF_SERVE_INDEX_NAMES = 8 };
+
+/* Must stay where it was filled: `files.index` points into it. */
+typedef struct hf_serve_options {
+    /* where to listen; at least one. `localhost` and `*` are two addresses each: see hf_listen_url */
+    hf_listen_url listeners[HF_SERVE_LISTENERS];
+    size_t listener_count;
+    uint32_t threads; /* loop threads of the serving process; 0: as many as the CPUs it may use */
+    hf_loop_kind loop; /* how they wait */
+    const char *user; /* whom to become once the listeners are bound; NULL: stay */
+
+    /* what to serve */
+    bool welcome;   /* the site built into the program; files.root is NULL and the server fills files.assets */
+    hf_files files; /* `root`, `index`, `spa`, `error_pages`, `cache_control`, `listing`, ... as asked for */
+    const char *index_names[HF_SERVE_INDEX_NAMES + 1]; /* of files.index; not to be read otherwise */
+
+    const hf_route *routes; /* beside the files, at most 31; with `config` they are everything, and any number */
+    size_t route_count;
+    void *context;          /* hf_req_context of their handlers */
+
+    const char *config;      /* the configuration's path, when there is one: `files` is not looked at then */
+    const hf_site *sites; /* which of `routes` are whose */
+    size_t site_count;
+    const hf_host *hosts;    /* hf_hosts_sort: which site is for whom */
+    size_t host_count;
+
+    hf_limits limits;
+
+    /* what to say */
+    const char *access_log; /* a path, "-" for standard output, NULL for none: as hf_access_log_open takes it */
+    hf_access_format log_format;
+    bool quiet; /* diagnostics: warnings and errors only */
+    bool colour; /* standard error may be coloured: for hf_log_setup */
+} hf_serve_options;
+
+/* Serves until SIGTERM or SIGINT has been obeyed; says on standard error why it could not. Answers an exit status:
+ * 0 after a graceful end, 1 when it could not begin. */
+int hf_serve_run(const hf_serve_options *options);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of the handshake, shared by tls_handshake.c (life, dispatch), tls_state.c (the table), tls_server.c,
+ * tls_client.c, tls_flight.c (what both sides send and check alike) and tls_ticket.c.
+ */
+#ifndef HF_TLS_CORE_H
+#define HF_TLS_CORE_H
+
+#include "tls_handshake.h"
+
+enum {
+    HF_TLS_SIGNED_MOST = 64 + 34 + HF_HASH_MOST + 64, /* what CertificateVerify signs; TLS 1.2: randoms and parameters */
+    HF_TLS_PSK_TRIES = 4,     /* tickets of one ClientHello that are looked at */
+    HF_TLS_TICKET_PLAIN = 128, /* bytes of state in a ticket, at most */
+    HF_TLS_EXCHANGES = 2      /* client: shares offered at once */
+};
+
+/* What only the handshake needs. */
+struct hf_handshake_work {
+    hf_hashing transcript;
+    hf_schedule schedule;
+    hf_exchange exchange[HF_TLS_EXCHANGES];
+    hf_queue hello;          /* client: the ClientHello, until the hash is known; also what a retry is built of */
+    hf_queue cookie;         /* client: of HelloRetryRequest */
+    hf_chain *chain;         /* the peer's */
+    uint8_t client_secret[HF_HASH_MOST], server_secret[HF_HASH_MOST]; /* of the handshake */
+    uint8_t client_traffic[HF_HASH_MOST + 16], server_traffic[HF_HASH_MOST + 16]; /* of the application; 1.2: key and IV */
+    uint8_t client_random[HF_TLS_RANDOM], server_random[HF_TLS_RANDOM];
+    uint8_t session_id[32];
+    uint8_t session_id_length;
+    uint8_t to_sign[HF_TLS_SIGNED_MOST];
+    uint16_t to_sign_length;
+    uint16_t scheme;         /* of our signature */
+    uint16_t group;          /* server: agreed; client: asked for by a retry */
+    uint32_t offered;        /* client: extensions in the ClientHello */
+    uint8_t request_context[1]; /* client: of CertificateRequest */
+    bool retried, psk_tried, asked_by_server, ems, status_asked;
+    uint8_t psk[48];
+    uint8_t psk_length;
+    uint8_t schemes[64];     /* the peer's, for our signature */
+    uint8_t schemes_length;
+};
+
+static inline hf_bytes hf_hs_hash_bytes(const hf_handshake *h, const uint8_t *hash)
+{
+    return hf_bytes_make(hash, hf_hash_length((hf_hash)h->suite->hash));
+}
+static inline hf_bytes hf_nothing(void)
+{
+    return hf_bytes_make(NULL, 0);
+}
+
+/* RFC 8446 4.1.3: the random of a ServerHello that is a HelloRetryRequest. */
+extern const uint8_t hf_retry_random[HF_TLS_RANDOM];
+
+/* One message to a handler: `body`, and `whole` with the header. False: the handshake failed. */
+typedef bool hf_hs_handler(hf_handshake *h, hf_bytes body, hf_bytes whole);
+
+typedef struct hf_hs_cell {
+    hf_hs_handler *handle;
+    uint32_t next; /* states in which it may leave the machine, as 1 << hf_hs_state */
+} hf_hs_cell;
+
+/* The table: NULL where the message must not come. */
+const hf_hs_cell *hf_hs_cell_of(bool server, uint8_t state, uint8_t message);
+
+hf_hs_handler hf_server_hello1, hf_server_hello2, hf_server_certificate, hf_server_verify, hf_server_finished, hf_server_key_update;
+hf_hs_handler hf_client_server_hello, hf_client_extensions, hf_client_request, hf_client_certificate, hf_client_verify,
+    hf_client_finished, hf_client_ticket;
+hf_hs_handler hf_both_key_update;
+hf_hs_handler hf_old_ccs, hf_old_finished, hf_old_client_key, hf_old_certificate, hf_old_server_key, hf_old_request, hf_old_done;
+
+/* Group `i` in our order, HF_GROUP_NONE past the end. */
+hf_group hf_hs_group(const hf_handshake *h, size_t i);
+/* tls_handshake.c */
+bool hf_hs_flaw(hf_handshake *h, int32_t code, hf_bytes at, const char *wanted);
+/* libcrypto or memory failed. */
+bool hf_hs_broken(hf_handshake *h);
+void hf_hs_move(hf_handshake *h, hf_hs_state to);
+static inline void hf_hs_tell(hf_handshake *h, hf_hs_event_kind kind)
+{
+    h->pending = (uint16_t)(h->pending | 1u << kind);
+}
+/* Adds a message to the transcript. */
+bool hf_hs_absorb(hf_handshake *h, hf_bytes whole);
+/* The hash of the transcript so far, and `more`. */
+bool hf_hs_transcript(hf_handshake *h, hf_bytes more, uint8_t *out);
+bool hf_hs_set_host(hf_handshake *h, hf_bytes host);
+
+/* tls_flight.c: building messages. begin reserves `room` bytes of the level's outbox; end closes and absorbs. */
+bool hf_hs_begin(hf_handshake *h, hf_level level, size_t room, hf_tls_message type, hf_writer *w);
+bool hf_hs_end(hf_handshake *h, hf_level level, hf_writer *w);
+/* Handshake secrets from the shared secret; both directions are told. */
+bool hf_hs_handshake_secrets(hf_handshake *h, hf_bytes shared);
+/* Application, exporter secrets; after the server's Finished was absorbed. */
+bool hf_hs_master_secrets(hf_handshake *h);
+bool hf_hs_resumption_secret(hf_handshake *h);
+bool hf_hs_send_certificate(hf_handshake *h, const hf_tls_identity *identity);
+/* Chooses the scheme and asks for the signature over the transcript. */
+bool hf_hs_want_sign(hf_handshake *h);
+bool hf_hs_send_verify(hf_handshake *h, hf_bytes signature);
+bool hf_hs_send_finished(hf_handshake *h);
+/* Parses the peer's certificates (1.3 form when `modern`) into work->chain; an empty list leaves it NULL. */
+bool hf_hs_read_certificate(hf_handshake *h, hf_bytes body, bool modern, uint32_t offered);
+bool hf_hs_check_verify(hf_handshake *h, hf_bytes body);
+bool hf_hs_check_finished(hf_handshake *h, hf_bytes body);
+/* Puts the schemes that we check signatures with. */
+void hf_hs_write_schemes(hf_writer *w);
+hf_scheme hf_hs_choose_scheme(hf_bytes offered, hf_key_kind kind, bool old);
+/* The end: the facts are asserted. */
+bool hf_hs_open(hf_handshake *h);
+/* After a signature: the rest of our flight. */
+bool hf_server_resume(hf_handshake *h, hf_bytes signature);
+bool hf_client_resume(hf_handshake *h, hf_bytes signature);
+
+/* Is this a scheme that we check, for this kind of key? TLS 1.3 knows no PKCS#1 in CertificateVerify (RFC 8446 4.4.3). */
+bool hf_hs_scheme_usable(uint16_t scheme, hf_key_kind kind, bool old);
+
+/* tls_old.c: TLS 1.2. May this version be spoken by the config? */
+bool hf_hs_speaks(const hf_handshake *h, uint16_t version);
+bool hf_old_server_hello(hf_handshake *h, const hf_client_hello *ch, hf_bytes whole);
+bool hf_old_server_resume(hf_handshake *h, hf_bytes signature);
+bool hf_old_client_hello(hf_handshake *h, const hf_server_hello *sh, hf_bytes whole);
+bool hf_client_read_protocol(hf_handshake *h, hf_bytes data);
+
+/* tls_ticket.c */
+/* Server: puts tickets into the APPLICATION outbox. */
+bool hf_ticket_send(hf_handshake *h);
+/* Server: a ticket's secret, when it is ours, in time, and of this context; false is no fault. */
+bool hf_ticket_open(hf_handshake *h, hf_bytes ticket, uint32_t hidden_age_ms, uint8_t *psk, uint8_t *psk_length);
+/* Client: the session from a NewSessionTicket. */
+bool hf_session_write(hf_handshake *h, uint32_t lifetime_s, uint32_t age_add, hf_bytes nonce, hf_bytes ticket);
+typedef struct hf_session {
+    const hf_suite *suite;
+    uint32_t hidden_age_ms;
+    hf_bytes psk, ticket;
+} hf_session;
+/* Client: false when the session is not for this host and config, or too old. */
+bool hf_session_parse(const hf_handshake *h, hf_bytes bytes, hf_session *out);
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tickets (RFC 8446 4.6.1): the server's state in the client's hands, sealed by AES-256-GCM under a named key; and the
+ * session that a client keeps. A ticket is bound to all that a full handshake would decide anew: host, protocol, client
+ * authentication and context. Where any differs, the ticket does not open, and a full handshake follows (CVE-2025-23419
+ * is what happens otherwise).
+ */
+#include "tls_core.h"
+
+#include "crypto_secret.h"
+
+enum { FORMAT = 1, NAME = 16, NONCES = 1, TICKETS = 2, BINDING = 32 };
+
+static uint64_t wall_ms(const hf_handshake *h)
+{
+    const int64_t ns = h->now.ns + h->config->wall_offset_ns;
+    return ns < 0 ? 0 : (uint64_t)ns / 1000000;
+}
+
+/* The hash of what a ticket is bound to. */
+static bool binding_of(const hf_handshake *h, uint8_t out[BINDING])
+{
+    uint8_t text[2 + 255 + 1 + 255 + 8 + 8];
+    hf_writer w = hf_writer_make(text, sizeof text);
+    hf_write_vector(&w, hf_bytes_make(h->host, h->host_length), 1);
+    hf_write_vector(&w, h->protocol, 1);
+    hf_write_number(&w, h->server ? (uint64_t)h->config->client_auth : 0, 1);
+    hf_write_number(&w, h->config->context, 8);
+    return !w.overflowed && hf_hash_of(h->crypto, HF_HASH_SHA256, hf_written(&w), out);
+}
+
+static bool psk_of(hf_handshake *h, hf_bytes nonce, uint8_t *psk)
+{
+    const hf_hash hash = (hf_hash)h->suite->hash;
+    const size_t n = hf_hash_length(hash);
+    return hf_hkdf_label(h->crypto, hash, hf_bytes_make(h->resumption, n), "resumption", nonce, psk, n);
+}
+
+/* ---- server ------------------------------------------------------------------------------------------------- */
+
+/* name | nonce | sealed state | tag */
+static bool seal(hf_handshake *h, hf_bytes plain, hf_writer *w)
+{
+    const hf_tls_ticket_key *const key = &h->config->ticket_keys[0];
+    uint8_t nonce[HF_AEAD_NONCE], sealed[HF_TLS_TICKET_PLAIN], tag[HF_AEAD_TAG];
+    hf_aead aead;
+    if (!hf_crypto_random(h->crypto, nonce, sizeof nonce))
+        return false;
+    hf_aead_init(&aead, h->crypto, HF_AEAD_AES_256_GCM, true, key->key);
+    const bool good = hf_aead_begin(&aead, nonce, hf_bytes_make(key->name, NAME)) && hf_aead_add(&aead, plain, sealed) && hf_aead_end(&aead, tag);
+    hf_aead_fini(&aead);
+    hf_write(w, hf_bytes_make(key->name, NAME));
+    hf_write(w, hf_bytes_make(nonce, sizeof nonce));
+    hf_write(w, hf_bytes_make(sealed, plain.len));
+    hf_write(w, hf_bytes_make(tag, sizeof tag));
+    return good;
+}
+
+static bool send_one(hf_handshake *h, uint8_t number)
+{
+    uint8_t psk[HF_HASH_MOST], plain[HF_TLS_TICKET_PLAIN], binding[BINDING], age_add[4];
+    const uint64_t lifetime = h->env->limits->tls_ticket_s < 604800 ? h->env->limits->tls_ticket_s : 604800;
+    hf_writer p = hf_writer_make(plain, sizeof plain), w;
+    if (!psk_of(h, hf_bytes_make(&number, 1), psk) || !binding_of(h, binding) || !hf_crypto_random(h->crypto, age_add, sizeof age_add) ||
+        !hf_hs_begin(h, HF_LEVEL_APPLICATION, 256, HF_MESSAGE_TICKET, &w))
+        return false;
+    hf_write_number(&p, FORMAT, 1);
+    hf_write_number(&p, h->suite->code, 2);
+    hf_write_number(&p, wall_ms(h), 8);
+    hf_write(&p, hf_bytes_make(age_add, 4));
+    hf_write(&p, hf_bytes_make(binding, BINDING));
+    hf_write_vector(&p, hf_hs_hash_bytes(h, psk), 1);
+    hf_write_number(&w, lifetime, 4);
+    hf_write(&w, hf_bytes_make(age_add, 4));
+    hf_write_vector(&w, hf_bytes_make(&number, 1), 1);
+    const size_t ticket = hf_write_open(&w, 2);
+    const bool good = seal(h, hf_written(&p), &w);
+    hf_write_close(&w, ticket, 2);
+    hf_write_number(&w, 0, 2);
+    hf_wipe(psk, sizeof psk);
+    hf_wipe(plain, sizeof plain);
+    return good && hf_hs_end(h, HF_LEVEL_APPLICATION, &w);
+}
+
+bool hf_ticket_send(hf_handshake *h)
+{
+    /* A client that did not prove itself as asked gets none either: what it could resume is worth nothing. */
+    if (h->config->ticket_key_count == 0 || (h->config->client_auth != HF_TLS_CLIENT_AUTH_NONE && !(h->facts & (HF_FACT_SIGNATURE | HF_FACT_PSK))))
+        return true;
+    for (uint8_t i = 0; i < TICKETS; i++)
+        if (!send_one(h, i))
+            return hf_hs_broken(h);
+    return true;
+}
+
+static bool open_sealed(hf_handshake *h, hf_bytes ticket, uint8_t *plain, size_t *length)
+{
+    const size_t around = NAME + HF_AEAD_NONCE;
+    if (ticket.len < around + HF_AEAD_TAG || ticket.len - around - HF_AEAD_TAG > HF_TLS_TICKET_PLAIN)
+        return false;
+    for (size_t i = 0; i < h->config->ticket_key_count; i++) {
+        const hf_tls_ticket_key *const key = &h->config->ticket_keys[i];
+        if (memcmp(key->name, ticket.ptr, NAME) != 0)
+            continue;
+        hf_aead aead;
+        memcpy(plain, ticket.ptr + around, ticket.len - around);
+        hf_aead_init(&aead, h->crypto, (hf_aead_kind)HF_AEAD_AES_256_GCM, false, key->key);
+        const bool good = hf_aead_open(&aead, ticket.ptr + NAME, hf_bytes_make(key->name, NAME), (hf_span){ plain, ticket.len - around });
+        hf_aead_fini(&aead);
+        *length = ticket.len - around - HF_AEAD_TAG;
+        return good;
+    }
+    return false;
+}
+
+bool hf_ticket_open(hf_handshake *h, hf_bytes ticket, uint32_t hidden_age_ms, uint8_t *psk, uint8_t *psk_length)
+{
+    uint8_t plain[HF_TLS_TICKET_PLAIN + HF_AEAD_TAG], binding[BINDING];
+    size_t length = 0;
+    (void)hidden_age_ms; /* told by the client; matters only for early data */
+    if (!open_sealed(h, ticket, plain, &length) || !binding_of(h, binding))
+        return false;
+    hf_reader r = hf_reader_make(hf_bytes_make(plain, length));
+    const uint64_t format = hf_read_number(&r, 1);
+    const hf_suite *suite = hf_suite_find((uint16_t)hf_read_number(&r, 2));
+    const uint64_t minted = hf_read_number(&r, 8), now = wall_ms(h);
+    (void)hf_read(&r, 4);
+    const hf_bytes bound = hf_read(&r, BINDING), secret = hf_read_vector(&r, 1);
+    const bool good = hf_reader_done(&r) && format == FORMAT && suite != NULL && suite->hash == h->suite->hash && now >= minted &&
+                      now - minted < h->env->limits->tls_ticket_s * 1000 && hf_secret_equal(bound.ptr, binding, BINDING) &&
+                      secret.len == hf_hash_length((hf_hash)suite->hash);
+    if (good) {
+        memcpy(psk, secret.ptr, secret.len);
+        *psk_length = (uint8_t)secret.len;
+    }
+    hf_wipe(plain, sizeof plain);
+    return good;
+}
+
+/* ---- client ------------------------------------------------------------------------------------------------- */
+
+bool hf_session_write(hf_handshake *h, uint32_t lifetime_s, uint32_t age_add, hf_bytes nonce, hf_bytes ticket)
+{
+    uint8_t psk[HF_HASH_MOST], host[BINDING];
+    hf_queue_take(&h->session, hf_queue_length(&h->session));
+    const hf_span space = hf_queue_reserve(&h->session, 128 + ticket.len);
+    hf_writer w = hf_writer_make(space.ptr, space.len);
+    if (space.ptr == NULL || !psk_of(h, nonce, psk) || !hf_hash_of(h->crypto, HF_HASH_SHA256, hf_bytes_make(h->host, h->host_length), host))
+        return false;
+    hf_write_number(&w, FORMAT, 1);
+    hf_write_number(&w, h->suite->code, 2);
+    hf_write_number(&w, wall_ms(h), 8);
+    hf_write_number(&w, lifetime_s, 4);
+    hf_write_number(&w, age_add, 4);
+    hf_write(&w, hf_bytes_make(host, BINDING));
+    hf_write_vector(&w, hf_hs_hash_bytes(h, psk), 1);
+    hf_write_vector(&w, ticket, 2);
+    hf_queue_commit(&h->session, w.length);
+    hf_wipe(psk, sizeof psk);
+    return !w.overflowed;
+}
+
+bool hf_session_parse(const hf_handshake *h, hf_bytes bytes, hf_session *out)
+{
+    uint8_t host[BINDING];
+    hf_reader r = hf_reader_make(bytes);
+    const uint64_t format = hf_read_number(&r, 1);
+    out->suite = hf_suite_find((uint16_t)hf_read_number(&r, 2));
+    const uint64_t received = hf_read_number(&r, 8), lifetime_s = hf_read_number(&r, 4), now = wall_ms(h);
+    const uint32_t age_add = (uint32_t)hf_read_number(&r, 4);
+    const hf_bytes bound = hf_read(&r, BINDING);
+    out->psk = hf_read_vector(&r, 1);
+    out->ticket = hf_read_vector(&r, 2);
+    if (!hf_reader_done(&r) || format != FORMAT || out->suite == NULL || out->suite->version != HF_TLS_1_3 || now < received ||
+        now - received >= lifetime_s * 1000 || out->psk.len != hf_hash_length((hf_hash)out->suite->hash) ||
+        !hf_hash_of(h->crypto, HF_HASH_SHA256, hf_bytes_make(h->host, h->host_length), host) || memcmp(bound.ptr, host, BINDING) != 0)
+        return false;
+    out->hidden_age_ms = (uint32_t)(now - received) + age_add; /* RFC 8446 4.2.11.1 */
+    return true;
+}

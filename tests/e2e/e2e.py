@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""End-to-end tests against the real program: a server of its own for each test, on a port that the system chose.
+
+A test is a function whose name is a sentence. TAP on standard output. `needs(...)` skips, or fails where HF_REQUIRE
+names what is missing.
+"""
+import contextlib, http.client, os, re, resource, shutil, signal, socket, subprocess, sys, tempfile, threading, time, traceback
+
+HANDFAST = os.environ.get("HF_PROGRAM", "build/handfast")
+
+
+class Skip(Exception):
+    pass
+
+
+def needs(what, present):
+    if present:
+        return
+    if what in os.environ.get("HF_REQUIRE", "").split(","):
+        raise AssertionError(f"needs {what}, and HF_REQUIRE names it")
+    raise Skip(f"needs {what}")
+
+
+def needs_program(name):
+    needs(name, shutil.which(name) is not None)
+    return name
+
+
+class Server:
+    """`handfast serve` with these arguments, on a free port of localhost. `configured`: a configuration says where."""
+
+    def __init__(self, *args, limit_nofile=None, limits=None, env=None, configured=False):
+        def before():
+            for what, value in {**(limits or {}), **({resource.RLIMIT_NOFILE: limit_nofile} if limit_nofile else {})}.items():
+                resource.setrlimit(what, (value, value))
+        self.lines = []
+        if "--access-log" not in args and not configured:
+            args = (*args, "--access-log", "off")
+        self.process = subprocess.Popen([HANDFAST, "serve", *([] if configured else ["--listen", "http://localhost:0"]), *map(str, args)],
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=before, env=env)
+        self.port = None
+        for line in self.process.stderr:
+            self.lines.append(line)
+            found = re.search(r"http://localhost:(\d+)/", line)
+            if found:
+                self.port = int(found.group(1))
+                break
+        if self.port is None:
+            raise AssertionError("no address was announced: " + "".join(self.lines))
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stderr:
+            self.lines.append(line)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    @property
+    def url(self):
+        return f"http://localhost:{self.port}"
+
+    def serving(self):
+        """The process id of the serving process."""
+        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, text=True)
+        return int(children.stdout.split()[0])
+
+    def memory_kib(self):
+        with open(f"/proc/{self.serving()}/status") as f:
+            return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
+
+    def is_sanitized(self):
+        """A sanitizer's build maps terabytes, and keeps freed memory: then resident memory says nothing."""
+        with open(f"/proc/{self.serving()}/status") as f:
+            return int(re.search(r"VmSize:\s+(\d+)", f.read()).group(1)) > 1 << 30
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.serving()}/fd"))
+
+    def stop(self, how=signal.SIGTERM, timeout=10):
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"did not stop within {timeout} s")
+        if not self.process.stdout.closed:
+            self.output = self.process.stdout.read()
+            self.process.stdout.close()
+        return code
+
+    def connect(self, timeout=5):
+        return socket.create_connection(("127.0.0.1", self.port), timeout)
+
+    def ask(self, method, path, body=None, headers=None, timeout=10):
+        """(status, {lower-case name: value}, body) by python's own client."""
+        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            client.request(method, path, body, headers or {})
+            answer = client.getresponse()
+            return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+        finally:
+            client.close()
+
+    def raw(self, data, timeout=5):
+        """Everything that comes back for these bytes until the server closes."""
+        with self.connect(timeout) as s:
+            s.sendall(data)
+            s.shutdown(socket.SHUT_WR)
+            return read_all(s)
+
+
+def read_all(s):
+    parts = []
+    with contextlib.suppress(ConnectionResetError):
+        while part := s.recv(65536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+@contextlib.contextmanager
+def folder(**files):
+    """A temporary folder; keyword names are file names with '__' for '.' and '___' for '/'."""
+    with tempfile.TemporaryDirectory() as top:
+        for name, content in files.items():
+            path = os.path.join(top, name.replace("___", "/").replace("__", "."))
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as f:
+                f.write(content if isinstance(content, bytes) else content.encode())
+        yield top
+
+
+def equal(got, wanted, what=""):
+    if got != wanted:
+        raise AssertionError(f"{what}: got {got!r}, wanted {wanted!r}")
+
+
+def until(condition, seconds, what):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+def main(tests):
+    only = sys.argv[1:]
+    tests = [t for t in tests if not only or t.__name__ in only]
+    failed = 0
+    print(f"1..{len(tests)}", flush=True)
+    for i, test in enumerate(tests, 1):
+        name = test.__name__
+        try:
+            test()
+            print(f"ok {i} - {name}", flush=True)
+        except Skip as e:
+            print(f"ok {i} - {name} # SKIP {e}", flush=True)
+        except Exception:
+            failed += 1
+            print(f"not ok {i} - {name}", flush=True)
+            for line in traceback.format_exc().splitlines():
+                print("# " + line, flush=True)
+    sys.exit(1 if failed else 0)

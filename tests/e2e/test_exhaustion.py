@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Descriptors, memory and threads run out, one by one: nothing crashes, the log or the answer names the cause, and when
+there is enough again, everybody is served."""
+import pwd, resource, subprocess, time
+from e2e import *
+
+GET = b"GET /a.txt HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def say(text):
+    print("# " + text, flush=True)
+
+
+def said(server, code):
+    return any(code in line for line in server.lines)
+
+
+def answer(c, data, seconds=3):
+    """The first bytes that come back; b"" for an end, None for silence."""
+    c.settimeout(seconds)
+    try:
+        c.sendall(data)
+        return c.recv(65536)
+    except TimeoutError:
+        return None
+    except OSError:
+        return b""
+
+
+def status_of(data):
+    return int(data[9:12]) if data and data.startswith(b"HTTP/1.1 ") else None
+
+
+# ---- descriptors ----------------------------------------------------------------------------------------------------
+
+def without_descriptors_connections_wait_files_are_answered_503_and_both_recover():
+    with folder(a__txt="a", b__txt="b") as top, Server(top, "--threads", 1, limit_nofile=48) as s, contextlib.ExitStack() as stack:
+        serving = s.serving()
+        held = []
+        for _ in range(80):
+            c = s.connect()
+            stack.callback(c.close)
+            held.append(c)
+        until(lambda: s.descriptors() >= 48, 3, "descriptors used up")
+        # accepted long ago, asking for a file that nobody opened yet: there is no descriptor for it
+        got = answer(held[0], GET)
+        equal(status_of(got), 503, got)
+        assert b"HF-IO-007" in got, got
+        until(lambda: said(s, "HF-IO-007"), 3, "the log names it, too")
+        equal(answer(held[-1], GET, 0.3), None, "beyond, they wait in the kernel")
+        for c in held[:60]:
+            c.close()
+        equal(status_of(held[-1].recv(65536) if held[-1].settimeout(5) is None else b""), 200, "who waited is served")
+        until(lambda: s.ask("GET", "/b.txt")[0] == 200, 3, "served again")
+        for c in held:
+            c.close()
+        until(lambda: s.descriptors() < 24, 5, "descriptors given back")
+        equal(s.serving(), serving, "the same process all along")
+
+
+# ---- memory ---------------------------------------------------------------------------------------------------------
+
+def unfinished(c):
+    """A head of 30 kB that does not end: the server must keep it."""
+    return answer(c, b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: " + b"b" * 30000, 0.01)
+
+
+def above_memory_bytes_new_connections_are_answered_503_and_it_recovers():
+    with folder(a__txt="a") as top, Server(top, "--threads", 1, "--limit", "memory_bytes=4000000") as s, contextlib.ExitStack() as stack:
+        serving = s.serving()
+        held, refused = [], None
+        for _ in range(400):
+            c = s.connect()
+            stack.callback(c.close)
+            held.append(c)
+            unfinished(c)
+            with s.connect() as other:
+                got = answer(other, GET)
+                if status_of(got) != 200:
+                    refused = got
+                    break
+        assert refused is not None, "the limit was never reached"
+        equal(status_of(refused), 503, refused)
+        assert b"HF-HTTP-012" in refused and b"memory_bytes" in refused, refused
+        say(f"refused beside {len(held)} connections that hold 30 kB each")
+        for c in held:
+            c.close()
+        until(lambda: s.ask("GET", "/a.txt")[0] == 200, 5, "served again")
+        equal(s.serving(), serving, "the same process all along")
+
+
+def address_space(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return int(re.search(r"VmSize:\s+(\d+)", f.read()).group(1)) * 1024
+
+
+def when_the_system_gives_no_memory_connections_end_and_others_are_served_again_later():
+    # one arena: threads' own reserve addresses by the 64 MB, and would use them up quietly
+    env = {**os.environ, "MALLOC_ARENA_MAX": "1"}
+    with folder(a__txt="a") as top, Server(top, "--threads", 1, env=env) as s, contextlib.ExitStack() as stack:
+        equal(s.ask("GET", "/a.txt")[0], 200)
+        serving = s.serving()
+        needs("a process without a sanitizer", not s.is_sanitized())
+        resource.prlimit(serving, resource.RLIMIT_AS, (address_space(serving), resource.RLIM_INFINITY))
+        kinds, held = {}, []
+        for i in range(600):
+            c = s.connect()
+            stack.callback(c.close)
+            held.append(c)
+            got = unfinished(c) if i % 2 else answer(c, GET, 0.05)
+            kind = status_of(got) or ("ended" if got == b"" else "waits")
+            kinds[kind] = kinds.get(kind, 0) + 1
+            equal(s.serving(), serving, "it does not die of it")
+        say(f"without memory: {kinds}")
+        until(lambda: said(s, "HF-BASE-001") or said(s, "HF-HTTP-012"), 3, "the log names it")
+        say(s.lines[-1].strip())
+        assert kinds.get("ended", 0) + kinds.get(503, 0) + kinds.get(500, 0) > 0, "memory never ran out"
+        for c in held:
+            c.close()
+        until(lambda: status_of(s.raw(GET.replace(b"Host", b"Connection: close\r\nHost"))) == 200, 5,
+              "served again, although the limit still stands")
+        resource.prlimit(serving, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        equal(s.ask("GET", "/a.txt")[0], 200)
+        equal(s.serving(), serving, "the same process all along")
+
+
+# ---- threads --------------------------------------------------------------------------------------------------------
+
+def run_limited(args, limits, seconds=10):
+    """(status, standard error) of `handfast serve` under these limits; it must end by itself."""
+    def before():
+        for what, value in limits.items():
+            resource.setrlimit(what, (value, value))
+    done = subprocess.run([HANDFAST, "serve", "--welcome", "--listen", "http://127.0.0.1:0", *args], capture_output=True, text=True,
+                          preexec_fn=before, timeout=seconds)
+    return done.returncode, done.stderr
+
+
+def more_threads_than_can_be_made_are_refused_by_name():
+    with Server("--welcome") as s:
+        needs("a process without a sanitizer", not s.is_sanitized())
+    status, text = run_limited(["--threads", "200"], {resource.RLIMIT_AS: 256 << 20})  # a stack each
+    equal(status, 1, text)
+    assert "HF-IO-" in text or "HF-BASE-" in text, text
+    assert "thread" in text, text
+    say(text.strip().splitlines()[-1])
+
+
+def a_serving_process_that_cannot_begin_again_is_tried_until_it_can():
+    needs("root", os.geteuid() == 0)
+    user, most = pwd.getpwnam("games"), 24
+    with Server("--welcome", "--user", "games", "--threads", 4, limits={resource.RLIMIT_NPROC: most}) as s:
+        needs("a process without a sanitizer", not s.is_sanitized())
+        equal(s.ask("GET", "/")[0], 200)
+        with contextlib.ExitStack() as stack:
+            others = [stack.enter_context(subprocess.Popen(["sleep", "60"], user=user.pw_uid)) for _ in range(most)]
+            for other in others:
+                stack.callback(other.kill)
+            os.kill(s.serving(), signal.SIGKILL)
+            until(lambda: said(s, "HF-IO-001"), 5, "the log names it")
+            time.sleep(0.5)
+            assert s.process.poll() is None, "the supervisor stays"
+            waiting = stack.enter_context(s.connect())
+            waiting.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            equal(answer(waiting, b"", 0.3), None, "it waits, and is not refused")
+            for other in others[most // 2:]:
+                other.kill()
+                other.wait()
+            waiting.settimeout(10)
+            equal(status_of(waiting.recv(65536)), 200, "who connected meanwhile is served")
+        say([line for line in s.lines if "HF-IO-001" in line][-1].strip())
+
+
+main([f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and f.__name__ not in (
+    "say", "said", "answer", "status_of", "unfinished", "address_space", "run_limited")])

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a configuration means: values, includes, variables, secrets, defaults, limits, and what the server is told.
+ */
+#include "server/config_world.h"
+
+#include <unistd.h>
+
+#include "config_tree.h"
+
+#define SITE "site * {\n answer 200 x\n}\n"
+static table_config t;
+
+static void assert_says(const char *text, const char *part)
+{
+    const table_file files[] = { { "c", text }, { "www/", "" }, { 0 } };
+    const char *said = table_load(&t, files, NULL);
+    if (*part == 0 ? *said != 0 : strstr(said, part) == NULL)
+        fail_msg("%s\nsaid: %s", text, said);
+    table_end(&t);
+}
+
+static char *printed(void (*print)(const hf_config *, FILE *))
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    assert_non_null(out);
+    print(&t.config, out);
+    fclose(out);
+    return text;
+}
+
+static void assert_prints(void (*print)(const hf_config *, FILE *), const char *part, bool there)
+{
+    char *text = printed(print);
+    if ((strstr(text, part) != NULL) != there)
+        fail_msg("%s%s in\n%s", there ? "missing: " : "unwanted: ", part, text);
+    free(text);
+}
+
+/* ---- meaning -------------------------------------------------------------------------------------------------- */
+
+static void config_becomes_the_options_of_the_server(void **state)
+{
+    (void)state;
+    const table_file files[] = { { "c", "listen http://localhost:81\nlisten http://[::1]:82\nthreads 3\nio epoll\nuser www-data\n"
+        "access_log off {\n format combined\n}\nlimits {\n idle_ns 5s\n body_bytes 2M\n}\n"
+        "site a.example *.b.example {\n files www {\n index a.html b.html\n listing on\n spa s.html\n hidden on\n compress off\n"
+        " follow_symlinks on\n precompressed off\n cache_control max-age=5\n error_pages www\n }\n"
+        " route GET POST /x/{id} {\n redirect /y/{id} 308\n max_body 5k\n }\n}\nsite * {\n answer 404 none\n}\n" },
+        { "www/", "" }, { 0 } };
+    static hf_serve_options o;
+    hf_config_plan plan;
+    assert_string_equal(table_load(&t, files, NULL), "");
+    assert_int_equal(hf_config_plan_make(&t.config, &plan).code, 0);
+    hf_config_plan_apply(&plan, &o);
+    assert_int_equal(o.listener_count, 2);
+    assert_int_equal(o.listeners[1].addresses[0].port, 82);
+    assert_int_equal(o.threads, 3);
+    assert_int_equal(o.loop, HF_LOOP_EPOLL);
+    assert_string_equal(o.user, "www-data");
+    assert_null(o.access_log);
+    assert_int_equal(o.log_format, HF_ACCESS_COMBINED);
+    assert_int_equal(o.limits.idle_ns, HF_SECONDS(5));
+    assert_int_equal(o.limits.body_bytes, 2 << 20);
+    assert_int_equal(o.limits.ranges, hf_limits_default()->ranges);
+    assert_int_equal(o.site_count, 2);
+    assert_int_equal(o.sites[0].count, 3);
+    assert_int_equal(o.route_count, 4);
+    assert_string_equal(o.routes[1].method, "POST");
+    assert_int_equal(o.routes[1].max_body, 5120);
+    assert_string_equal(o.routes[1].path, "/x/{id}");
+    const hf_files *f = o.routes[2].files;
+    assert_string_equal(f->root, "www");
+    assert_string_equal(f->index[1], "b.html");
+    assert_null(f->index[2]);
+    assert_true(f->listing && f->hidden && f->follow_symlinks && f->no_precompressed && f->no_compression);
+    assert_string_equal(f->spa, "s.html");
+    assert_string_equal(f->error_pages, "www");
+    assert_string_equal(f->cache_control, "max-age=5");
+    assert_int_equal(hf_hosts_find(o.hosts, o.host_count, hf_text("A.Example.:81"))->site, 0);
+    assert_int_equal(hf_hosts_find(o.hosts, o.host_count, hf_text("x.y.b.example"))->site, 0);
+    assert_int_equal(hf_hosts_find(o.hosts, o.host_count, hf_text("b.example"))->site, 1);
+    table_end(&t);
+}
+
+static void defaults_are_those_of_the_command_line(void **state)
+{
+    (void)state;
+    const table_file files[] = { { "c", "site * {\n files www\n}\n" }, { "www/", "" }, { 0 } };
+    static hf_serve_options o;
+    hf_config_plan plan;
+    assert_string_equal(table_load(&t, files, NULL), "");
+    assert_int_equal(hf_config_plan_make(&t.config, &plan).code, 0);
+    hf_config_plan_apply(&plan, &o);
+    assert_int_equal(o.listener_count, 1);
+    assert_string_equal(o.listeners[0].text, "http://localhost:8080");
+    assert_int_equal(o.threads, 0);
+    assert_int_equal(o.loop, HF_LOOP_AUTO);
+    assert_null(o.user);
+    assert_string_equal(o.access_log, "-");
+    assert_int_equal(o.log_format, HF_ACCESS_JSON);
+    assert_memory_equal(&o.limits, hf_limits_default(), sizeof o.limits);
+    const hf_files *f = o.routes[0].files;
+    assert_string_equal(f->index[0], "index.html");
+    assert_string_equal(f->cache_control, "no-cache");
+    assert_false(f->listing || f->hidden || f->follow_symlinks || f->no_precompressed || f->no_compression);
+    assert_null(f->spa);
+    assert_null(f->content_security_policy);
+    table_end(&t);
+}
+
+static void variables_have_defaults_and_files(void **state)
+{
+    (void)state;
+    const table_file variables[] = { { "N", "3" }, { "EMPTY", "" }, { "S_FILE", "secret" }, { 0 } };
+    const table_file files[] = { { "c", "threads ${N}\nio ${M:-epoll}\nsite * {\n answer 200 \"[${EMPTY}|$$|${S}|${file:secret}|a\\tb]\"\n}\n" },
+        { "secret", "hush\n" }, { 0 } };
+    assert_string_equal(table_load(&t, files, variables), "");
+    assert_int_equal(hf_config_number_of(t.config.root, HF_CONFIG_ID_THREADS), 3);
+    assert_int_equal(hf_config_number_of(t.config.root, HF_CONFIG_ID_IO), 1);
+    const hf_config_item *site = hf_config_find(t.config.root, HF_CONFIG_ID_SITE);
+    const hf_config_value *text = hf_config_value_of(hf_config_find(site->block, HF_CONFIG_ID_ANSWER), 1);
+    assert_string_equal(text->text, "[|$|hush|hush|a\tb]");
+    assert_true(text->secret);
+    assert_prints(hf_config_print_json, "hush", false);
+    assert_prints(hf_config_print_effective, "hush", false);
+    table_end(&t);
+}
+
+static void includes_stand_where_they_are_named_and_see_their_own_folder(void **state)
+{
+    (void)state;
+    const table_file files[] = { { "c", "include sites/*.conf\nsite * {\n include sites/part\n}\n" },
+        { "sites/a.conf", "site a.example {\n files a\n}\n" }, { "sites/a/", "" }, { "sites/b.conf", "site b.example {\n answer 200 b\n}\n" },
+        { "sites/part", "answer 200 c\n" }, { 0 } };
+    assert_string_equal(table_load(&t, files, NULL), "");
+    assert_int_equal(t.config.file_count, 4);
+    assert_prints(hf_config_print_json, "\"value\": \"sites/a\", \"from\": \"sites/a.conf:2:2\"", true);
+    assert_prints(hf_config_print_json, "\"from\": \"sites/part:1:1\"", true);
+    assert_prints(hf_config_print_json, "\"format\": {\"value\": \"json\", \"from\": \"default\"}", true);
+    table_end(&t);
+    assert_says("include none*.conf\n" SITE, "");
+    assert_says("include none.conf\n" SITE, "c:1:9: cannot read none.conf: there is no such file");
+}
+
+static void effective_text_is_a_configuration_again(void **state)
+{
+    (void)state;
+    const table_file files[] = { { "c", "limits {\n idle_ns 90s\n}\nsite a.example \"*\" {\n files www {\n cache_control \"max-age=5, public\"\n"
+        " }\n route /a/{b} {\n answer 200 \"q \\\" $$ \\n\"\n }\n}\n" }, { "www/", "" }, { 0 } };
+    assert_string_equal(table_load(&t, files, NULL), "");
+    char *text = printed(hf_config_print_effective), *json = printed(hf_config_print_json);
+    table_end(&t);
+    const table_file again[] = { { "c", text }, { "www/", "" }, { 0 } };
+    /* but for limits that only the program sets */
+    table_begin(&t, again, NULL);
+    assert_int_equal(hf_config_load(&t.config, "c").code, 0);
+    for (const hf_config_problem *p = t.config.problems; p != NULL; p = p->next)
+        assert_non_null(strstr(p->text, "bounds the reading of this configuration"));
+    assert_non_null(strstr(json, "q \\\" $ \\n"));
+    const hf_config_item *limits = hf_config_find(t.config.root, HF_CONFIG_ID_LIMITS);
+    assert_int_equal(limits->block->items->values[0].number, HF_SECONDS(90));
+    table_end(&t);
+    free(text);
+    free(json);
+}
+
+/* ---- who answers ---------------------------------------------------------------------------------------------- */
+
+static const char *const explained = "site a.example {\n files www\n route /o/{rest...} {\n redirect /{rest}\n }\n"
+    " route POST /p {\n answer 200 x\n }\n}\nsite *.b.example {\n redirect https://a.example{uri} 301\n}\n";
+
+static void assert_explains(const char *method, const char *url, const char *part)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    const bool good = hf_config_explain(&t.config, method, url, out, out);
+    fclose(out);
+    if (strstr(text, part) == NULL || good != (strstr(part, "no method") == NULL && strstr(part, "refused") == NULL))
+        fail_msg("%s %s:\n%s", method, url, text);
+    free(text);
+}
+
+static void explain_names_site_route_and_answer(void **state)
+{
+    (void)state;
+    const table_file files[] = { { "c", explained }, { "www/", "" }, { "www/x.html", "" }, { 0 } };
+    assert_string_equal(table_load(&t, files, NULL), "");
+    assert_explains("GET", "http://a.example/x.html", "site    a.example: names this host (c:1:1)");
+    assert_explains("GET", "http://a.example/x.html", "answer  the file www/x.html (c:2:2)");
+    assert_explains("GET", "http://a.example/", "www/index.html");
+    assert_explains("GET", "http://a.example/none", "which is not there: 404");
+    assert_explains("GET", "http://a.example/o/x/y", "answer  302 to /x/y (c:4:2)");
+    assert_explains("GET", "http://A.EXAMPLE.:99/o/%41?q", "{rest} is \"A\"");
+    assert_explains("POST", "http://a.example/p", "answer  200 with the text");
+    assert_explains("POST", "http://a.example/q", "answer  405");
+    assert_explains("GET", "x.b.example/a%20b?c=d", "answer  301 to https://a.example/a%20b?c=d");
+    assert_explains("GET", "http://b.example/", "answer  421");
+    assert_explains("GET", "/x", "answer  421");
+    assert_explains("get", "/", "no method");
+    assert_explains("GET", "http://a.example/%zz", "would be refused");
+    table_end(&t);
+}
+
+static void redirects_never_leave_for_a_host_of_the_clients_choice(void **state)
+{
+    (void)state;
+    const table_file files[] = { { "c", explained }, { "www/", "" }, { 0 } };
+    assert_string_equal(table_load(&t, files, NULL), "");
+    assert_explains("GET", "http://a.example/o//evil.example", "to /.//evil.example");
+    assert_explains("GET", "http://a.example/o///evil.example", "to /.//");
+    assert_explains("GET", "http://x.b.example//evil.example", "to https://a.example/.//evil.example");
+    table_end(&t);
+}
+
+/* ---- the schema ----------------------------------------------------------------------------------------------- */
+
+static void every_default_of_the_schema_is_a_value_of_its_type(void **state)
+{
+    (void)state;
+    size_t rows = 0;
+    table_begin(&t, NULL, NULL);
+    const hf_config_row *row;
+    for (; (row = hf_config_row_at(rows)) != NULL; rows++) {
+        assert_true((row->doc != NULL) != (row->not_yet != NULL));
+        for (uint8_t i = 0; i < HF_CONFIG_ARGUMENTS && row->arguments[i].name != NULL; i++) {
+            hf_config_value v = { .text = row->arguments[i].preset, .argument = i };
+            if (v.text != NULL && !hf_config_understand(&t.config, row, &v))
+                fail_msg("%s: its default %s is none", row->name, v.text);
+        }
+    }
+    assert_true(rows > 60);
+    assert_int_equal(t.config.problem_count, 0);
+    table_end(&t);
+}
+
+static void manual_holds_the_tables_that_the_schema_prints(void **state)
+{
+    (void)state;
+    char path[1024], *tables = NULL;
+    size_t size;
+    FILE *out = open_memstream(&tables, &size);
+    hf_config_print_schema(out, false);
+    fclose(out);
+    snprintf(path, sizeof path, "%s/docs/configuration.md", getenv("HF_SOURCE") ? getenv("HF_SOURCE") : ".");
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    char *page = calloc(1, 1 << 18);
+    assert_non_null(page);
+    assert_true(fread(page, 1, (1 << 18) - 1, f) > 0);
+    fclose(f);
+    if (strstr(page, tables) == NULL)
+        fail_msg("docs/configuration.md is older than the schema: put the output of handfast config settings into it");
+    free(page);
+    free(tables);
+}
+
+/* ---- bounds --------------------------------------------------------------------------------------------------- */
+
+static void assert_bounded(uint64_t *limit, uint64_t value, const table_file *files, const char *part)
+{
+    *limit = value;
+    assert_int_equal(hf_config_load(&t.config, "c").code, 0);
+    const char *said = table_report(&t);
+    if (strstr(said, part) == NULL)
+        fail_msg("%s", said);
+    (void)files;
+    table_end(&t);
+}
+
+static void limit_config_file_bytes(void **state)
+{
+    (void)state;
+    const table_file files[] = { { "c", SITE }, { 0 } };
+    table_begin(&t, files, NULL);
+    assert_bounded(&t.memory.limits.config_file_bytes, strlen(SITE) - 1, files, "larger than the limit config_file_bytes");
+    table_begin(&t, files, NULL);
+    assert_bounded(&t.memory.limits.config_file_bytes, strlen(SITE), files, "");
+}
+
+static void limit_config_files(void **state)
+{
+    (void)state;
+    const table_file files[] = { { "c", "include d\ninclude e\n" SITE }, { "d", "" }, { "e", "" }, { "x1", "" }, { "x2", "" }, { 0 } };
+    table_begin(&t, files, NULL);
+    assert_bounded(&t.memory.limits.config_files, 2, files, "c:2:9: e is one file too many: at most 2 are read (limit config_files)");
+    const table_file many[] = { { "c", "include x*\n" SITE }, { "x1", "" }, { "x2", "" }, { 0 } };
+    table_begin(&t, many, NULL);
+    assert_bounded(&t.memory.limits.config_files, 1, many, "c:1:9: x* are more than 1 files (limit config_files)");
+}
+
+static void limit_config_include_depth(void **state)
+{
+    (void)state;
+    const table_file files[] = { { "c", "include d\n" SITE }, { "d", "include e\n" }, { "e", "include f\n" }, { "f", "" }, { 0 } };
+    table_begin(&t, files, NULL);
+    assert_bounded(&t.memory.limits.config_include_depth, 2, files, "e:1:9: includes in includes go 2 deep and no deeper");
+}
+
+static void limit_config_depth(void **state)
+{
+    (void)state;
+    const table_file files[] = { { "c", "site * {\n route /a {\n answer 200 x {\n type a/b\n }\n }\n}\n" }, { 0 } };
+    table_begin(&t, files, NULL);
+    assert_bounded(&t.memory.limits.config_depth, 2, files, "c:3:15: more than 2 blocks in one another (limit config_depth)");
+    table_begin(&t, files, NULL);
+    assert_bounded(&t.memory.limits.config_depth, 3, files, "");
+}
+
+static void limit_config_words(void **state)
+{
+    (void)state;
+    const table_file files[] = { { "c", SITE }, { 0 } };
+    table_begin(&t, files, NULL);
+    assert_bounded(&t.memory.limits.config_words, 4, files, "c:2:13: more than 4 words (limit config_words)");
+}
+
+static void limit_config_problems(void **state)
+{
+    (void)state;
+    const table_file files[] = { { "c", "a\nb\nc\nd\ne\n" SITE }, { 0 } };
+    table_begin(&t, files, NULL);
+    assert_bounded(&t.memory.limits.config_problems, 3, files, "... and 2 more (limit config_problems)");
+}
+
+static void any_allocation_may_fail(void **state)
+{
+    (void)state;
+    const table_file files[] = { { "c", "threds 4\nlimits {\n idle_ns 5s\n}\ninclude d\nsite * {\n files www\n route GET /a/{b} {\n"
+        " redirect /${V:-x}/{b}\n }\n bad\n}\n" }, { "d", "io epoll\n" }, { "www/", "" }, { 0 } };
+    bool succeeded = false;
+    for (size_t i = 1; !succeeded; i++) {
+        table_begin(&t, files, NULL);
+        t.memory.memory.fail_at = i;
+        const hf_err err = hf_config_load(&t.config, "c");
+        succeeded = t.memory.memory.calls < i;
+        if (err.code != 0)
+            assert_int_equal(err.code, HF_ERR_BASE_MEMORY);
+        else
+            assert_true(t.config.problem_count > 0);
+        t.memory.memory.fail_at = 0;
+        table_end(&t);
+        assert_true(i < 10000);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(config_becomes_the_options_of_the_server),
+        cmocka_unit_test(defaults_are_those_of_the_command_line),
+        cmocka_unit_test(variables_have_defaults_and_files),
+        cmocka_unit_test(includes_stand_where_they_are_named_and_see_their_own_folder),
+        cmocka_unit_test(effective_text_is_a_configuration_again),
+        cmocka_unit_test(explain_names_site_route_and_answer),
+        cmocka_unit_test(redirects_never_leave_for_a_host_of_the_clients_choice),
+        cmocka_unit_test(every_default_of_the_schema_is_a_value_of_its_type),
+        cmocka_unit_test(manual_holds_the_tables_that_the_schema_prints),
+        cmocka_unit_test(limit_config_file_bytes),
+        cmocka_unit_test(limit_config_files),
+        cmocka_unit_test(limit_config_include_depth),
+        cmocka_unit_test(limit_config_depth),
+        cmocka_unit_test(limit_config_words),
+        cmocka_unit_test(limit_config_problems),
+        cmocka_unit_test(any_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
