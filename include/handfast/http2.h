@@ -51,7 +51,7 @@ typedef enum hf_http2_event_kind {
                           means nothing any more; the tokens of what was put leave with the next emit */
     HF_HTTP2_REFUSED,  /* server: a request is too large or too slow: event.err and its status. It may be answered with
                           respond and end. Where no REQUEST came before, none will */
-    HF_HTTP2_WRITABLE, /* put took less than offered, and would take more now */
+    HF_HTTP2_WRITABLE, /* put took less than offered, and would take more now. Stream 0, client: request would */
     HF_HTTP2_PUSHED,   /* client: the answer to `stream` brings another: event.request on event.promised */
     HF_HTTP2_GOAWAY,   /* the peer takes no more streams (event.code): open ones go on, those it will not act upon come
                           as RESET */
@@ -93,6 +93,7 @@ HF_API void hf_http2_free(hf_http2 *h);
  * GOAWAY that says why waits in emit. */
 HF_API hf_step hf_http2_step(hf_http2 *h, hf_time now, hf_in *in, hf_http2_event *event);
 /* Appends what must go out; returns the bytes appended, 0 when there is nothing to say or the peer's windows are closed.
+ * Step again after an emit that appended something: it may owe a WRITABLE. Pieces without bytes bring tokens back.
  * `out` should have room for two pieces, 64 bytes of scratch and 64 bytes at least. */
 HF_API size_t hf_http2_emit(hf_http2 *h, hf_time now, hf_out *out);
 /* When to step although nothing arrived. HF_NEVER where no limit runs. */

@@ -126,8 +126,9 @@ typedef struct search {
 } search;
 
 /* How many static entries with a value begin at this one. */
-static const uint8_t static_values[HF_HPACK_STATIC + 1] = { [HF_HPACK_METHOD] = 2, [HF_HPACK_PATH] = 2, [HF_HPACK_SCHEME] = 2,
-                                                            [HF_HPACK_STATUS] = 7, [16] = 1 };
+static const uint8_t static_values[HF_HPACK_STATIC + 1] = {
+    [HF_HPACK_METHOD] = 2, [HF_HPACK_PATH] = 2, [HF_HPACK_SCHEME] = 2, [HF_HPACK_STATUS] = 7, [16] = 1
+};
 
 /* The index of the whole field, 0 when there is none. */
 static uint32_t find_static(const search *s)

@@ -173,7 +173,7 @@ static bool check_request_pseudo(const hf_http2 *h, const parts *p, bool connect
     }
     if (p->scheme.len == 0 || p->path.len == 0)
         return bad(flaw, HF_ERR_HTTP2_PSEUDO, p->method.ptr, ":scheme and :path, not empty");
-    if (hf_span_of(p->scheme, HF_BYTE_UNRESERVED) != p->scheme.len && hf_span_of(p->scheme, HF_BYTE_TCHAR) != p->scheme.len)
+    if (hf_span_of(p->scheme, HF_BYTE_TCHAR) != p->scheme.len)
         return bad(flaw, HF_ERR_HTTP2_PSEUDO, p->scheme.ptr, "a scheme");
     return true;
 }
@@ -264,7 +264,7 @@ static bool is_too_large(const hf_http2 *h, const hf_http2_event *event, hf_http
     if (h->list.too_large || h->list.too_many)
         return !bad(flaw, HF_ERR_HTTP2_HEAD_TOO_LARGE, NULL, "fields within the limits header_bytes and header_fields");
     if (event->request.target.len > h->env->limits->target_bytes)
-        return !bad(flaw, HF_ERR_HTTP2_TARGET_TOO_LONG, event->request.target.ptr, "a target within the limit target_bytes");
+        return !bad(flaw, HF_ERR_HTTP2_TARGET_TOO_LONG, event->request.target.ptr, "a target within target_bytes");
     return false;
 }
 
@@ -301,7 +301,8 @@ static bool accept_request(hf_http2 *h, hf_in *in, hf_http2_event *event, hf_ste
 
 /* ---- responses ---------------------------------------------------------------------------------------------- */
 
-static bool fill_response(const hf_http2_exchange *s, const parts *p, bool ends, hf_response_head *head, hf_http2_flaw *flaw)
+static bool fill_response(const hf_http2_exchange *s, const parts *p, bool ends, hf_response_head *head,
+                          hf_http2_flaw *flaw)
 {
     uint64_t status;
     const bool others = p->method.ptr || p->path.ptr || p->scheme.ptr || p->authority.ptr || p->protocol.ptr;
@@ -326,13 +327,14 @@ static bool accept_response(hf_http2 *h, hf_in *in, hf_http2_exchange *s, hf_htt
     bool failed = false;
     *event = (hf_http2_event){ .kind = HF_HTTP2_RESPONSE, .stream = s->id };
     if (h->list.too_large || h->list.too_many) {
-        flaw = (hf_http2_flaw){ HF_ERR_HTTP2_HEAD_TOO_LARGE, NULL, "fields within the limits header_bytes and header_fields" };
+        flaw = (hf_http2_flaw){ HF_ERR_HTTP2_HEAD_TOO_LARGE, NULL, "fields within header_bytes and header_fields" };
         return !hf_http2_stream_error(h, in, s->id, s, flaw, answer);
     }
     if (!take_apart(&h->list, &p, &flaw) || !fill_response(s, &p, ends, &event->response, &flaw))
         return !hf_http2_stream_error(h, in, s->id, s, flaw, answer);
     const uint16_t status = event->response.status;
-    if (status < 200 && !hf_http2_spend(h, &h->controls, h->env->limits->http2_control, h->env->limits->http2_control_rate)) {
+    const hf_limits *const l = h->env->limits;
+    if (status < 200 && !hf_http2_spend(h, &h->controls, l->http2_control, l->http2_control_rate)) {
         flaw = (hf_http2_flaw){ HF_ERR_HTTP2_CONTROL_FLOOD, NULL, "a final response" };
         return answers(answer, hf_http2_fail(h, in, flaw));
     }
@@ -476,7 +478,7 @@ bool hf_http2_end_block(hf_http2 *h, hf_in *in, hf_bytes block, hf_http2_event *
     case HF_BLOCK_MESSAGE:
         if (s == NULL || s->state >= HF_STREAM_CLOSED) /* we gave it up while the block was coming */
             return false;
-        return h->server || s->responded ? accept_trailers(h, in, s, event, answer) : accept_response(h, in, s, event, answer);
+        return (h->server || s->responded ? accept_trailers : accept_response)(h, in, s, event, answer);
     case HF_BLOCK_REFUSE: {
         const hf_http2_flaw flaw = { h->block_error, NULL, "a stream that can take it" };
         return !hf_http2_stream_error(h, in, h->block_stream, s, flaw, answer);

@@ -313,7 +313,7 @@ static bool read_priority_update(hf_http2 *h, hf_in *in, const whole *w, hf_step
     const bool idle = id != 0 && hf_http2_state_of(h, id, s) == HF_STREAM_IDLE;
     /* RFC 9218 7.1: only clients send it, and never for a push that was not promised */
     if (!h->server || id == 0 || (idle && id % 2 == 0))
-        return wrong(h, in, HF_ERR_HTTP2_PRIORITY, w->payload.ptr, "a stream that can have a priority, from a client", answer);
+        return wrong(h, in, HF_ERR_HTTP2_PRIORITY, w->payload.ptr, "a client's word on a stream of its own", answer);
     if (!tolerate(h, in, w->header, answer))
         return true;
     hf_priority p = { HF_URGENCY_USUAL, false };
@@ -351,7 +351,7 @@ static bool begin_data(hf_http2 *h, hf_in *in, const whole *w, hf_step *answer)
     const bool padded = (w->f.flags & HF_FLAG_PADDED) != 0;
     const uint32_t overhead = padded ? 1u + w->header[HF_FRAME_HEADER_BYTES] : 0;
     if (padded && overhead > w->f.length)
-        return wrong(h, in, HF_ERR_HTTP2_PADDING, w->header + HF_FRAME_HEADER_BYTES, "padding shorter than the payload", answer);
+        return wrong(h, in, HF_ERR_HTTP2_PADDING, w->header + HF_FRAME_HEADER_BYTES, "less padding than payload", answer);
     /* RFC 9113 6.9.1: the whole payload counts, on closed streams too */
     h->recv_window -= w->f.length;
     if (h->recv_window < 0)
@@ -518,13 +518,13 @@ static bool add_fragment(hf_http2 *h, hf_in *in, const whole *w, hf_bytes fragme
     const bool last = (w->f.flags & HF_FLAG_END_HEADERS) != 0;
     const uint64_t bytes = hf_queue_length(&h->block) + (uint64_t)fragment.len;
     if (bytes > h->env->limits->header_bytes)
-        return wrong(h, in, HF_ERR_HTTP2_BLOCK_TOO_LARGE, w->header, "a header block within the limit header_bytes", answer);
+        return wrong(h, in, HF_ERR_HTTP2_BLOCK_TOO_LARGE, w->header, "a block within the limit header_bytes", answer);
     if (last && h->block_frames == 0) {
         eat(h, in, w);
         return hf_http2_end_block(h, in, fragment, event, answer);
     }
     if (!last && h->block_frames == h->env->limits->http2_continuations)
-        return wrong(h, in, HF_ERR_HTTP2_BLOCK_TOO_LARGE, w->header, "a header block in fewer CONTINUATION frames", answer);
+        return wrong(h, in, HF_ERR_HTTP2_BLOCK_TOO_LARGE, w->header, "a block in fewer CONTINUATION frames", answer);
     if (!hf_queue_append(&h->block, fragment))
         return wrong(h, in, HF_ERR_BASE_MEMORY, NULL, "memory", answer);
     const bool before = h->block_frames > 0;
@@ -651,12 +651,14 @@ static bool read_whole(hf_http2 *h, hf_in *in, whole *w, hf_http2_event *event, 
     return answered;
 }
 
-/* RFC 9113 6.10: "The CONTINUATION frame MUST be followed by ... any frame other than CONTINUATION ... connection error". */
+/* RFC 9113 6.2: "A receiver MUST treat the receipt of any other type of frame or a frame on a different stream as a
+ * connection error of type PROTOCOL_ERROR." */
 static bool is_in_order(hf_http2 *h, const hf_in *in, const whole *w, hf_step *answer)
 {
     const bool within = h->block_purpose != HF_BLOCK_NONE, more = w->f.type == HF_FRAME_CONTINUATION;
     if (within != more || (within && w->f.stream != h->block_stream)) {
-        (void)wrong(h, in, HF_ERR_HTTP2_CONTINUATION, w->header, within ? "CONTINUATION on the same stream" : "no CONTINUATION here", answer);
+        const char *const wanted = within ? "CONTINUATION on the same stream" : "no CONTINUATION here";
+        (void)wrong(h, in, HF_ERR_HTTP2_CONTINUATION, w->header, wanted, answer);
         return false;
     }
     if (h->reading == HF_READING_SETTINGS && (w->f.type != HF_FRAME_SETTINGS || (w->f.flags & HF_FLAG_ACK) != 0)) {

@@ -128,7 +128,8 @@ static void close_block(hf_http2 *h, block *b, unsigned type, unsigned flags, ui
         hf_frame_write(to - HF_FRAME_HEADER_BYTES, (uint32_t)n, HF_FRAME_CONTINUATION, i == more ? HF_FLAG_END_HEADERS : 0,
                        stream);
     }
-    hf_frame_write(b->at, (uint32_t)(more > 0 ? most : payload), type, flags | (more > 0 ? 0u : HF_FLAG_END_HEADERS), stream);
+    flags |= more > 0 ? 0u : HF_FLAG_END_HEADERS;
+    hf_frame_write(b->at, (uint32_t)(more > 0 ? most : payload), type, flags, stream);
     commit(h, HF_FRAME_HEADER_BYTES * (1 + more) + payload);
 }
 
@@ -188,7 +189,8 @@ static hf_err no_stream(void)
 
 static void write_status(hf_http2 *h, hf_writer *w, unsigned status)
 {
-    const uint8_t digits[3] = { (uint8_t)('0' + status / 100), (uint8_t)('0' + status / 10 % 10), (uint8_t)('0' + status % 10) };
+    const uint8_t digits[3] = { (uint8_t)('0' + status / 100), (uint8_t)('0' + status / 10 % 10),
+                                (uint8_t)('0' + status % 10) };
     hf_hpack_pseudo(&h->encoder, w, HF_HPACK_STATUS, hf_bytes_make(digits, 3));
 }
 
@@ -235,7 +237,8 @@ hf_err hf_http2_respond(hf_http2 *h, hf_http2_stream stream, const hf_response_h
     s->phase = HF_PHASE_SENDING;
     s->bodiless = s->head || head->status == 204 || head->status == 304;
     s->connect = tunnel;
-    s->put_left = tunnel || head->content_length == HF_LENGTH_UNKNOWN ? -1 : head->content_length < 0 ? 0 : head->content_length;
+    const int64_t declared = head->content_length < 0 ? 0 : head->content_length;
+    s->put_left = tunnel || head->content_length == HF_LENGTH_UNKNOWN ? -1 : declared;
     return HF_OK;
 }
 
@@ -320,7 +323,8 @@ hf_err hf_http2_request(hf_http2 *h, const hf_request_head *head, hf_http2_strea
     outgoing o;
     if (h->server)
         return no_stream();
-    if (h->goaway_received || h->goaway_sent || h->draining || h->reading >= HF_READING_CLOSED || h->next_own > HF_STREAM_MAX)
+    if (h->goaway_received || h->goaway_sent || h->draining || h->reading >= HF_READING_CLOSED ||
+        h->next_own > HF_STREAM_MAX)
         return hf_err_make(HF_ERR_HTTP2_NOT_PROCESSED);
     if (!prepare(h, head, &o))
         return hf_err_make(HF_ERR_HTTP2_BAD_HEAD);
@@ -601,7 +605,8 @@ hf_err hf_http2_push(hf_http2 *h, hf_http2_stream stream, const hf_request_head 
         return no_stream();
     if (!hf_http2_can_push(h))
         return hf_err_make(HF_ERR_HTTP2_PUSH);
-    if (!prepare(h, request, &o) || !(hf_bytes_equal(o.method, hf_text("GET")) || hf_bytes_equal(o.method, hf_text("HEAD"))))
+    const bool fit = prepare(h, request, &o);
+    if (!fit || !(hf_bytes_equal(o.method, hf_text("GET")) || hf_bytes_equal(o.method, hf_text("HEAD"))))
         return hf_err_make(HF_ERR_HTTP2_BAD_HEAD);
     o.length = -1;
     if (!note_pushed(h, &o))
