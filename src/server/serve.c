@@ -233,7 +233,7 @@ static bool bind_all(supervisor *v)
     return good;
 }
 
-static bool become(const char *user)
+static bool become(const char *user, const hf_access_log *log)
 {
     if (user == NULL)
         return true;
@@ -243,6 +243,9 @@ static bool become(const char *user)
         hf_log(HF_LOG_ERROR, HF_OK, "--user %s: there is no such user", user);
         return false;
     }
+    /* The log was opened as root: whom we become must be able to open it again after a rotation. */
+    if (log->fd >= 0 && log->path != NULL && fchown(log->fd, who->pw_uid, who->pw_gid) != 0)
+        hf_log(HF_LOG_WARNING, hf_err_make(HF_ERR_IO_SYSTEM), "the access log %s stays root's: %s", log->path, strerror(errno));
     if (initgroups(user, who->pw_gid) == 0 && setresgid(who->pw_gid, who->pw_gid, who->pw_gid) == 0 &&
         setresuid(who->pw_uid, who->pw_uid, who->pw_uid) == 0)
         return true;
@@ -309,7 +312,7 @@ int hf_serve_run(const hf_serve_options *options)
     const hf_err err = hf_access_log_open(&v.log, options->access_log, options->log_format);
     if (err.code != 0)
         hf_log(HF_LOG_ERROR, err, "cannot open the access log %s: %s", options->access_log, strerror(errno));
-    else if (bind_all(&v) && become(options->user)) {
+    else if (bind_all(&v) && become(options->user, &v.log)) {
         announce(&v);
         code = supervise(&v);
     }
