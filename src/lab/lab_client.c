@@ -18,6 +18,7 @@ struct hf_lab_client {
     hf_lab_exchange *sending; /* its body is not put whole */
     hf_time expect_until;
     hf_time think_until; /* no connection before */
+    hf_time turned_at;   /* the last turn */
 
     hf_pier pier; /* ops NULL: none */
     hf_http1 *core;
@@ -400,6 +401,7 @@ static void turn(void *self, hf_io *io, hf_time now)
 {
     hf_lab_client *c = self;
     hf_io_event events[8];
+    c->turned_at = now;
     while (io->ops->wait(io, now, events, HF_COUNT(events)) == HF_COUNT(events))
         ;
     run(c, now);
@@ -413,8 +415,9 @@ static hf_time wake(void *self)
     hf_time at = hf_http1_wake(c->core);
     if (c->untaken > 0)
         at = hf_time_earlier(at, c->take_at);
-    if (c->sending != NULL && c->sending->expect && !c->sending->continued)
-        at = hf_time_earlier(at, hf_time_before(hf_world_now(c->lab->world), c->expect_until) ? c->expect_until : HF_NEVER);
+    /* Until a turn has seen the moment: a host that is paused over it must be woken afterwards. Then the pier wakes us. */
+    if (c->sending != NULL && c->sending->expect && !c->sending->continued && hf_time_before(c->turned_at, c->expect_until))
+        at = hf_time_earlier(at, c->expect_until);
     return at;
 }
 
