@@ -6,18 +6,18 @@ BUILD ?= build
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 MESONFLAGS ?=
 PREFIX ?= /usr/local
-ARGS ?= --welcome
+ARGS ?= --welcome --listen http://localhost:8080 --try-listen https://localhost:8443
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help serve build test sim fuzz fuzz-keep bench soak peers check install clean setup-build setup-test
+.PHONY: help serve build test sim fuzz fuzz-keep bench soak peers check install deb clean setup-build setup-test
 
 help: ## this list
 	@echo "Handfast: make TARGET [NAME=VALUE...]"
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | while IFS='|' read -r t w; do printf '  %-11s %s\n' "$$t" "$$w"; done
 	@echo "  JOBS=N bounds the compilers at work; HF_SETUP=skip installs nothing; NO_COLOR is respected"
 
-serve: build ## build, then serve the welcome site at http://localhost:8080 (ARGS="DIR --listen ...")
+serve: build ## build, then serve the welcome site at http://localhost:8080 and https://localhost:8443 (ARGS="DIR --listen ...")
 	$(BUILD)/handfast serve $(ARGS)
 
 build: setup-build $(BUILD)/build.ninja ## build the program: build/handfast
@@ -53,6 +53,10 @@ peers: build ## install every other peer and run the whole interop matrix
 install: build ## install below PREFIX (/usr/local) and DESTDIR
 	@meson configure $(BUILD) -Dprefix=$(PREFIX) && DESTDIR=$(DESTDIR) meson install -C $(BUILD)
 
+deb: build ## Debian packages in build/deb: handfast, libhandfast0, libhandfast-dev
+	@tools/setup build deb
+	@tools/deb $(BUILD)
+
 clean: ## remove every build directory
 	rm -rf build build-*
 
@@ -61,6 +65,7 @@ setup-build:
 setup-test:
 	@tools/setup build test
 
-# Plain -O2 with symbols, assertions on: what users run is what the tests run, and what tools/pure reads.
+# With symbols, assertions on, the rooms that every request walks through at -O3 and inlined across (whole_program): what users
+# run. The tests link the same objects, and tools/pure reads them.
 $(BUILD)/build.ninja: | setup-build
-	@meson setup $(BUILD) --buildtype=debugoptimized -Db_ndebug=false --prefix=$(PREFIX) $(MESONFLAGS)
+	@meson setup $(BUILD) --buildtype=debugoptimized -Db_ndebug=false -Dwhole_program=true --prefix=$(PREFIX) $(MESONFLAGS)

@@ -161,6 +161,7 @@ class Room:
             "load_average": os.getloadavg()[0],
             "handfast": command_output(self.program("handfast"), "version").split("\n")[0],
             "buildtype": self.build_option("buildtype"), "assertions": self.build_option("b_ndebug") != "true",
+            "whole_program": self.build_option("whole_program") == "true",
             "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
 
@@ -182,7 +183,8 @@ class Room:
 
     def describe(self):
         f = self.facts
-        lines = [f"{f['handfast']} ({f['buildtype']}, assertions {'on' if f['assertions'] else 'off'}), "
+        lines = [f"{f['handfast']} ({f['buildtype']}, {'whole program' if f['whole_program'] else 'room by room'}, "
+                 f"assertions {'on' if f['assertions'] else 'off'}), "
                  f"{f['cpu']} x {f['cpus']}, Linux {f['kernel']}",
                  f"server on CPU {self.server_cpu}, load on CPU {self.load_cpu}; "
                  f"{'a network namespace of our own' if f['isolated_network'] else 'the loopback that everybody uses'}, "
@@ -193,6 +195,8 @@ class Room:
             lines.append("NOTE: others are using this machine: expect noise")
         if f["buildtype"] not in ("debugoptimized", "release"):
             lines.append(f"NOTE: buildtype {f['buildtype']} is not what users run")
+        if not f["whole_program"]:
+            lines.append("NOTE: a build without whole_program, which make build sets, is slower by some percent")
         return "\n".join(lines)
 
     def free_port(self):

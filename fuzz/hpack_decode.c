@@ -23,7 +23,7 @@ static void *resize(void *ctx, void *old, size_t old_size, size_t new_size)
     return p;
 }
 
-static void again(hf_hpack_encoder *e, hf_hpack_decoder *d, const hf_hpack_list *list, hf_hpack_list *other)
+static void again(hf_hpack_encoder *e, hf_hpack_decoder *d, const hf_field_list *list, hf_field_list *other)
 {
     static uint8_t to[1 << 18];
     hf_writer w = hf_writer_make(to, sizeof to);
@@ -33,7 +33,7 @@ static void again(hf_hpack_encoder *e, hf_hpack_decoder *d, const hf_hpack_list 
             return;
         hf_hpack_field(e, &w, &list->at[i]);
     }
-    hf_hpack_flaw flaw;
+    hf_field_flaw flaw;
     HF_ASSERT(hf_hpack_decode(d, hf_written(&w), other, &flaw));
     HF_ASSERT(other->count == list->count && e->table.size == d->table.size);
     for (uint32_t i = 0; i < list->count; i++) {
@@ -48,19 +48,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const hf_allocator alloc = { resize, &held };
     hf_hpack_decoder first, second;
     hf_hpack_encoder encoder;
-    hf_hpack_list list, other;
+    hf_field_list list, other;
     hf_hpack_decoder_init(&first, &alloc, 4096);
     hf_hpack_decoder_init(&second, &alloc, 4096);
     hf_hpack_encoder_init(&encoder, &alloc, 4096);
-    hf_hpack_list_init(&list, &alloc, 8192, 64);
-    hf_hpack_list_init(&other, &alloc, 1 << 16, 64);
+    hf_field_list_init(&list, &alloc, 8192, 64);
+    hf_field_list_init(&other, &alloc, 1 << 16, 64);
     while (size > 0) {
         size_t n = data[0];
         n = n < size - 1 ? n : size - 1;
         uint8_t *const block = malloc(n > 0 ? n : 1);
         HF_ASSERT(block != NULL);
         memcpy(block, data + 1, n);
-        hf_hpack_flaw flaw = { 0 };
+        hf_field_flaw flaw = { 0 };
         const bool good = hf_hpack_decode(&first, hf_bytes_make(block, n), &list, &flaw);
         HF_ASSERT(good || (flaw.wanted != NULL && !flaw.memory));
         if (good && !list.too_large && !list.too_many)
@@ -74,8 +74,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     hf_hpack_decoder_fini(&first);
     hf_hpack_decoder_fini(&second);
     hf_hpack_encoder_fini(&encoder);
-    hf_hpack_list_fini(&list);
-    hf_hpack_list_fini(&other);
+    hf_field_list_fini(&list);
+    hf_field_list_fini(&other);
     HF_ASSERT(held == 0);
     return 0;
 }

@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     drive_init();
     hf_random_seed(&entropy, 1);
     static const hf_bytes protocol = HF_LITERAL("http/1.1");
-    const hf_tls_config config = { .crypto = crypto, .identities = &identity, .identity_count = 1, .protocols = &protocol, .protocol_count = 1 };
+    const hf_tls_config config = { .crypto = crypto, .identities = identities, .identity_count = 1, .rsa_key_exchange = true,
+                                   .ask_staple = true, .protocols = &protocol, .protocol_count = 1 };
     hf_tls *t = hf_tls_client_new(&env, &config, 1, hf_time_make(0), hf_text("localhost"), hf_text(""));
     if (t == NULL)
         return 0;

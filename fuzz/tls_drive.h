@@ -15,7 +15,7 @@
 
 static hf_random entropy;
 static hf_crypto *crypto;
-static hf_tls_identity identity;
+static hf_tls_identity identities[2]; /* ECDSA, and RSA for the RSA key exchange */
 static hf_env env;
 
 static void *resize(void *ctx, void *old, size_t old_size, size_t new_size)
@@ -41,10 +41,13 @@ static void drive_init(void)
         return;
     static const hf_entropy seeded = { fill, &entropy };
     hf_random_seed(&entropy, 1);
+    identities[0].staple = hf_text("0");
     env = (hf_env){ .alloc = { resize, NULL }, .random = &entropy, .limits = hf_limits_default() };
     crypto = hf_crypto_new(&env, &seeded);
-    if (crypto == NULL || hf_chain_load(crypto, hf_text(identity_p256_pem), &identity.chain).code != 0 ||
-        hf_key_load(crypto, hf_text(identity_p256_key), &identity.key).code != 0)
+    if (crypto == NULL || hf_chain_load(crypto, hf_text(identity_p256_pem), &identities[0].chain).code != 0 ||
+        hf_key_load(crypto, hf_text(identity_p256_key), &identities[0].key).code != 0 ||
+        hf_chain_load(crypto, hf_text(identity_rsa_pem), &identities[1].chain).code != 0 ||
+        hf_key_load(crypto, hf_text(identity_rsa_key), &identities[1].key).code != 0)
         abort();
 }
 
@@ -61,7 +64,7 @@ static void drain(hf_tls *t)
 }
 
 /* Shows the bytes in pieces as `cut` says; the end comes behind them. */
-static void drive_run(hf_tls *t, const uint8_t *data, size_t size, uint8_t cut)
+[[maybe_unused]] static void drive_run(hf_tls *t, const uint8_t *data, size_t size, uint8_t cut)
 {
     static uint8_t buffer[65536];
     memcpy(buffer, data, size);
@@ -72,7 +75,7 @@ static void drive_run(hf_tls *t, const uint8_t *data, size_t size, uint8_t cut)
         const hf_step step = hf_tls_step(t, hf_time_make(1), &in, &event);
         if (in.used > in.len)
             abort();
-        if (step == HF_EVENT && event.kind == HF_TLS_WANT_SIGN)
+        if (step == HF_EVENT && (event.kind == HF_TLS_WANT_SIGN || event.kind == HF_TLS_WANT_DECRYPT))
             hf_tls_sign_here(t, &event);
         if (step == HF_EVENT && event.kind == HF_TLS_WANT_VERIFY)
             hf_tls_answer_verify(t, HF_OK);

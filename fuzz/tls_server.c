@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     hf_random_seed(&entropy, 1);
     static const hf_tls_ticket_key key = { { 1 }, { 2 } };
     static const hf_bytes protocol = HF_LITERAL("http/1.1");
-    const hf_tls_config config = { .crypto = crypto, .identities = &identity, .identity_count = 1, .protocols = &protocol, .protocol_count = 1,
+    const hf_tls_config config = { .crypto = crypto, .identities = identities, .identity_count = 2, .rsa_key_exchange = true,
+                                   .retry_cookie = true, .protocols = &protocol, .protocol_count = 1,
                                    .ticket_keys = &key, .ticket_key_count = 1, .client_auth = HF_TLS_CLIENT_AUTH_ASK };
     hf_tls *t = hf_tls_server_new(&env, &config, 1, hf_time_make(0));
     if (t == NULL)

@@ -42,6 +42,48 @@ typedef enum hf_body_coding {
     HF_CODING_KEPT     /* the handler gets the bytes as they were sent, and looks at Content-Encoding itself */
 } hf_body_coding;
 
+/* What the body of a request must be. Checked before the handler runs, so that it finds what it looks for. */
+typedef enum hf_takes {
+    HF_TAKES_ANY,  /* the handler looks at Content-Type itself */
+    HF_TAKES_FORM, /* application/x-www-form-urlencoded or multipart/form-data: hf_req_form. Others are answered 415, what
+                      breaks their rules 400 */
+    HF_TAKES_JSON  /* application/json or any +json: hf_req_json. Likewise. Names within an object are unique, and nesting
+                      and values bounded (limits json_depth, json_values) */
+} hf_takes;
+
+/* A file of a multipart form, as it arrives. Everything is lent for the call. */
+typedef struct hf_upload {
+    hf_bytes name;         /* of the form's control */
+    hf_bytes filename;     /* as the client said, without a path: may be empty, and is no name to give a file of yours */
+    hf_bytes content_type; /* as the client said */
+    hf_bytes piece;        /* never empty but in the first and the last call */
+    bool first, last;      /* each in a call of its own, with an empty piece */
+} hf_upload;
+
+/* Takes the files of a form, so that nothing of them is held. An error ends the request as one of the handler would; a
+ * form that breaks off shows in that `last` never comes: clean up with hf_req_hold. */
+typedef hf_err hf_upload_handler(hf_req *rq, const hf_upload *upload);
+
+/* A client that retries a POST cannot know whether the first one was carried out. With a random key of its own in the
+ * field Idempotency-Key it need not: the first request with a key is carried out, and its answer kept (limits
+ * idempotency_ns, idempotency_keys, idempotency_bytes); a retry is given that answer. While the first is under way a
+ * retry gets 409; another body, target or credentials (Authorization, Cookie) under the same key 422. Answers of 500 and
+ * above are not kept: a retry is carried out. Of answers above 64 KiB, from files, or written piece by piece only the fact
+ * is kept, and a retry gets 409. When the client is gone before the answer, a ticket's answer is kept for its retry all
+ * the same; of hf_req_run_blocking the fact is. A ticket let go of without an answer means that nothing was done. The
+ * keys are in memory, shared by all threads of one server. */
+typedef enum hf_idempotency {
+    HF_IDEMPOTENT_NOT,     /* the field is not looked at */
+    HF_IDEMPOTENT_TAKEN,   /* a request without a key is carried out like any other */
+    HF_IDEMPOTENT_REQUIRED /* a request without a key is answered 400 */
+} hf_idempotency;
+
+struct hf_websocket_event;
+
+/* What a request must pass before its route's handler runs, written beside the route: handfast/guards.h. */
+struct hf_guard;
+enum { HF_ROUTE_GUARDS = 4 };
+
 /* A row of the const route table: data, printable, checked when the server opens. */
 typedef struct hf_route {
     const char *method; /* "GET", "POST", ...; NULL with `files`. HEAD and OPTIONS come for free */
@@ -52,15 +94,58 @@ typedef struct hf_route {
     uint64_t max_body;  /* bytes; 0: the limit body_bytes */
     hf_compression compress;
     hf_body_coding coding; /* of request bodies */
+    hf_takes takes;             /* what the body must be */
+    hf_upload_handler *upload;  /* with HF_TAKES_FORM: takes the files. NULL: they are held like the other values */
+    hf_idempotency idempotency; /* Idempotency-Key, with `handle` and without `body` and `upload` */
+    uint64_t handler_ns;        /* until the answer must have begun, where it is given later; 0: the limit handler_ns */
+    bool raw_query;             /* the query is the handler's own affair: unchecked, and hf_req_query finds nothing */
+    /* Live routes (realtime.h), with "GET" and instead of handle */
+    hf_err (*websocket)(hf_req *rq, const struct hf_websocket_event *event); /* messages: at most max_body */
+    hf_handler *events;         /* an event stream */
+    uint64_t every_ns;          /* events: how often it is called; 0: once */
+    const char *const *origins; /* websocket: pages that may connect beside our own: "https://a.example", or "*" for all;
+                                   ends with NULL */
+    struct hf_guard *guards[HF_ROUTE_GUARDS]; /* asked in this order; the first that denies has answered */
 } hf_route;
+
+/* A row by its usual members, the others zero: for C++ before C++20, which has no designated initialisers. */
+static inline hf_route hf_route_make(const char *method, const char *path, hf_handler *handle)
+{
+    hf_route r;
+    memset(&r, 0, sizeof r);
+    r.method = method;
+    r.path = path;
+    r.handle = handle;
+    return r;
+}
+
+/* An argument of the query or of a form. */
+typedef struct hf_value {
+    hf_bytes name, value;  /* decoded; may hold any byte. value.ptr is NULL where a name stands without '=' */
+    hf_bytes filename;     /* ptr is NULL but for files of a multipart form */
+    hf_bytes content_type; /* of a part of a multipart form, as the client said */
+} hf_value;
 
 /* ---- the request -------------------------------------------------------------------------------------------- */
 
+/* Method, target and fields as they were sent. Lends until the request is over. */
 HF_API const hf_request_head *hf_req_head(const hf_req *rq);
 /* The path decoded and with dot segments removed: what routes are matched against. Begins with '/'; never holds NUL. */
 HF_API hf_bytes hf_req_path(const hf_req *rq);
 /* A path argument by its name in the route, decoded; empty when there is none. */
 HF_API hf_bytes hf_path_arg(const hf_req *rq, const char *name);
+/* The first argument of the query with this name; empty when there is none. A query that is malformed (a '%' without two
+ * hexadecimal digits) or beyond the limits was answered 400 or 414 before any handler ran. */
+HF_API hf_bytes hf_req_query(const hf_req *rq, const char *name);
+/* The argument after `after` (NULL: the first), in the order they were sent; NULL at the end. */
+HF_API const hf_value *hf_req_query_next(const hf_req *rq, const hf_value *after);
+/* Likewise the arguments of the body, on routes with HF_TAKES_FORM, once the handler runs (in hf_upload handlers: those
+ * that came before). Files that an upload handler took are not among them. */
+HF_API hf_bytes hf_req_form(const hf_req *rq, const char *name);
+HF_API const hf_value *hf_req_form_next(const hf_req *rq, const hf_value *after);
+/* The body as jansson's json_t, on routes with HF_TAKES_JSON; else NULL. Lends until the request is over. */
+struct json_t;
+HF_API struct json_t *hf_req_json(const hf_req *rq);
 /* The whole body, at most the route's max_body (more was answered 413 before the handler ran). Empty where the route
  * has a body handler. Where the route undoes codings, this is what they stood for; the head still names them. */
 HF_API hf_bytes hf_req_body(const hf_req *rq);
@@ -101,6 +186,72 @@ HF_API hf_err hf_reply_redirect(hf_req *rq, uint16_t status, hf_bytes location);
 /* A problem document (RFC 9457) or, for browsers, a page, that says the rule, what was got, what was wanted and the fix.
  * The status is the error's own unless `status` is not 0. `got` may be empty. */
 HF_API hf_err hf_reply_problem(hf_req *rq, uint16_t status, hf_err why, hf_bytes got);
+
+/* A value of jansson as application/json. Takes over the reference, also when it fails; NULL is HF_ERR_BASE_MEMORY, which
+ * is what it means where json_pack and its like answer it. */
+HF_API hf_err hf_reply_json(hf_req *rq, uint16_t status, struct json_t *value);
+/* An interim answer (RFC 9110 15.2), as often as wanted before the answer. 1xx but 100 and 101, which are ours. Nothing is
+ * sent to clients of HTTP/1.0, which know none. */
+HF_API hf_err hf_reply_interim(hf_req *rq, uint16_t status, const hf_field *fields, size_t count);
+/* 103 with a Link field ("</style.css>; rel=preload; as=style"): what the client may fetch while we still think. Sent
+ * over HTTP/2 and later only: RFC 8297 3 warns that clients of HTTP/1.1 take it for the answer. */
+HF_API hf_err hf_reply_early_hint(hf_req *rq, hf_bytes link);
+
+/* ---- an answer piece by piece ------------------------------------------------------------------------------- */
+
+/* Begins an answer whose body follows. `length` is the body's, or HF_LENGTH_UNKNOWN. `more` (may be NULL) is called when
+ * all that was written has been taken by the connection, first when the handler has returned, until hf_reply_end: a
+ * producer writes its next piece there and never runs ahead of the client. When it wrote nothing it is called again
+ * after the next write, from wherever. To a HEAD request the answer is complete at once: writes do nothing, and `more` is
+ * not called. It is never compressed. */
+HF_API hf_err hf_reply_begin(hf_req *rq, uint16_t status, const char *content_type, int64_t length, hf_handler *more);
+/* Copies. What the connection does not take yet waits: writing just works, up to the limit stream_bytes, beyond which
+ * HF_ERR_HTTP_STREAM_FULL is answered and nothing was written. */
+HF_API hf_err hf_reply_write(hf_req *rq, hf_bytes piece);
+/* Bytes that it is sensible to write now; 0: the client is slower than we are. */
+HF_API size_t hf_reply_room(const hf_req *rq);
+/* A field after the body (RFC 9110 6.5): only what must be computed from it. Lost where the version or an intermediary
+ * has no trailers. */
+HF_API hf_err hf_reply_trailer(hf_req *rq, const char *name, hf_bytes value);
+/* The body is complete: what waits still leaves. */
+HF_API hf_err hf_reply_end(hf_req *rq);
+
+/* ---- later, and from other threads -------------------------------------------------------------------------- */
+
+/* A handler that cannot answer yet takes a ticket, or starts work or an alarm, and returns HF_OK. Until the answer has
+ * begun the limit handler_ns runs (or the route's own); then the client is answered 503. Everything of a request belongs
+ * to its connection's loop thread: the functions here say which ones other threads may call. */
+typedef struct hf_later hf_later;
+
+/* What to do with the request in its loop thread. `rq` is NULL when it is over: then only `what` is to be freed. Runs
+ * exactly once. An error is treated as one of the handler; it is ignored when `rq` is NULL. */
+typedef hf_err hf_task(hf_req *rq, void *what);
+
+/* Gives a ticket: a reference that outlives the request, harmlessly, and whatever happens to the connection. A ticket
+ * that is let go of before the answer has begun is an answer owed by nobody: 500 when it was the last promise. */
+HF_API hf_err hf_req_later(hf_req *rq, hf_later **later);
+/* From any thread: answers, once. Type (static text, or NULL) and body are copied. HF_ERR_HTTP1_NO_EXCHANGE: answered
+ * already, by this ticket; HF_ERR_HTTP_CLIENT_GONE: the request is over; HF_ERR_BASE_LIMIT: the limit messages. */
+HF_API hf_err hf_later_answer(hf_later *later, uint16_t status, const char *content_type, hf_bytes body);
+/* From any thread: runs `task` in the loop thread. After an error it does not run. */
+HF_API hf_err hf_later_run(hf_later *later, hf_task *task, void *what);
+/* From any thread: the request is over. It may be so a moment later. */
+HF_API bool hf_later_is_over(const hf_later *later);
+/* From any thread: one more holder. */
+HF_API hf_later *hf_later_keep(hf_later *later);
+/* From any thread: one holder less. NULL is fine. */
+HF_API void hf_later_drop(hf_later *later);
+
+/* Runs `work(what)` in a thread for work that blocks (limit blocking_threads), then `done` in the loop thread. `work` must
+ * not touch the request. HF_ERR_HTTP_BLOCKING_FULL when too much waits already: returned by the handler, it is answered
+ * 503. After an error neither runs. In the simulator `work` runs at once. */
+HF_API hf_err hf_req_run_blocking(hf_req *rq, void (*work)(void *what), hf_task *done, void *what);
+/* Runs `then` after `ns`, in the loop thread. One alarm a request: a second call moves it. */
+HF_API hf_err hf_req_after(hf_req *rq, uint64_t ns, hf_handler *then);
+/* In body and upload handlers: no more of the body comes until hf_req_resume; the client is held back. The limit
+ * handler_ns runs meanwhile. */
+HF_API hf_err hf_req_pause(hf_req *rq);
+HF_API void hf_req_resume(hf_req *rq);
 
 #ifdef __cplusplus
 }

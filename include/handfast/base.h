@@ -94,7 +94,19 @@ typedef enum hf_area {
     HF_AREA_HTTP,
     HF_AREA_HTTP1,
     HF_AREA_TLS,
-    HF_AREA_HTTP2
+    HF_AREA_HTTP2,
+    HF_AREA_WEBSOCKET,
+    HF_AREA_EVENTSTREAM,
+    HF_AREA_NET,
+    HF_AREA_TCP,
+    HF_AREA_QUIC,
+    HF_AREA_COOKIE,
+    HF_AREA_SESSION,
+    HF_AREA_CSRF,
+    HF_AREA_JWT,
+    HF_AREA_CORS,
+    HF_AREA_GUARD,
+    HF_AREA_HTTP3
 } hf_area;
 
 /* HF_ERR_HTTP1_BARE_LF and its like: the codes, one for each row of errors.def. */

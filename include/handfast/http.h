@@ -69,6 +69,7 @@ typedef struct hf_field {
     hf_field_id id;
 } hf_field;
 
+/* The known field of this name, whatever the case of its letters; HF_FIELD_OTHER. */
 HF_API hf_field_id hf_field_identify(hf_bytes name);
 /* The usual spelling, "Content-Type". Lends static memory. */
 HF_API hf_bytes hf_field_spelling(hf_field_id id);
@@ -119,6 +120,9 @@ typedef struct hf_response_head {
                                Connection, Keep-Alive and Upgrade given here are refused */
     int64_t content_length; /* or HF_LENGTH_NONE (204, 304, answers to HEAD keep theirs), HF_LENGTH_UNKNOWN */
     bool close;             /* sending: end the connection after this exchange. received: the peer will */
+    hf_bytes lines[2];      /* sending HTTP/1: ready-made field lines, each with its CRLF, that leave before `fields`. The core
+                               looks at no byte of them: only for what the caller wrote and checked himself. HTTP/2 and 3
+                               know no lines: leave them empty there */
 } hf_response_head;
 
 /* ---- faults ------------------------------------------------------------------------------------------------- */

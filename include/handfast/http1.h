@@ -30,10 +30,19 @@ typedef enum hf_http1_event_kind {
                           is HF_FAULT */
 } hf_http1_event_kind;
 
+/* What must be remembered of a server's connection between two messages. All zero but `since` and `first`: a new one. */
+typedef struct hf_http1_rest {
+    uint64_t offset; /* in the stream, of what comes next */
+    hf_time since;   /* quiet since then */
+    uint32_t requests;
+    bool first;      /* nothing has come yet */
+} hf_http1_rest;
+
 /* Everything an event points to is lent until the next step. */
 typedef struct hf_http1_event {
     hf_http1_event_kind kind;
     hf_request_head request;   /* REQUEST */
+    bool whole;                /* REQUEST: nothing follows the head, and no END is told (hf_http1_merge_ends) */
     hf_response_head response; /* RESPONSE */
     hf_bytes body;             /* BODY */
     hf_fields trailers;        /* TRAILERS */
@@ -43,6 +52,17 @@ typedef struct hf_http1_event {
 HF_API hf_http1 *hf_http1_server_new(const hf_env *env, uint64_t id, hf_time now);
 HF_API hf_http1 *hf_http1_client_new(const hf_env *env, uint64_t id, hf_time now);
 HF_API void hf_http1_free(hf_http1 *h);
+
+/* Server: frees a core that is quiet between messages, has given back its memory already (at `wake`) and is not draining.
+ * True: *rest is what remains, and hf_http1_server_wake makes the same core of it. False: it is not so, and nothing changed. */
+HF_API bool hf_http1_sleep(hf_http1 *h, hf_http1_rest *rest);
+HF_API hf_http1 *hf_http1_server_wake(const hf_env *env, uint64_t id, const hf_http1_rest *rest, hf_time now);
+/* The same two without the allocator, for who keeps cores in reserve: the core stays, with the memory that it has, and carries
+ * another connection of the same environment next. */
+HF_API bool hf_http1_pause(const hf_http1 *h, hf_http1_rest *rest);
+HF_API void hf_http1_resume(hf_http1 *h, uint64_t id, const hf_http1_rest *rest, hf_time now);
+/* When a sleeping core would have to be stepped. */
+HF_API hf_time hf_http1_rest_wake(const hf_env *env, const hf_http1_rest *rest);
 
 /* ---- below -------------------------------------------------------------------------------------------------- */
 
@@ -81,6 +101,9 @@ HF_API uint64_t hf_http1_put(hf_http1 *h, const hf_extent *extents, size_t count
  * tell. */
 HF_API hf_err hf_http1_end(hf_http1 *h, hf_ending ending, hf_fields trailers);
 
+/* Server: from now on a request that is complete with its head is told by REQUEST alone: event.whole, and no END. */
+HF_API void hf_http1_merge_ends(hf_http1 *h);
+
 /* Server: finish what is under way, then close (graceful drain). Idle connections close at the next step. */
 HF_API void hf_http1_drain(hf_http1 *h);
 
@@ -88,6 +111,11 @@ HF_API void hf_http1_drain(hf_http1 *h);
 HF_API uint64_t hf_http1_room(const hf_http1 *h);
 /* No exchange is open and nothing waits to be emitted. */
 HF_API bool hf_http1_is_idle(const hf_http1 *h);
+/* Server: bytes of the request's body that were read and given to nobody, because its answer had ended. */
+HF_API uint64_t hf_http1_swallowed(const hf_http1 *h);
+/* Server, after HF_CLOSED: the client's last request arrived whole and said that it is the last: nothing more may come
+ * (RFC 9112 9.6: such a client "MUST NOT send further requests on that connection"). */
+HF_API bool hf_http1_is_final(const hf_http1 *h);
 /* The fault after REFUSED or HF_FAULT. Never NULL. Lends until free. */
 HF_API const hf_fault *hf_http1_fault(const hf_http1 *h);
 

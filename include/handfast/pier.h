@@ -55,6 +55,8 @@ typedef struct hf_file {
     int64_t modified_ns; /* wall clock, nanoseconds */
     int64_t changed_ns;  /* of the inode: catches a rewrite that restores the modification time */
     uint64_t status;     /* io's own: links, mode and owner, whose change also moves changed_ns but touches no byte */
+    const uint8_t *fixed; /* not NULL: all of its bytes as they were, behind `handle` too, in memory that never changes:
+                             whatever becomes of the file, nobody need look again */
 } hf_file;
 
 typedef enum hf_extent_kind {
@@ -110,7 +112,8 @@ typedef enum hf_pier_event_kind {
     HF_PIER_ENDED,    /* the peer's direction is over: FIN, RESET or STOP */
     HF_PIER_RELEASED, /* a LENT or FILE extent is no longer needed */
     HF_PIER_EARLY_ACCEPTED,
-    HF_PIER_EARLY_REJECTED
+    HF_PIER_EARLY_REJECTED,
+    HF_PIER_ASKS      /* something slow or secret is wanted: the pier's own header says what, and how to answer */
 } hf_pier_event_kind;
 
 typedef struct hf_pier_event {
@@ -126,7 +129,8 @@ enum {
     HF_PIER_CAN_STOP = 1,
     HF_PIER_MANY_LANES = 2,
     HF_PIER_TAKES_FILES = 4,        /* FILE extents are sent without a copy */
-    HF_PIER_WINDOW_FOLLOWS_TAKE = 8 /* the peer is held back by take, not by receive */
+    HF_PIER_WINDOW_FOLLOWS_TAKE = 8, /* the peer is held back by take, not by receive */
+    HF_PIER_FREE_ENDS = 16          /* free, of a pier that holds nothing unsent and did not fail, is FIN in both directions */
 };
 
 /* The verbs as a table. `stack` reaches downward through it, so that a kernel socket and our own TCP look alike. */
@@ -148,6 +152,9 @@ typedef struct hf_pier_ops {
     uint64_t (*unsent)(const void *self, hf_lane lane);
     /* Lets go of everything at once. Outstanding tokens are released by this call: the owner gets no event for them. */
     void (*free)(void *self);
+    /* For a pier above that must touch the bytes: reads a range of an open file, whole. HF_ERR_IO_FILE_CHANGED where the
+     * file is not what it was when it was opened; then nothing of `to` may leave. NULL: this pier has no files. */
+    hf_err (*read)(void *self, const hf_file *file, uint64_t offset, void *to, size_t n);
 } hf_pier_ops;
 
 typedef struct hf_pier {

@@ -24,9 +24,21 @@ extern "C" {
 
 typedef struct hf_server hf_server;
 
+/* What the loops wait with. */
+typedef enum hf_server_io {
+    HF_SERVER_IO_AUTO,  /* io_uring where it is to be had, else epoll; epoll with own_loop */
+    HF_SERVER_IO_EPOLL,
+    HF_SERVER_IO_URING  /* fails where it is not to be had */
+} hf_server_io;
+
+/* PEM files: a chain, leaf first, and its private key, not encrypted. */
+typedef struct hf_server_identity {
+    const char *certificate, *key;
+} hf_server_identity;
+
 /* Zero is the secure default of every member. */
 typedef struct hf_server_options {
-    /* "http://localhost:8080"; as for `handfast serve --listen`. Port 0 asks the system for a free one
+    /* "http://localhost:8080", "https://0.0.0.0:443"; as for `handfast serve --listen`. Port 0 asks the system for a free one
      * (hf_server_port). At least one. */
     const char *listen[8];
     const hf_route *routes; /* lent until close */
@@ -34,6 +46,13 @@ typedef struct hf_server_options {
     void *context;          /* what hf_req_context answers */
     uint32_t threads;       /* 0: as many as the CPUs that the process may use */
     const hf_limits *limits; /* NULL: the defaults. Lent until close */
+    /* For https listeners, by the names in them; the first for whoever asks for another name. Read at open; keys are used in
+     * this process (`handfast serve` has one of its own for them), and no tickets are given. */
+    hf_server_identity identities[8];
+    hf_server_io io;
+    /* No loop threads: the program has a loop, and calls hf_server_turn from it (below). Handlers run in that thread.
+     * `threads` is 0 or 1 then. Threads for blocking work are made all the same. */
+    bool own_loop;
 } hf_server_options;
 
 /* Checks everything, binds, and starts nothing. On failure *server is still to be closed, and hf_server_why tells every
@@ -49,6 +68,16 @@ HF_API void hf_server_stop(hf_server *server);
 HF_API hf_err hf_server_run(hf_server *server);
 /* Stops if it runs, and frees. NULL is fine. */
 HF_API void hf_server_close(hf_server *server);
+
+/* ---- a loop of your own: with options.own_loop, instead of start and run ----------------------------------------- */
+
+/* A descriptor to wait on beside your own, for reading: poll, epoll, or what your framework has. It stays the same. */
+HF_API int hf_server_fd(const hf_server *server);
+/* How long you may wait for it, in nanoseconds: 0 when a turn is due, -1 when there is no hurry. Ask before each wait. */
+HF_API int64_t hf_server_wait_ns(const hf_server *server);
+/* Does what is due, and waits for nothing. True until hf_server_stop was called and all that was under way is finished. */
+HF_API bool hf_server_turn(hf_server *server);
+
 /* The port of listener `index`, as bound; 0 past the end. */
 HF_API uint16_t hf_server_port(const hf_server *server, size_t index);
 

@@ -25,7 +25,21 @@ enum { HF_TLS_1_2 = 0x0303, HF_TLS_1_3 = 0x0304 };
 typedef struct hf_tls_identity {
     hf_chain *chain;
     hf_key *key;
+    hf_bytes staple; /* an OCSP response in DER about the leaf, for clients that ask for one (RFC 6066 8); empty: none */
 } hf_tls_identity;
+
+/* Where the secrets of connections are written for those who look into captures (RFC 9850): whoever has them reads
+ * everything. `label` is the RFC's: "CLIENT_TRAFFIC_SECRET_0". Called within a step; must not come back. */
+typedef struct hf_tls_key_log {
+    void (*write)(void *self, const char *label, hf_bytes client_random, hf_bytes secret);
+    void *self;
+} hf_tls_key_log;
+
+/* Who answers for a host: a DNS name in lower case, without a final dot; `*.` in front stands for one label. */
+typedef struct hf_tls_name {
+    hf_bytes host;
+    size_t identity; /* its place in hf_tls_config.identities */
+} hf_tls_name;
 
 /* The first of the ring seals tickets, every one opens them. Rotate by putting a new one in front. */
 typedef struct hf_tls_ticket_key {
@@ -45,18 +59,29 @@ typedef struct hf_tls_config {
     hf_crypto *crypto;
     const hf_tls_identity *identities; /* server: by SNI, the first where none fits. Client: the first, if it is asked for */
     size_t identity_count;
+    const hf_tls_name *names; /* server: in the order of hf_tls_name_order; NULL: the chains are asked, one after another */
+    size_t name_count;
     const hf_bytes *protocols; /* ALPN, most wanted first. Strict: without a common one the handshake fails */
     size_t protocol_count;
     const hf_tls_ticket_key *ticket_keys; /* server; none: no tickets */
     size_t ticket_key_count;
     const uint16_t *groups; /* RFC 8446 4.2.7, most wanted first; X25519, P-256, P-384 where NULL. A client sends a share of the first */
     size_t group_count;
+    const uint16_t *suites; /* these alone of ours (RFC 8446 B.4, RFC 5246 A.5), in our order; all where NULL */
+    size_t suite_count;
     hf_tls_client_auth client_auth; /* server */
     uint16_t least_version;         /* HF_TLS_1_2 where 0 */
     uint16_t most_version;          /* HF_TLS_1_3 where 0 */
+    bool rsa_key_exchange;   /* TLS_RSA_WITH_AES_128_GCM_SHA256 is spoken in TLS 1.2, as the last choice: no forward secrecy */
+    bool ask_staple;         /* client: ask the server for an OCSP response */
+    bool retry_cookie;       /* server: a HelloRetryRequest carries a cookie that must come back (RFC 8446 4.2.2) */
     uint64_t context;        /* tickets of one context do not open in another */
+    const hf_tls_key_log *key_log; /* NULL: no secret leaves */
     int64_t wall_offset_ns;  /* the wall clock in nanoseconds minus hf_time: for the age of tickets */
 } hf_tls_config;
+
+/* Negative, 0 or positive: by host, then by identity. */
+HF_API int hf_tls_name_order(const hf_tls_name *a, const hf_tls_name *b);
 
 typedef enum hf_tls_event_kind {
     HF_TLS_OPENED,      /* the handshake is complete: put and peek carry bytes of the application */
@@ -66,10 +91,12 @@ typedef enum hf_tls_event_kind {
     HF_TLS_RELEASED,    /* the LENT extent with this token was encrypted */
     HF_TLS_WANT_SIGN,   /* sign `message` by `scheme` with the key of `identity`; then hf_tls_answer_sign */
     HF_TLS_WANT_VERIFY, /* is `chain` to be believed for `host`? then hf_tls_answer_verify */
-    HF_TLS_SESSION      /* client: `session` resumes later; copy it. It is a secret */
+    HF_TLS_SESSION,     /* client: `session` resumes later; copy it. It is a secret. In TLS 1.2 it comes before OPENED */
+    HF_TLS_WANT_DECRYPT /* RSA key exchange: decrypt `message` with the key of `identity` and `client_version`, as
+                           hf_key_decrypt_premaster does; then hf_tls_answer_sign with the HF_PREMASTER bytes */
 } hf_tls_event_kind;
 
-/* Everything an event points to is lent until the next step; of WANT_SIGN and WANT_VERIFY until the answer. */
+/* Everything an event points to is lent until the next step; of WANT_SIGN, WANT_DECRYPT and WANT_VERIFY until the answer. */
 typedef struct hf_tls_event {
     hf_tls_event_kind kind;
     hf_ending ending;
@@ -81,6 +108,8 @@ typedef struct hf_tls_event {
     const hf_chain *chain;
     hf_bytes host;
     hf_bytes session;
+    hf_bytes staple; /* WANT_VERIFY at a client, TLS 1.3: the OCSP response that came with the leaf. Nobody has judged it */
+    uint16_t client_version;
 } hf_tls_event;
 
 /* Why a connection failed: the rule, and the evidence. */
@@ -125,18 +154,24 @@ HF_API hf_err hf_tls_end(hf_tls *t, hf_ending ending);
 /* Bytes accepted by put and not encrypted yet. */
 HF_API uint64_t hf_tls_unsent(const hf_tls *t);
 
+/* To WANT_SIGN the signature, to WANT_DECRYPT the secret. */
 HF_API void hf_tls_answer_sign(hf_tls *t, hf_err err, hf_bytes signature);
 HF_API void hf_tls_answer_verify(hf_tls *t, hf_err err);
-/* Signs with the identity's own key and answers: for those who keep keys in the process. */
+/* Signs (or decrypts) with the identity's own key and answers: for those who keep keys in the process. */
 HF_API void hf_tls_sign_here(hf_tls *t, const hf_tls_event *event);
 
 /* ---- what was agreed (after OPENED) --------------------------------------------------------------------------- */
 
 HF_API uint16_t hf_tls_version(const hf_tls *t);
 HF_API const char *hf_tls_suite(const hf_tls *t);   /* "TLS_AES_128_GCM_SHA256" */
+/* The group of the key exchange, "x25519"; "none" when the session was resumed without one (TLS 1.2). Static. */
+HF_API const char *hf_tls_group(const hf_tls *t);
 HF_API hf_bytes hf_tls_protocol(const hf_tls *t);   /* ALPN; empty when none was agreed */
 HF_API hf_bytes hf_tls_host(const hf_tls *t);       /* SNI; empty when none was sent */
 HF_API bool hf_tls_resumed(const hf_tls *t);
+/* Server: the subject of the client's certificate, as one line, when it was asked for, came and was believed, now or in the
+ * session that was resumed; empty otherwise. Lends until free. */
+HF_API hf_bytes hf_tls_peer(const hf_tls *t);
 /* RFC 8446 7.5. `n` at most 255. */
 HF_API hf_err hf_tls_export(hf_tls *t, const char *label, hf_bytes context, uint8_t *out, size_t n);
 /* The fault after HF_FAULT. Never NULL. Lends until free. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "compress_answer.h"
+#include "request.h"
 #include "service.h"
 #include "text.h"
 #include "token.h"
@@ -31,22 +32,34 @@ hf_err hf_reply_field(hf_req *rq, const char *name, hf_bytes value)
     return HF_OK;
 }
 
+hf_err hf_req_field(hf_req *rq, hf_field_id id, hf_bytes value)
+{
+    if (rq->answered)
+        return hf_err_make(HF_ERR_HTTP1_BAD_HEAD);
+    if (rq->field_count == HF_COUNT(rq->fields))
+        return hf_err_make(HF_ERR_BASE_LIMIT);
+    rq->fields[rq->field_count++] = (hf_field){ hf_field_spelling(id), value, id };
+    return HF_OK;
+}
+
+bool hf_req_lines(hf_req *rq, hf_bytes lines)
+{
+    if (rq->head.version > HF_HTTP_1_1)
+        return false;
+    rq->lines = lines;
+    return true;
+}
+
 void hf_reply_close(hf_req *rq)
 {
     rq->close = true;
 }
 
-static bool has_field(const hf_req *rq, hf_field_id id)
-{
-    return hf_fields_find((hf_fields){ rq->fields, rq->field_count }, id) != NULL;
-}
-
 /* What stored copies may do, where the handler did not say (RFC 9111 5.2.2). An answer to an unsafe method is nobody's to
  * keep; one to a safe method may be kept and is asked about each time. */
-static hf_bytes cache_rule(const hf_req *rq, uint16_t status)
+static bool may_be_kept(const hf_req *rq, uint16_t status)
 {
-    const bool safe = hf_method_describe(rq->head.method)->safe;
-    return hf_text(safe && status < 400 ? "no-cache" : "no-store");
+    return status < 400 && hf_method_describe(rq->head.method)->safe;
 }
 
 /* Says how the body is coded, and that it depends on what the client accepts, beside what the handler says it depends on. */
@@ -76,30 +89,70 @@ static void write_coding(hf_field *fields, size_t *count, const hf_answer_coding
         fields[(*count)++] = (hf_field){ vary, accept, HF_FIELD_VARY };
 }
 
+static hf_field own_field(hf_field_id id, hf_bytes value)
+{
+    return (hf_field){ hf_field_spelling(id), value, id };
+}
+
+/* What every answer says, where the handler did not: as ready-made lines, or as fields, which are counted. */
+static size_t add_usual(const hf_req *rq, hf_response_head *head, hf_field *fields)
+{
+    const hf_service *s = rq->service;
+    bool dated = false, named = false, ruled = false;
+    for (size_t i = 0; i < rq->field_count; i++) {
+        const hf_field_id id = rq->fields[i].id;
+        dated = dated || id == HF_FIELD_DATE;
+        named = named || id == HF_FIELD_SERVER;
+        ruled = ruled || id == HF_FIELD_CACHE_CONTROL;
+    }
+    const bool kept = may_be_kept(rq, head->status);
+    size_t n = 0;
+    if (rq->head.version <= HF_HTTP_1_1 && !dated && !named && s->lines_length > 0) {
+        head->lines[0] = hf_bytes_make(s->lines, ruled || !kept ? s->lines_length : s->lines_ruled);
+        ruled = ruled || kept;
+    } else {
+        if (!dated)
+            fields[n++] = own_field(HF_FIELD_DATE, hf_bytes_make(s->date, sizeof s->date));
+        if (!named && s->app->server_name != NULL)
+            fields[n++] = own_field(HF_FIELD_SERVER, hf_text(s->app->server_name));
+    }
+    if (!ruled)
+        fields[n++] = own_field(HF_FIELD_CACHE_CONTROL, hf_text(kept ? "no-cache" : "no-store"));
+    return n;
+}
+
 static hf_err send_head(hf_req *rq, uint16_t status, int64_t length, const hf_answer_coding *coding)
 {
-    static const hf_bytes date = HF_LITERAL("Date"), server = HF_LITERAL("Server"), cache = HF_LITERAL("Cache-Control");
-    const hf_app *app = rq->service->app;
     hf_field fields[HF_COUNT(rq->fields) + 5];
     uint8_t vary[256];
     hf_writer room = hf_writer_make(vary, sizeof vary);
-    size_t n = 0;
-    if (!has_field(rq, HF_FIELD_DATE))
-        fields[n++] = (hf_field){ date, hf_bytes_make(rq->service->date, sizeof rq->service->date), HF_FIELD_DATE };
-    if (app->server_name != NULL && !has_field(rq, HF_FIELD_SERVER))
-        fields[n++] = (hf_field){ server, hf_text(app->server_name), HF_FIELD_SERVER };
-    if (!has_field(rq, HF_FIELD_CACHE_CONTROL))
-        fields[n++] = (hf_field){ cache, cache_rule(rq, status), HF_FIELD_CACHE_CONTROL };
+    hf_response_head head = { .status = status, .content_length = length, .close = rq->close, .lines[1] = rq->lines };
+    rq->lines = hf_bytes_make(NULL, 0);
+    size_t n = add_usual(rq, &head, fields);
     memcpy(fields + n, rq->fields, rq->field_count * sizeof *fields);
     n += rq->field_count;
     write_coding(fields, &n, coding, &room);
-    const hf_response_head head = { .status = status, .fields = { fields, n }, .content_length = length, .close = rq->close };
+    head.fields = (hf_fields){ fields, n };
     return hf_web_respond(rq->dialog->web, rq->exchange, &head);
+}
+
+hf_err hf_reply_head(hf_req *rq, uint16_t status, int64_t length)
+{
+    const hf_answer_coding plain = { .encoding = HF_ENCODING_IDENTITY };
+    const hf_err err = send_head(rq, status, length, &plain);
+    if (err.code != 0)
+        return err;
+    rq->answered = true;
+    rq->status = status;
+    hf_idempotent_lose(rq->more->idempotent);
+    rq->more->idempotent = NULL;
+    return HF_OK;
 }
 
 static hf_err finish(hf_req *rq)
 {
     rq->answer_ended = true;
+    rq->complete |= hf_web_version(rq->dialog->web) == HF_HTTP_2; /* web.h: nothing of the request comes any more */
     return hf_web_end(rq->dialog->web, rq->exchange, (hf_ending){ HF_ENDING_FIN, 0 }, (hf_fields){ 0 });
 }
 
@@ -153,11 +206,8 @@ void hf_req_pump(hf_req *rq)
     if (rq->pending_count == 0 || rq->answer_ended)
         return;
     const hf_err err = offer(rq, rq->pending, rq->pending_count);
-    if (err.code != 0) {
-        rq->error = err;
-        rq->answer_ended = true;
-        hf_web_abort(rq->dialog->web, err);
-    }
+    if (err.code != 0)
+        hf_req_cut(rq, err);
 }
 
 hf_err hf_reply_extents(hf_req *rq, uint16_t status, const hf_extent *extents, size_t count)
@@ -167,6 +217,8 @@ hf_err hf_reply_extents(hf_req *rq, uint16_t status, const hf_extent *extents, s
     uint64_t length = 0;
     for (size_t i = 0; i < count; i++)
         length += hf_extent_length(&extents[i]);
+    const hf_extent *const plain = extents;
+    const size_t plain_count = count;
     const hf_answer_coding coding = hf_answer_code(rq, status, extents, count, length);
     const hf_extent coded = { .kind = coding.body.len > COPIED_BODY ? HF_EXTENT_LENT : HF_EXTENT_COPIED, .bytes = coding.body };
     if (coding.encoding != HF_ENCODING_IDENTITY) {
@@ -180,6 +232,8 @@ hf_err hf_reply_extents(hf_req *rq, uint16_t status, const hf_extent *extents, s
         return err;
     rq->answered = true;
     rq->status = status;
+    if (rq->more != NULL && rq->more->idempotent != NULL)
+        hf_req_note(rq, status, plain, plain_count);
     if (no_content || length == 0 || rq->head.method == HF_METHOD_HEAD)
         return finish(rq);
     hf_extent *own = hf_req_memory(rq, count * sizeof *own);
@@ -205,11 +259,10 @@ hf_err hf_reply_extents(hf_req *rq, uint16_t status, const hf_extent *extents, s
 
 hf_err hf_reply(hf_req *rq, uint16_t status, const char *content_type, hf_bytes body)
 {
-    if (content_type != NULL) {
-        const hf_err err = hf_reply_field(rq, "Content-Type", hf_text(content_type));
-        if (err.code != 0)
-            return err;
-    }
+    const size_t fields = rq->field_count;
+    hf_err err = content_type != NULL ? hf_req_field(rq, HF_FIELD_CONTENT_TYPE, hf_text(content_type)) : HF_OK;
+    if (err.code != 0)
+        return err;
     hf_extent e = { .kind = HF_EXTENT_COPIED, .bytes = body };
     if (body.len > COPIED_BODY) {
         uint8_t *copy = hf_req_memory(rq, body.len);
@@ -218,7 +271,10 @@ hf_err hf_reply(hf_req *rq, uint16_t status, const char *content_type, hf_bytes 
         memcpy(copy, body.ptr, body.len);
         e = (hf_extent){ .kind = HF_EXTENT_LENT, .bytes = hf_bytes_make(copy, body.len) };
     }
-    return hf_reply_extents(rq, status, &e, body.len > 0 ? 1 : 0);
+    err = hf_reply_extents(rq, status, &e, body.len > 0 ? 1 : 0);
+    if (!rq->answered) /* the head was refused: what was lent for it is forgotten */
+        rq->field_count = fields;
+    return err;
 }
 
 hf_err hf_reply_text(hf_req *rq, uint16_t status, const char *format, ...)
@@ -248,4 +304,22 @@ hf_err hf_reply_redirect(hf_req *rq, uint16_t status, hf_bytes location)
 {
     const hf_err err = hf_reply_field(rq, "Location", location);
     return err.code != 0 ? err : hf_reply(rq, status, NULL, hf_text(""));
+}
+
+hf_err hf_reply_interim(hf_req *rq, uint16_t status, const hf_field *fields, size_t count)
+{
+    if (rq->answered)
+        return hf_err_make(HF_ERR_HTTP1_NO_EXCHANGE);
+    if (status < 102 || status > 199)
+        return hf_err_make(HF_ERR_BASE_USAGE);
+    if (rq->head.version == HF_HTTP_1_0) /* RFC 9110 15.2: "A server MUST NOT send a 1xx response to an HTTP/1.0 client." */
+        return HF_OK;
+    return hf_web_inform(rq->dialog->web, rq->exchange, &(hf_response_head){ .status = status, .fields = { fields, count },
+        .content_length = HF_LENGTH_NONE });
+}
+
+hf_err hf_reply_early_hint(hf_req *rq, hf_bytes link)
+{
+    const hf_field field = { .name = hf_text("Link"), .value = link };
+    return rq->head.version < HF_HTTP_2 ? HF_OK : hf_reply_interim(rq, 103, &field, 1);
 }

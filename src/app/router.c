@@ -131,6 +131,27 @@ static node *add_path(hf_router *r, hf_bytes pattern, const char **wrong)
     return n;
 }
 
+/* What the members of a row say together; NULL when it makes sense. */
+static const char *check_body(const hf_route *route, hf_method method)
+{
+    const bool bodiless = hf_method_describe(method)->body == HF_BODY_MEANINGLESS;
+    if (route->takes > HF_TAKES_JSON || route->idempotency > HF_IDEMPOTENT_REQUIRED)
+        return "takes and idempotency are one of their names";
+    if (route->files != NULL && (route->body != NULL || route->takes != HF_TAKES_ANY || route->idempotency != HF_IDEMPOTENT_NOT))
+        return "files take no body";
+    if (bodiless && (route->body != NULL || route->takes != HF_TAKES_ANY))
+        return "requests with this method have no body: neither body nor takes";
+    if (route->body != NULL && route->takes != HF_TAKES_ANY)
+        return "a body is either taken piece by piece (body) or read for the handler (takes)";
+    if (route->upload != NULL && route->takes != HF_TAKES_FORM)
+        return "upload takes the files of a form: .takes = HF_TAKES_FORM";
+    if (route->idempotency != HF_IDEMPOTENT_NOT && (route->body != NULL || route->upload != NULL))
+        return "the body of a request with Idempotency-Key is compared whole: neither body nor upload";
+    if (route->idempotency != HF_IDEMPOTENT_NOT && hf_method_describe(method)->idempotent)
+        return "this method is idempotent by itself, and needs no Idempotency-Key";
+    return NULL;
+}
+
 static const char *add_route(hf_router *r, const hf_route *route)
 {
     const char *wrong = NULL;
@@ -141,13 +162,18 @@ static const char *add_route(hf_router *r, const hf_route *route)
         return "no such method; names are case-sensitive, as in GET";
     if (method == HF_METHOD_CONNECT || method == HF_METHOD_TRACE)
         return "CONNECT and TRACE are not served";
-    if ((route->handle != NULL) == (route->files != NULL))
-        return "a route has either handle or files";
+    if ((route->handle != NULL) + (route->files != NULL) + (route->websocket != NULL) + (route->events != NULL) != 1)
+        return "a route has one of handle, files, websocket and events";
+    if ((route->websocket != NULL || route->events != NULL) && (route->method == NULL || method != HF_METHOD_GET))
+        return "live routes answer GET";
     if (route->files != NULL && method != HF_METHOD_GET)
         return "files answer GET (and HEAD by themselves)";
     const size_t length = strlen(route->path);
     if (route->files != NULL && (length < 4 || memcmp(route->path + length - 4, "...}", 4) != 0))
         return "the path of files ends in {rest...}";
+    wrong = check_body(route, method);
+    if (wrong != NULL)
+        return wrong;
     node *n = add_path(r, hf_text(route->path), &wrong);
     if (n == NULL)
         return wrong != NULL ? wrong : "out of memory";
@@ -244,7 +270,7 @@ static const node *find(search *s, const node *n, hf_bytes rest)
 /* Arguments get their names from the row that matched: rows may name the same segment differently. */
 static void name_arguments(const hf_route *route, const search *s, hf_route_match *match)
 {
-    hf_bytes rest = hf_text(route->path), segment, name;
+    hf_bytes rest = hf_text(route->path), segment, name = { NULL, 0 };
     while (match->argument_count < s->count && hf_split(&rest, '/', &segment))
         if (classify(segment, &name) != LITERAL) {
             match->arguments[match->argument_count] = (hf_path_argument){

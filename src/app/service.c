@@ -5,8 +5,10 @@
 #include "date.h"
 #include "decompress.h"
 #include "panic.h"
+#include "realtime.h"
 #include "target.h"
 #include "text.h"
+#include "token.h"
 
 enum { SPARES = 64 };
 
@@ -34,6 +36,25 @@ void hf_service_fini(hf_service *s)
         hf_free(&s->env->alloc, rq, sizeof *rq);
     }
     s->spares = 0;
+    hf_crypto_free(s->crypto);
+    s->crypto = NULL;
+}
+
+/* What nearly every answer says, written once a second instead of once an answer. */
+static void write_lines(hf_service *s)
+{
+    const hf_bytes name = hf_text(s->app->server_name);
+    hf_writer w = hf_writer_make(s->lines, sizeof s->lines);
+    hf_write_text(&w, "Date: ");
+    hf_write(&w, hf_bytes_make(s->date, sizeof s->date));
+    hf_write_text(&w, name.ptr != NULL ? "\r\nServer: " : "");
+    hf_write(&w, name);
+    hf_write_text(&w, "\r\n");
+    const size_t length = w.length;
+    hf_write_text(&w, "Cache-Control: no-cache\r\n");
+    const bool fit = !w.overflowed && hf_is_field_value(name);
+    s->lines_length = fit ? length : 0;
+    s->lines_ruled = w.length;
 }
 
 void hf_service_tick(hf_service *s, hf_time now, hf_wall wall)
@@ -45,6 +66,7 @@ void hf_service_tick(hf_service *s, hf_time now, hf_wall wall)
     hf_writer w = hf_writer_make(s->date, sizeof s->date);
     hf_date_write(&w, wall);
     s->dated = wall;
+    write_lines(s);
 }
 
 static hf_req *open_request(hf_dialog *d, hf_exchange x)
@@ -57,7 +79,7 @@ static hf_req *open_request(hf_dialog *d, hf_exchange x)
     } else if ((rq = hf_alloc(&s->env->alloc, sizeof *rq)) == NULL) {
         return NULL;
     }
-    memset(rq, 0, offsetof(hf_req, near));
+    memset(rq, 0, offsetof(hf_req, match.arguments)); /* what lies behind is written before it is read */
     rq->service = s;
     rq->dialog = d;
     rq->exchange = x;
@@ -67,6 +89,7 @@ static hf_req *open_request(hf_dialog *d, hf_exchange x)
     hf_queue_init(&rq->body, &s->env->alloc);
     rq->next = d->open;
     d->open = rq;
+    s->open++;
     return rq;
 }
 
@@ -75,6 +98,11 @@ static void release_holds(hf_req *rq)
     for (hf_hold *h = rq->holds; h != NULL; h = h->next)
         h->release(h->what);
     rq->holds = NULL;
+}
+
+static bool has_body(const hf_request_head *h)
+{
+    return h->content_length > 0 || h->content_length == HF_LENGTH_UNKNOWN;
 }
 
 static void close_request(hf_req *rq)
@@ -86,8 +114,16 @@ static void close_request(hf_req *rq)
             *at = rq->next;
             break;
         }
+    s->open--;
+    if (d->web != NULL && has_body(&rq->head)) { /* what came behind an early answer came, too */
+        const uint64_t said = rq->head.content_length > 0 ? (uint64_t)rq->head.content_length : UINT64_MAX;
+        const uint64_t seen = rq->body_seen + hf_web_swallowed(d->web, rq->exchange);
+        rq->body_seen = seen < said ? seen : said;
+    }
     if (s->hooks.done != NULL)
         s->hooks.done(s->hooks.self, rq);
+    if (rq->more != NULL)
+        hf_more_fini(rq);
     release_holds(rq);
     hf_arena_fini(&rq->arena);
     hf_queue_fini(&rq->body);
@@ -99,12 +135,6 @@ static void close_request(hf_req *rq)
     rq->next = s->spare;
     s->spare = rq;
     s->spares++;
-}
-
-static void close_if_over(hf_req *rq)
-{
-    if (rq->answer_ended && !rq->waits_for_sent && (rq->complete || rq->headless))
-        close_request(rq);
 }
 
 void hf_dialog_close(hf_dialog *d, hf_err why)
@@ -203,11 +233,6 @@ static hf_err answer_options(hf_req *rq, uint32_t methods)
     return hf_reply(rq, 204, NULL, hf_text(""));
 }
 
-static bool has_body(const hf_request_head *h)
-{
-    return h->content_length > 0 || h->content_length == HF_LENGTH_UNKNOWN;
-}
-
 /* What the method promises, enforced before any handler runs. HF_OK, or why it is refused. */
 static hf_err check_contract(hf_req *rq)
 {
@@ -227,7 +252,7 @@ static hf_err check_contract(hf_req *rq)
     return HF_OK;
 }
 
-static hf_err refuse(hf_req *rq, hf_err why, hf_bytes got)
+hf_err hf_req_refuse(hf_req *rq, hf_err why, hf_bytes got)
 {
     rq->refused = true;
     return hf_reply_problem(rq, 0, why, got);
@@ -248,7 +273,7 @@ static hf_err refuse_coding(hf_req *rq, unsigned taken)
         hf_write_text(&w, hf_encoding_name(HF_ENCODING_IDENTITY));
     const hf_err err = hf_reply_field(rq, "Accept-Encoding", hf_written(&w));
     const hf_field *said = hf_fields_find(rq->head.fields, HF_FIELD_CONTENT_ENCODING);
-    return err.code != 0 ? err : refuse(rq, hf_err_make(HF_ERR_HTTP_CODING_UNKNOWN), said->value);
+    return err.code != 0 ? err : hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_CODING_UNKNOWN), said->value);
 }
 
 /* Makes ready for the coding of the body, or refuses it before a byte of it was asked for. */
@@ -282,19 +307,43 @@ static hf_err run(hf_req *rq)
 {
     const hf_route *route = rq->match.route;
     hf_service *s = rq->service;
-    if (route->files == NULL) {
-        const hf_err err = route->handle(rq);
-        /* Nobody else could answer any more: better a 500 that names the request than a client that waits for ever. */
-        return err.code == 0 && !rq->answered ? hf_err_make(HF_ERR_HTTP_UNANSWERED) : err;
-    }
+    if (route->files == NULL)
+        return hf_req_handle(rq);
     const size_t n = rq->match.argument_count;
     const hf_bytes rest = n > 0 ? rq->match.arguments[n - 1].value : hf_bytes_make(rq->path.ptr + 1, rq->path.len - 1);
     return s->hooks.answer_files(s->hooks.self, route->files, rq, rest);
 }
 
+/* Nothing more can be said for this request. Its memory stays until nothing that was lent of it is read any more. */
+static void end_all(hf_req *rq)
+{
+    rq->answered = rq->answer_ended = rq->complete = true;
+    rq->pending_count = 0;
+}
+
+void hf_req_cut(hf_req *rq, hf_err why)
+{
+    if (rq->error.code == 0)
+        rq->error = why;
+    /* The peer gave the exchange up: its RESET says so, and why. */
+    if (why.code == HF_ERR_HTTP2_NO_STREAM) {
+        rq->answered = true;
+        rq->pending_count = 0;
+        return;
+    }
+    end_all(rq);
+    hf_web_cancel(rq->dialog->web, rq->exchange, why);
+}
+
+/* Not the handler's failure: the error's own status says what the client should do. */
+static bool has_own_status(hf_err err)
+{
+    return err.code == HF_ERR_HTTP_BLOCKING_FULL || err.code == HF_ERR_HTTP_HANDLER_TIMEOUT;
+}
+
 /* An error of a handler is a 500 where nothing was answered, and a broken connection where something was: a cut answer
  * must not look whole. */
-static void settle(hf_req *rq, hf_err err)
+void hf_req_settle(hf_req *rq, hf_err err)
 {
     if (err.code == 0)
         return;
@@ -302,14 +351,75 @@ static void settle(hf_req *rq, hf_err err)
         rq->error = err;
     if (!rq->answered) {
         rq->refused = true;
-        rq->field_count = 0;
-        err = hf_reply_problem(rq, 500, err, hf_text(""));
+        rq->field_count = rq->field_floor;
+        err = hf_reply_problem(rq, has_own_status(err) ? 0 : 500, err, hf_text(""));
     }
-    if (err.code != 0 && !rq->answer_ended) {
-        rq->answered = rq->answer_ended = true;
-        rq->waits_for_sent = false;
-        hf_web_abort(rq->dialog->web, err);
+    if (err.code != 0 && !rq->answer_ended)
+        hf_req_cut(rq, err);
+}
+
+/* RFC 9110 7.4: an https resource over a connection that is not secured is rejected, and what is not ours too. */
+static bool scheme_is_fit(const hf_dialog *d, hf_bytes scheme)
+{
+    hf_web_security security;
+    return scheme.len == 0 || hf_text_same(scheme, hf_text("http")) ||
+        (hf_text_same(scheme, hf_text("https")) && hf_web_security_of(d->web, &security));
+}
+
+/* Sent on to the same target with https. `port` 0: at the port that was asked for. RFC 9110 15.4.9: 308 keeps the method. */
+static hf_err send_to_https(hf_req *rq, uint16_t port)
+{
+    const hf_request_head *h = &rq->head;
+    const bool origin = h->form == HF_TARGET_ORIGIN;
+    hf_bytes host = h->authority;
+    const uint8_t *colon = port > 0 && host.len > 0 ? memrchr(host.ptr, ':', host.len) : NULL;
+    if (colon != NULL && memchr(colon, ']', (size_t)(host.ptr + host.len - colon)) == NULL)
+        host.len = (size_t)(colon - host.ptr);
+    const size_t size = 16 + host.len + (origin ? h->target.len : 1);
+    uint8_t *room = hf_req_memory(rq, size);
+    if (room == NULL)
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    hf_writer w = hf_writer_make(room, size);
+    hf_write_text(&w, "https://");
+    hf_write(&w, host);
+    if (port > 0 && port != 443) {
+        hf_write_byte(&w, ':');
+        hf_write_decimal(&w, port);
     }
+    hf_write(&w, origin ? h->target : hf_text("/"));
+    return hf_reply_redirect(rq, 308, hf_written(&w));
+}
+
+/* RFC 9110 15.5.15: too much in a query is too long a target. */
+static hf_err check_query(hf_req *rq)
+{
+    hf_bytes got = hf_text("");
+    const hf_err err = rq->match.route->handle != NULL && rq->head.query.len > 0 ? hf_query_begin(rq, &got) : HF_OK;
+    if (err.code == 0 || err.code == HF_ERR_BASE_MEMORY)
+        return err;
+    rq->refused = true;
+    return hf_reply_problem(rq, err.code == HF_ERR_HTTP_FORM_ENCODING ? 0 : 414, err, got);
+}
+
+/* The body is to be, or was, what the route takes. */
+static hf_err check_content(hf_req *rq, hf_err (*check)(hf_req *rq, hf_bytes *got))
+{
+    hf_bytes got = rq->head.method_name;
+    const hf_err err = rq->match.route->takes != HF_TAKES_ANY ? check(rq, &got) : HF_OK;
+    return err.code == 0 || err.code == HF_ERR_BASE_MEMORY ? err : hf_req_refuse(rq, err, got);
+}
+
+/* An empty form is a form; an empty text is no JSON. */
+static hf_err run_without_body(hf_req *rq)
+{
+    if (rq->match.route->takes == HF_TAKES_JSON) {
+        hf_err err = check_content(rq, hf_content_begin);
+        if (err.code == 0 && !rq->answered)
+            err = check_content(rq, hf_content_end);
+        if (err.code != 0 || rq->answered)
+            return err;
+    }
+    return run(rq);
 }
 
 /* Routes the request and, where nothing of it is missing, answers it. HF_OK also when the body is awaited. */
@@ -320,42 +430,57 @@ static hf_err begin(hf_req *rq)
     const hf_router *router = app->sites != NULL ? hf_sites_router(app->sites, h->authority) : app->router;
     if (rq->dialog->refusal.code != 0 || rq->service->refusing) {
         rq->close = true;
-        return refuse(rq, rq->dialog->refusal.code != 0 ? rq->dialog->refusal : hf_err_make(HF_ERR_HTTP_MEMORY_LIMIT), hf_text(""));
+        return hf_req_refuse(rq, rq->dialog->refusal.code != 0 ? rq->dialog->refusal : hf_err_make(HF_ERR_HTTP_MEMORY_LIMIT), hf_text(""));
     }
-    /* RFC 9110 7.4: an https resource over a connection that is not secured is rejected, and what is not ours too. */
-    if (h->scheme.len > 0 && !hf_text_same(h->scheme, hf_text("http")))
-        return refuse(rq, hf_err_make(HF_ERR_HTTP_MISDIRECTED), h->scheme);
+    if (rq->dialog->https_port > 0 && h->authority.len > 0)
+        return send_to_https(rq, rq->dialog->https_port);
+    if (!scheme_is_fit(rq->dialog, h->scheme))
+        return hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_MISDIRECTED), h->scheme);
     if (h->method == HF_METHOD_UNKNOWN)
-        return refuse(rq, hf_err_make(HF_ERR_HTTP_METHOD_UNKNOWN), h->method_name);
-    if (h->method == HF_METHOD_CONNECT)
-        return refuse(rq, hf_err_make(HF_ERR_HTTP_CONNECT_REFUSED), h->target);
+        return hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_METHOD_UNKNOWN), h->method_name);
+    if (h->method == HF_METHOD_CONNECT && !hf_websocket_is_offered(h))
+        return hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_CONNECT_REFUSED), h->target);
     rq->body_limit = rq->service->env->limits->body_bytes;
     if (router == NULL)
-        return refuse(rq, hf_err_make(HF_ERR_HTTP_MISDIRECTED), h->authority);
+        return hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_MISDIRECTED), h->authority);
     if (hf_bytes_equal(h->path, hf_text("*"))) /* RFC 9112 3.2.4: also what http://host without a path means */
-        return has_body(h) ? refuse(rq, hf_err_make(HF_ERR_HTTP_BODY_UNEXPECTED), h->method_name)
+        return has_body(h) ? hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_BODY_UNEXPECTED), h->method_name)
                            : answer_options(rq, hf_router_methods(router));
     hf_err err = normalise_path(rq);
     if (err.code != 0)
-        return refuse(rq, err, h->path);
-    hf_router_match(router, h->method, rq->path, &rq->match);
+        return hf_req_refuse(rq, err, h->path);
+    /* RFC 8441 5: what GET with Upgrade is in HTTP/1.1 is CONNECT here */
+    hf_router_match(router, h->method == HF_METHOD_CONNECT ? HF_METHOD_GET : h->method, rq->path, &rq->match);
     const hf_route *route = rq->match.route;
+    err = hf_guards_begin(rq, router);
+    if (err.code != 0 || rq->answered)
+        return err;
+    if (route != NULL && route->websocket != NULL && h->method != HF_METHOD_HEAD)
+        return hf_socket_open(rq);
+    if (h->method == HF_METHOD_CONNECT)
+        return hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_CONNECT_REFUSED), h->target);
     if (route == NULL && rq->match.methods == 0)
-        return refuse(rq, hf_err_make(HF_ERR_HTTP_NOT_FOUND), h->path);
+        return hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_NOT_FOUND), h->path);
     if (route != NULL && route->max_body > 0)
         rq->body_limit = route->max_body;
     if (route == NULL && h->method != HF_METHOD_OPTIONS) {
         err = allow(rq, rq->match.methods);
-        return err.code != 0 ? err : refuse(rq, hf_err_make(HF_ERR_HTTP_METHOD_NOT_ALLOWED), h->method_name);
+        return err.code != 0 ? err : hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_METHOD_NOT_ALLOWED), h->method_name);
     }
     err = check_contract(rq);
     if (err.code != 0)
-        return refuse(rq, err, h->method_name);
+        return hf_req_refuse(rq, err, h->method_name);
     if (route == NULL)
         return answer_options(rq, rq->match.methods);
+    err = check_query(rq);
+    if (err.code != 0 || rq->answered)
+        return err;
     if (!has_body(h))
-        return run(rq);
+        return run_without_body(rq);
     err = begin_coding(rq);
+    if (err.code != 0 || rq->answered)
+        return err;
+    err = check_content(rq, hf_content_begin);
     if (err.code != 0 || rq->answered)
         return err;
     if (!keep_head(rq))
@@ -369,13 +494,23 @@ static hf_err deliver(hf_req *rq, hf_bytes piece)
     const hf_route *route = rq->match.route;
     if (route->body != NULL)
         return route->body(rq, piece);
+    if (rq->more != NULL && rq->more->multipart != NULL)
+        return hf_form_feed(rq, piece);
     return hf_queue_append(&rq->body, piece) ? HF_OK : hf_err_make(HF_ERR_BASE_MEMORY);
 }
 
 /* What refuses the body is the client's doing, and answered as such; that memory ended is ours. */
 static void refuse_body(hf_req *rq, hf_err why)
 {
-    settle(rq, why.code == HF_ERR_BASE_MEMORY ? why : refuse(rq, why, rq->head.method_name));
+    hf_req_settle(rq, why.code == HF_ERR_BASE_MEMORY ? why : hf_req_refuse(rq, why, rq->head.method_name));
+}
+
+/* A piece went to whom it is for. */
+static void delivered(hf_req *rq, hf_err err)
+{
+    if (err.code != 0 && rq->more != NULL && rq->more->fault)
+        err = hf_req_refuse(rq, err, rq->more->got);
+    hf_req_settle(rq, err);
 }
 
 static void undo(hf_req *rq, hf_bytes piece)
@@ -390,7 +525,7 @@ static void undo(hf_req *rq, hf_bytes piece)
         else if (plain.len == 0)
             return;
         else
-            settle(rq, deliver(rq, plain));
+            delivered(rq, deliver(rq, plain));
     }
 }
 
@@ -400,13 +535,13 @@ static void body(hf_req *rq, hf_bytes piece)
     if (rq->answered || rq->refused)
         return;
     if (rq->body_seen > rq->body_limit) {
-        settle(rq, refuse(rq, hf_err_make(HF_ERR_HTTP_BODY_TOO_LARGE), rq->head.method_name));
+        hf_req_settle(rq, hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_BODY_TOO_LARGE), rq->head.method_name));
         return;
     }
     if (rq->decoder != NULL)
         undo(rq, piece);
     else
-        settle(rq, deliver(rq, piece));
+        delivered(rq, deliver(rq, piece));
 }
 
 /* The body is there, whole: the handler runs, unless the body only looks whole. */
@@ -416,7 +551,42 @@ static void end_body(hf_req *rq)
     if (err.code != 0 && !rq->refused)
         refuse_body(rq, err);
     if (!rq->answered && !rq->refused)
-        settle(rq, run(rq));
+        hf_req_settle(rq, check_content(rq, hf_content_end));
+    if (!rq->answered && !rq->refused)
+        hf_req_settle(rq, run(rq));
+}
+
+/* A body that was held back goes on, or needs to be held back no more. */
+static void go_on(hf_req *rq)
+{
+    struct hf_req_more *more = rq->more;
+    if (more == NULL)
+        return;
+    if (more->paused && (rq->answered || rq->refused))
+        hf_req_resume(rq);
+    if (!more->end_waits || more->paused || more->behind > 0)
+        return;
+    more->end_waits = false;
+    rq->complete = true;
+    end_body(rq);
+}
+
+/* Body bytes arrived, behind those that were delivered and not taken. */
+static void take_body(hf_req *rq, hf_bytes all)
+{
+    const size_t ahead = rq->more != NULL ? rq->more->ahead : 0;
+    HF_ASSERT(ahead <= all.len);
+    if (rq->more != NULL && rq->more->paused) {
+        rq->more->behind = all.len - ahead;
+        return;
+    }
+    if (rq->more != NULL)
+        rq->more->behind = 0;
+    body(rq, hf_bytes_make(all.ptr + ahead, all.len - ahead));
+    if (rq->more != NULL && rq->more->paused && !rq->answered && !rq->refused)
+        rq->more->ahead = all.len;
+    else
+        hf_web_take(rq->dialog->web, rq->exchange, all.len);
 }
 
 /* ---- events ------------------------------------------------------------------------------------------------- */
@@ -438,17 +608,24 @@ static void request(hf_dialog *d, const hf_web_event *event)
     }
     rq->head = *event->head;
     rq->complete = !has_body(&rq->head);
-    settle(rq, begin(rq));
+    hf_req_settle(rq, begin(rq));
     if (rq->answer_ended && !rq->waits_for_sent && rq->complete)
         close_request(rq);
     else if (!keep_head(rq)) /* what the core lent ends with its next step, and this request goes on */
-        settle(rq, hf_err_make(HF_ERR_BASE_MEMORY));
+        hf_req_settle(rq, hf_err_make(HF_ERR_BASE_MEMORY));
+}
+
+/* Plain HTTP came to a port where TLS is spoken. */
+static hf_err move_to_https(hf_req *rq, hf_err why)
+{
+    rq->error = why;
+    return send_to_https(rq, 0);
 }
 
 /* The core refused the bytes: there may be an open request (its body broke a rule) or none (its head did). */
 static void refused(hf_dialog *d, const hf_web_event *event)
 {
-    const hf_fault *fault = hf_web_fault(d->web);
+    const hf_fault *fault = event->fault;
     hf_req *rq = find_request(d, event->exchange);
     if (rq != NULL && rq->answered) {
         rq->error = fault->err;
@@ -458,13 +635,29 @@ static void refused(hf_dialog *d, const hf_web_event *event)
         rq = open_request(d, event->exchange);
         if (rq == NULL)
             return;
-        rq->headless = true;
-        rq->head = (hf_request_head){ .version = HF_HTTP_1_1, .content_length = HF_LENGTH_NONE };
+        rq->headless = event->head == NULL;
+        rq->head = (hf_request_head){ .version = hf_web_version(d->web), .content_length = HF_LENGTH_NONE };
+        if (event->head != NULL)
+            rq->head = *event->head;
     }
-    rq->close = true;
+    rq->close = hf_web_version(d->web) != HF_HTTP_2; /* one stream's fault is not the connection's */
     rq->refused = true;
-    settle(rq, hf_reply_problem(rq, fault->status, fault->err, hf_bytes_make(fault->got, fault->got_length)));
-    close_if_over(rq);
+    rq->complete |= event->head != NULL; /* what follows such a head is read by nobody */
+    hf_req_settle(rq, fault->status == 308 ? move_to_https(rq, fault->err)
+                   : hf_reply_problem(rq, fault->status, fault->err, hf_bytes_make(fault->got, fault->got_length)));
+    if (rq->answer_ended && !rq->waits_for_sent && (rq->complete || rq->headless))
+        close_request(rq);
+    else if (!keep_head(rq))
+        hf_req_settle(rq, hf_err_make(HF_ERR_BASE_MEMORY));
+}
+
+bool hf_req_after_event(hf_req *rq)
+{
+    go_on(rq);
+    if (!rq->answer_ended || rq->waits_for_sent || !(rq->complete || rq->headless))
+        return false;
+    close_request(rq);
+    return true;
 }
 
 void hf_dialog_event(hf_dialog *d, const hf_web_event *event)
@@ -478,19 +671,35 @@ void hf_dialog_event(hf_dialog *d, const hf_web_event *event)
         refused(d, event);
         return;
     case HF_WEB_BODY:
-        if (rq != NULL)
-            body(rq, event->body);
-        hf_web_take(d->web, event->body.len);
+        if (rq != NULL && rq->more != NULL && rq->more->socket != NULL)
+            hf_socket_feed(rq, event->body, false);
+        else if (rq != NULL) {
+            take_body(rq, event->body);
+            break;
+        }
+        hf_web_take(d->web, event->exchange, event->body.len);
         break;
     case HF_WEB_END:
+        if (rq != NULL && rq->more != NULL && rq->more->socket != NULL) {
+            hf_socket_feed(rq, hf_bytes_make(NULL, 0), true);
+            break;
+        }
         if (rq == NULL || rq->complete)
             return;
+        if (rq->more != NULL && rq->more->paused && !rq->answered && !rq->refused) {
+            rq->more->end_waits = true;
+            return;
+        }
         rq->complete = true;
         end_body(rq);
         break;
     case HF_WEB_WRITABLE:
         if (rq != NULL)
             hf_req_pump(rq);
+        if (rq != NULL && rq->more != NULL && rq->more->streaming && !rq->answer_ended)
+            hf_req_settle(rq, hf_stream_pump(rq));
+        if (rq != NULL && rq->more != NULL && rq->more->socket != NULL)
+            hf_socket_turn(rq); /* what waited for room in the output */
         break;
     case HF_WEB_SENT:
         if (rq == NULL)
@@ -498,14 +707,27 @@ void hf_dialog_event(hf_dialog *d, const hf_web_event *event)
         rq->waits_for_sent = false;
         release_holds(rq);
         break;
+    case HF_WEB_RESET:
+        if (rq == NULL)
+            return;
+        rq->error = event->err;
+        end_all(rq);
+        break;
     case HF_WEB_TRAILERS:
+    case HF_WEB_OPENED:
+        return;
+    case HF_WEB_WANT_SIGN: /* whoever keeps keys elsewhere does not let this come here */
+        hf_web_sign_here(d->web, event);
+        return;
+    case HF_WEB_WANT_VERIFY: /* nobody here believes anybody */
+        hf_web_answer_verify(d->web, hf_err_make(HF_ERR_TLS_CERT_ROOT_UNKNOWN));
         return;
     case HF_WEB_CLOSED:
         hf_dialog_close(d, event->err);
         return;
     }
     if (rq != NULL)
-        close_if_over(rq);
+        hf_req_after_event(rq);
 }
 
 /* ---- what handlers ask -------------------------------------------------------------------------------------- */
@@ -530,6 +752,8 @@ hf_bytes hf_path_arg(const hf_req *rq, const char *name)
 }
 hf_bytes hf_req_body(const hf_req *rq)
 {
+    if (rq->more != NULL && rq->more->multipart != NULL) /* what is held are the values of the form */
+        return hf_text("");
     const hf_span all = hf_queue_peek(&rq->body);
     return hf_bytes_make(all.ptr, all.len);
 }

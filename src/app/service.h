@@ -23,9 +23,12 @@ typedef struct hf_app {
     hf_bytes error_page;     /* template with {{status}} and its like; empty: a plain one */
     const char *error_page_policy; /* its Content-Security-Policy; NULL: none */
     void *context;           /* hf_req_context */
+    struct hf_pool *pool;    /* for blocking work; NULL: it runs at once, in the loop thread */
+    struct hf_idempotency_store *idempotency; /* NULL: keys are not looked at */
 } hf_app;
 
 /* What the room above does for a service. */
+typedef struct hf_dialog hf_dialog;
 typedef struct hf_service_hooks {
     void *self;
     /* Answers from files: the route has `files`; `rest` is the path below it. */
@@ -34,6 +37,9 @@ typedef struct hf_service_hooks {
     bool (*answer_error)(void *self, hf_req *rq, uint16_t status);
     /* The request is over: for the access log and the counters. */
     void (*done)(void *self, const hf_req *rq);
+    /* Something was done for the connection outside its events: step it, and ask hf_dialog_wake again. Not called while the
+     * connection is being stepped. May be NULL, where nothing is answered later. */
+    void (*stir)(void *self, hf_dialog *d);
 } hf_service_hooks;
 
 typedef struct hf_service {
@@ -44,21 +50,28 @@ typedef struct hf_service {
     hf_wall wall;
     uint8_t date[29]; /* of wall, ready to send */
     hf_wall dated;
+    uint8_t lines[160];  /* Date, Server, and Cache-Control: no-cache, as HTTP/1 sends them */
+    size_t lines_length; /* without Cache-Control; 0: they do not fit, or must not leave unchecked */
+    size_t lines_ruled;  /* with it */
     hf_req *spare;    /* requests to use again */
     size_t spares;
+    size_t open;      /* requests that are not over */
     bool refusing;    /* the limit memory_bytes is near: new requests are answered 503 */
+    struct hf_mailbox *mailbox; /* of the loop; lent. NULL: nothing is answered later */
+    struct hf_crypto *crypto;   /* for WebSocket handshakes; made when it is first needed */
 } hf_service;
 
 /* One connection as the application sees it. */
-typedef struct hf_dialog {
+struct hf_dialog {
     hf_service *service;
     hf_web *web;
     uint64_t id;
-    hf_address peer, local;
+    hf_address peer;
     hf_req *open;      /* requests that are not over, newest first */
     uint64_t requests; /* so far */
+    uint16_t https_port; /* not 0: every request is sent on to https at this port of the same host */
     hf_err refusal;    /* a limit is reached: every request is answered with this, and the connection closes */
-} hf_dialog;
+};
 
 struct hf_req {
     hf_service *service;
@@ -66,8 +79,6 @@ struct hf_req {
     hf_req *next;
     hf_exchange exchange;
     uint64_t number;
-    hf_request_head head;
-    hf_route_match match;
     hf_bytes path;
     hf_time began;
     uint64_t body_seen, body_limit;
@@ -85,15 +96,20 @@ struct hf_req {
     bool waits_for_sent; /* what the answer lends has not left */
     bool close;
     bool headless;       /* the core refused it: there is no head */
-    size_t field_count;
-    hf_field fields[32];
+    size_t field_count, field_floor; /* of the answer; the guards' own stay on every answer */
     struct hf_hold *holds;
+    struct hf_req_more *more; /* what few requests need (request.h) */
     hf_extent *pending; /* what put did not take yet */
     size_t pending_count;
-    char id[40];
     size_t id_length;
     hf_arena arena;
     size_t near_used;
+    hf_bytes lines; /* hf_req_lines */
+    hf_route_match match;
+    /* Behind the match's arguments nothing is zero at first. */
+    hf_request_head head;
+    hf_field fields[32];
+    char id[40];
     _Alignas(16) uint8_t near[2048]; /* the arena's first bytes, without an allocation */
 };
 
@@ -107,10 +123,27 @@ void hf_dialog_event(hf_dialog *d, const hf_web_event *event);
 /* The connection is gone: every request that is open ends with `why`. */
 void hf_dialog_close(hf_dialog *d, hf_err why);
 
+/* The server finishes: live routes are told to come back elsewhere (WebSockets by 1001, event streams by their end). */
+void hf_dialog_drain(hf_dialog *d);
+
+/* What requests wait for: call tick when the service's time has reached wake. */
+hf_time hf_dialog_wake(const hf_dialog *d);
+void hf_dialog_tick(hf_dialog *d);
+
 /* ---- between service.c, reply.c and problem.c --------------------------------------------------------------- */
 
 /* Sends the rest of what put did not take, and ends the answer when it was all. */
 void hf_req_pump(hf_req *rq);
+/* Something was done for the request: what waited for it goes on. True when it is over and gone. */
+bool hf_req_after_event(hf_req *rq);
+/* Gives the request up in mid-answer: a cut answer must not look whole. */
+void hf_req_cut(hf_req *rq, hf_err why);
+/* A field of the answer whose value is lent until the answer was begun, by hf_reply_extents or hf_reply: nothing is copied.
+ * The core that writes the head checks the value. */
+hf_err hf_req_field(hf_req *rq, hf_field_id id, hf_bytes value);
+/* Ready-made field lines of our own for the answer that is begun next, lent likewise; may this request have them? Only in
+ * HTTP/1. Nobody looks into them: there must be no Date, Server or Cache-Control among them. */
+bool hf_req_lines(hf_req *rq, hf_bytes lines);
 /* Bytes of the request's memory, uninitialised. */
 void *hf_req_memory(hf_req *rq, size_t size);
 

@@ -16,7 +16,19 @@ void hf_write_byte(hf_writer *w, uint8_t byte)
 
 void hf_write_decimal(hf_writer *w, uint64_t n)
 {
-    hf_write_padded(w, n, 1);
+    uint8_t text[20]; /* 2^64 - 1 has 20 digits */
+    size_t at = sizeof text;
+    do {
+        text[--at] = (uint8_t)('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+    const size_t length = sizeof text - at;
+    if (length > w->capacity - w->length) {
+        w->overflowed = true; /* part of a number is another number: all or nothing */
+        return;
+    }
+    while (at < sizeof text)
+        w->ptr[w->length++] = text[at++];
 }
 
 void hf_write_padded(hf_writer *w, uint64_t n, unsigned digits)
@@ -120,7 +132,14 @@ void hf_write_json(hf_writer *w, hf_bytes b)
 
 void hf_write_html(hf_writer *w, hf_bytes b)
 {
-    for (size_t at = 0; at < b.len && !w->overflowed; at++) {
+    for (size_t at = 0, length; at < b.len && !w->overflowed; at += length) {
+        const hf_bytes rest = hf_bytes_make(b.ptr + at, b.len - at);
+        bool valid;
+        length = utf8_length(rest, &valid);
+        if (!valid || length > 1) {
+            hf_write(w, valid ? hf_bytes_make(rest.ptr, length) : hf_text("\xef\xbf\xbd")); /* U+FFFD */
+            continue;
+        }
         switch (b.ptr[at]) {
         case '&': hf_write_text(w, "&amp;"); break;
         case '<': hf_write_text(w, "&lt;"); break;

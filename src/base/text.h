@@ -43,7 +43,7 @@ void hf_write_padded(hf_writer *w, uint64_t n, unsigned digits);
 void hf_write_hex(hf_writer *w, uint64_t n);
 /* JSON string contents (RFC 8259 7) without the quotes; bytes that are no UTF-8 become U+FFFD. */
 void hf_write_json(hf_writer *w, hf_bytes b);
-/* HTML text or quoted attribute value: & < > " ' escaped. */
+/* HTML text or quoted attribute value: & < > " ' escaped; bytes that are no UTF-8 become U+FFFD. */
 void hf_write_html(hf_writer *w, hf_bytes b);
 
 /* Decimal digits only, no sign, no space, at least one, no overflow. */

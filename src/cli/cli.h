@@ -160,12 +160,19 @@ hf_exit hf_serve_configured(hf_cli *cli, const hf_arguments *arguments);
 /* ---- the commands ------------------------------------------------------------------------------------------- */
 
 int hf_command_serve(hf_cli *cli, const hf_arguments *arguments);
+int hf_command_cert(hf_cli *cli, const hf_arguments *arguments);
+int hf_command_jwt(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_sim(hf_cli *cli, const hf_arguments *arguments);
+int hf_command_story(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_check(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_fmt(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_config(hf_cli *cli, const hf_arguments *arguments);
+int hf_command_status(hf_cli *cli, const hf_arguments *arguments);
+int hf_command_connections(hf_cli *cli, const hf_arguments *arguments);
+int hf_command_reload(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_errors(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_explain(hf_cli *cli, const hf_arguments *arguments);
+int hf_explain_chain(hf_cli *cli, const hf_arguments *arguments); /* explain chain FILE|URL */
 int hf_command_limits(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_version(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_help(hf_cli *cli, const hf_arguments *arguments);

@@ -7,6 +7,8 @@
 static const char *const colour_choices[] = { "auto", "always", "never", NULL };
 static const char *const format_choices[] = { "json", "combined", "logfmt", NULL };
 static const char *const io_choices[] = { "auto", "epoll", "uring", NULL };
+static const char *const tls_choices[] = { "1.2", "1.3", NULL };
+static const char *const client_choices[] = { "required", "optional", NULL };
 static const char *const shell_choices[] = { "bash", "zsh", "fish", NULL };
 
 const hf_option hf_common_options[] = {
@@ -40,11 +42,33 @@ const char *const hf_cli_description[] = {
 
 static const hf_option serve_options[] = {
     { .name = "config", .letter = 'c', .kind = HF_OPTION_VALUE, .value = "FILE", .complete = HF_COMPLETE_FILE,
-      .help = "Serve what this configuration says. Of the other options only --quiet and --color go with it." },
+      .help = "Serve what this configuration says. Of the other options only --quiet, --color and --key-log go with it." },
     { .name = "listen", .kind = HF_OPTION_VALUE, .repeats = true, .value = "URL", .preset = "http://localhost:8080",
-      .help = "Listen here: http://HOST[:PORT]. HOST is localhost (127.0.0.1 and ::1), an IPv4 address, an IPv6 address in "
-              "brackets, or * for every address; names are not looked up. PORT is 80 unless given; 0 takes any free port. "
+      .help = "Listen here: http://HOST[:PORT] or https://HOST[:PORT]. HOST is localhost (127.0.0.1 and ::1), an IPv4 address, an IPv6 address in "
+              "brackets, or * for every address; names are not looked up. PORT is 80 (https: 443) unless given; 0 takes any free port. "
               "May be given many times." },
+    { .name = "try-listen", .kind = HF_OPTION_VALUE, .repeats = true, .value = "URL",
+      .help = "As --listen; but when the address is taken, say so and serve without it." },
+    { .name = "certificate", .kind = HF_OPTION_VALUE, .repeats = true, .value = "FILE", .preset = "the local CA's, for localhost",
+      .complete = HF_COMPLETE_FILE,
+      .help = "What https listeners show: PEM, the leaf first, then its issuers. Given many times, each for the names in it, and the "
+              "first for every other name. Read again when it changes." },
+    { .name = "cert", .kind = HF_OPTION_VALUE, .repeats = true, .value = "FILE", .complete = HF_COMPLETE_FILE, .help = "The same as --certificate." },
+    { .name = "key", .kind = HF_OPTION_VALUE, .repeats = true, .value = "FILE", .complete = HF_COMPLETE_FILE,
+      .help = "The private key of the certificate given before it: PEM, not encrypted. A process of its own holds it." },
+    { .name = "ocsp", .kind = HF_OPTION_VALUE, .repeats = true, .value = "FILE", .complete = HF_COMPLETE_FILE,
+      .help = "An OCSP response in DER about the certificate given before it, for clients that ask for one. Read again when it changes." },
+    { .name = "client-ca", .kind = HF_OPTION_VALUE, .value = "FILE", .complete = HF_COMPLETE_FILE,
+      .help = "Ask clients of https listeners for a certificate whose chain ends in one of these roots (PEM). Who it was is in the access log." },
+    { .name = "client-auth", .kind = HF_OPTION_VALUE, .value = "WAY", .preset = "required", .complete = HF_COMPLETE_CHOICES, .choices = client_choices,
+      .help = "With --client-ca: required refuses clients without a certificate, optional serves them too." },
+    { .name = "redirect-https", .help = "Answer requests to http listeners, and plain ones to https listeners, with 308 to https." },
+    { .name = "tls-min", .kind = HF_OPTION_VALUE, .value = "VERSION", .preset = "1.2", .complete = HF_COMPLETE_CHOICES, .choices = tls_choices,
+      .help = "The lowest version of TLS that is spoken: 1.2 or 1.3." },
+    { .name = "tls-rsa-key-exchange", .help = "Speak TLS_RSA_WITH_AES_128_GCM_SHA256 too, as the last choice in TLS 1.2: for clients that have "
+              "nothing else. It has no forward secrecy; see handfast story tls-rsa." },
+    { .name = "key-log", .kind = HF_OPTION_VALUE, .value = "FILE", .complete = HF_COMPLETE_FILE,
+      .help = "Append the secrets of every TLS connection to FILE (RFC 9850), for Wireshark. Whoever reads it reads everything." },
     { .name = "welcome", .help = "Serve the site that is built into the program: what Handfast is, its manual, a tour." },
     { .name = "index", .kind = HF_OPTION_VALUE, .repeats = true, .value = "NAME", .preset = "index.html",
       .help = "The file that answers for a folder. May be given many times; the first that exists is taken." },
@@ -78,11 +102,13 @@ static const hf_option serve_options[] = {
               "epoll, which is said." },
     { .name = "user", .kind = HF_OPTION_VALUE, .value = "NAME", .complete = HF_COMPLETE_USER,
       .help = "Become this user once the listeners are bound. Needs root to begin with." },
+    { .name = "admin", .kind = HF_OPTION_VALUE, .value = "SOCKET", .complete = HF_COMPLETE_FILE,
+      .help = "Answer handfast status, connections and reload at this unix socket, for root and the server's own user only." },
     { .name = "quiet", .letter = 'q', .help = "Say only what is wrong. The access log is not touched by this." },
 };
 
 static const char *const serve_description[] = {
-    "Serves the files of DIR (the current folder unless given) over HTTP/1.0 and HTTP/1.1. Every file is opened beneath DIR: "
+    "Serves the files of DIR (the current folder unless given) over HTTP/1 and HTTP/2, with TLS where a listener is https. Every file is opened beneath DIR: "
     "neither a path nor a link leads out of it. Files get validators, ranges, and precompressed variants where they lie "
     "beside them.",
     "A supervisor holds the listeners and restarts the serving process should it die. SIGTERM and SIGINT stop accepting, "
@@ -95,6 +121,7 @@ static const char *const serve_description[] = {
 static const hf_example serve_examples[] = {
     { "handfast serve", "Serve the current folder at http://localhost:8080." },
     { "handfast serve public --listen 'http://*:8080' --access-log access.log", "Serve a folder to the network and keep a log." },
+    { "handfast serve --listen https://localhost:8443", "Over TLS, with a certificate of the local CA (handfast cert trust)." },
     { "handfast serve dist --spa --cache-control max-age=3600", "Serve a single-page application." },
     { "handfast serve --limit idle_ns=5s --limit body_bytes=10M", "Change two limits." },
     { "handfast serve -c handfast.conf", "Serve several sites, as a configuration describes them." },
@@ -147,10 +174,107 @@ static const hf_example config_examples[] = {
     { "handfast config settings", "Everything that may stand in a configuration." },
 };
 
+/* ---- a server that runs --------------------------------------------------------------------------------------- */
+
+static const hf_option admin_options[] = {
+    { .name = "admin", .kind = HF_OPTION_VALUE, .value = "SOCKET", .complete = HF_COMPLETE_FILE,
+      .preset = "/run/handfast/admin.sock",
+      .help = "Where the server answers: what its option --admin, or admin in its configuration, says. Without it, HANDFAST_ADMIN in "
+              "the environment says it, or it is handfast.sock in XDG_RUNTIME_DIR where there is one." },
+    { .name = "json", .help = "Print JSON." },
+};
+static const char *const status_description[] = {
+    "Says what a server that runs does: since when, with which generation of its configuration, where it listens, and how "
+    "many connections and requests there are. It must have been given an admin socket.",
+    "The socket speaks HTTP: GET /-/live, /-/ready (503 while the server finishes what is under way), /-/status, /-/metrics "
+    "(Prometheus) and /-/connections, POST /-/reload.",
+    NULL,
+};
+static const char *const connections_description[] = {
+    "Lists the open connections of a server that runs: state, age, requests, bytes sent, round-trip time, peer.",
+    NULL,
+};
+static const char *const reload_description[] = {
+    "Has a server that runs read its configuration again, and tells the truth about it: what changed and which generation "
+    "serves, or every reason why not while the old one serves on. No connection is dropped; requests under way end as they "
+    "began. Folders are opened anew, so a link that a deploy has moved is followed.",
+    "SIGHUP does the same and answers in the log.",
+    NULL,
+};
+static const hf_example reload_examples[] = {
+    { "handfast check && handfast reload", "Look first." },
+    { "curl --unix-socket /run/handfast/admin.sock http://localhost/-/metrics", "What a scraper sees." },
+};
+
 /* ---- the others ----------------------------------------------------------------------------------------------- */
 
 static const hf_option json_options[] = {
     { .name = "json", .help = "Print JSON." },
+};
+
+static const char *const cert_description[] = {
+    "A certificate authority of this machine's own, for development, and what is in a certificate. cert init makes it; cert issue "
+    "makes a certificate for names and addresses; cert trust has this system and the browsers of this user believe it (or says the "
+    "commands, where rights are missing); cert show prints the CA, or the certificates of FILE.",
+    "serve makes and uses a certificate of it for https listeners at localhost when none is given. Whoever has ca.key can "
+    "impersonate every site to whoever trusts the CA: it never leaves its folder, which only its owner may read.",
+    NULL,
+};
+static const hf_option cert_options[] = {
+    { .name = "dir", .kind = HF_OPTION_VALUE, .value = "DIR", .preset = "$XDG_DATA_HOME/handfast, else ~/.local/share/handfast",
+      .complete = HF_COMPLETE_FOLDER, .help = "Where the local CA and what it issues are kept." },
+    { .name = "dry-run", .help = "trust: only say what would be run." },
+};
+static const hf_example cert_examples[] = {
+    { "handfast cert trust", "Have browsers accept https://localhost." },
+    { "handfast cert issue app.test '*.app.test' 192.168.1.7", "A certificate for two names and an address." },
+    { "handfast cert show /etc/ssl/site.pem", "Whose is it, and until when?" },
+};
+
+static const char *const jwt_description[] = {
+    "JSON Web Tokens. jwt inspect prints header and payload of a token that nobody has verified; jwt verify checks it against a key, an "
+    "issuer and an audience, and says which rule a bad one breaks; jwt sign makes one. A TOKEN that is missing or - is read from "
+    "standard input, where other users of this machine do not see it.",
+    NULL,
+};
+static const hf_option jwt_options[] = {
+    { .name = "key", .kind = HF_OPTION_VALUE, .value = "FILE", .complete = HF_COMPLETE_FILE,
+      .help = "verify, sign: a JWK or JWK set, PEM, or a raw secret (with --alg, where it is no JWK)." },
+    { .name = "alg", .kind = HF_OPTION_VALUE, .value = "ALG", .help = "verify, sign: the algorithm that the key is for: EdDSA, ES256, PS256, RS256, HS256, ..." },
+    { .name = "kid", .kind = HF_OPTION_VALUE, .value = "NAME", .help = "verify, sign: the key's name, where it is no JWK; sign: which key of the set." },
+    { .name = "issuer", .kind = HF_OPTION_VALUE, .value = "TEXT", .help = "verify, sign: the claim iss." },
+    { .name = "audience", .kind = HF_OPTION_VALUE, .value = "TEXT", .help = "verify, sign: the claim aud." },
+    { .name = "typ", .kind = HF_OPTION_VALUE, .value = "TYPE", .preset = "JWT", .help = "verify, sign: the header typ." },
+    { .name = "subject", .kind = HF_OPTION_VALUE, .value = "TEXT", .help = "sign: the claim sub." },
+    { .name = "life", .kind = HF_OPTION_VALUE, .value = "SECONDS", .preset = "900", .help = "sign: how long it counts." },
+};
+static const hf_example jwt_examples[] = {
+    { "handfast jwt inspect < token", "What is in it?" },
+    { "handfast jwt sign --key secret --alg HS256 --issuer me --audience api --subject alice", "A token for a test." },
+    { "handfast jwt verify --key jwks.json --issuer https://id.example.com --audience api < token", "Does it hold, and if not, why?" },
+};
+
+static const char *const story_description[] = {
+    "Plays a short scene between two hosts of Handfast's own TCP in virtual time and prints it as a ladder: every segment, the "
+    "states of both ends, and what it means. The same scene is written as a capture that Wireshark opens. Without a name, "
+    "lists the stories.",
+    "Left is the client, right the server. A state beside an arrow's tail is the sender's when the segment left, beside its "
+    "head the receiver's when it had arrived; X is a segment that was lost. Nothing leaves this program.",
+    NULL,
+};
+static const char *const story_choices[] = {
+    "handshake", "old-syn", "two-way-fails", "isn-unconfirmed", "data-on-third", "reordered", "teardown", "half-close",
+    "simultaneous-close", "lost-last-ack", "timewait-flood", "syn-flood", "zero-window", "tls-rsa", NULL,
+};
+static const hf_option story_options[] = {
+    { .name = "pcap", .kind = HF_OPTION_VALUE, .value = "FILE", .complete = HF_COMPLETE_FILE,
+      .help = "Write what was on the wire to FILE as pcapng, with a comment on each packet." },
+};
+static const hf_example story_examples[] = {
+    { "handfast story", "What stories there are." },
+    { "handfast story handshake", "Three segments open a connection." },
+    { "handfast story tls-rsa", "The RSA key exchange of TLS 1.2: what is sent, what it is for, what becomes of it." },
+    { "handfast story lost-last-ack --pcap fin.pcapng", "What TIME_WAIT is for; and as a capture." },
 };
 
 static const char *const sim_description[] = {
@@ -162,15 +286,19 @@ static const char *const sim_description[] = {
 static const hf_option sim_options[] = {
     { .name = "seed", .kind = HF_OPTION_VALUE, .value = "N", .preset = "a fresh one, printed",
       .help = "The seed of the first run." },
-    { .name = "seeds", .kind = HF_OPTION_VALUE, .value = "N", .preset = "1", .help = "How many runs, the seed counting up." },
+    { .name = "seeds", .kind = HF_OPTION_VALUE, .value = "COUNT", .preset = "100, or 1 with --seed",
+      .help = "How many runs, the seed counting up." },
+    { .name = "first-seed", .kind = HF_OPTION_VALUE, .value = "N", .help = "The seed of the first of many runs." },
     { .name = "world", .kind = HF_OPTION_VALUE, .value = "NAME", .preset = "every world", .help = "Run this world only." },
+    { .name = "quiet", .help = "Print failures only." },
+    { .name = "verbose", .letter = 'v', .help = "Print every trace record." },
 };
 static const hf_exit_row sim_exits[] = {
     { 0, "Every run passed." },
     { 1, "A run crashed." },
-    { 2, "Something wrong happened under faults (safety)." },
-    { 3, "Something did not come to its end after the faults had healed (liveness)." },
-    { 64, "The command line is wrong." },
+    { HF_EXIT_USAGE, "The command line is wrong." },
+    { 4, "Something wrong happened under faults (safety)." },
+    { 5, "Something did not come to its end after the faults had healed (liveness)." },
 };
 static const hf_example sim_examples[] = {
     { "handfast sim --seed 42", "Run the world that 42 stands for." },
@@ -183,12 +311,39 @@ static const char *const errors_description[] = {
 };
 static const char *const explain_description[] = {
     "Says what a code from a log line or an error page means: the rule that fired and where it is written, the likely cause, "
-    "and what to do. CODE is HF-HTTP1-003 or HTTP1-3, in any case; or an HTTP status, for all errors that it reports.",
+    "how to tell the causes apart, and what to do. CODE is HF-HTTP1-003 or HTTP1-3, in any case; an HTTP status, for all errors "
+    "that it reports; what a browser calls it, such as ERR_CERT_AUTHORITY_INVALID or SSL_ERROR_RX_RECORD_TOO_LONG; or the name of "
+    "an alert of TLS, such as unknown_ca.",
+    "explain chain walks a chain of certificates link by link, from a PEM file (leaf first; - is standard input) or from the server "
+    "of an https:// URL: the hash of what was signed, what the issuer's RSA key recovers from the signature or whether its equation "
+    "holds, dates, names, which root ends it or which link is missing and where it could be had. The exit status is 0 when the chain "
+    "is accepted, and 12 when it is not.",
     NULL,
+};
+static const hf_option explain_options[] = {
+    { .name = "json", .help = "Print JSON." },
+    { .name = "host", .kind = HF_OPTION_VALUE, .value = "NAME", .help = "chain FILE: the host, a DNS name or an address, that the leaf must name." },
+    { .name = "roots", .kind = HF_OPTION_VALUE, .value = "FILE", .repeats = true, .preset = "$SSL_CERT_FILE, else the system's",
+      .complete = HF_COMPLETE_FILE, .help = "chain: believe the roots in this PEM file, and no others." },
+    { .name = "revoked", .kind = HF_OPTION_VALUE, .value = "FILE", .repeats = true, .complete = HF_COMPLETE_FILE,
+      .help = "chain: look the certificates up in the revocation lists (CRL, PEM) in this file. The issuer of the leaf must be among them." },
+    { .name = "at", .kind = HF_OPTION_VALUE, .value = "DATE", .preset = "now",
+      .help = "chain: compare dates with this one, 2026-01-31 or 2026-01-31T12:00:00Z, in UTC." },
+};
+static const hf_exit_row explain_exits[] = {
+    { HF_EXIT_OK, "Explained; the chain is accepted." },
+    { HF_EXIT_FAILED, "No such code, or a file cannot be read; standard error says why." },
+    { HF_EXIT_USAGE, "The command line is wrong." },
+    { HF_EXIT_DNS, "chain URL: the name could not be resolved." },
+    { HF_EXIT_TCP, "chain URL: no connection could be made." },
+    { HF_EXIT_TLS, "The chain is refused, or the TLS handshake failed." },
 };
 static const hf_example explain_examples[] = {
     { "handfast explain HF-HTTP1-003", "Why a bare LF is refused." },
     { "handfast explain 431", "Everything that is answered 431." },
+    { "handfast explain ERR_CERT_DATE_INVALID", "What a browser means by that." },
+    { "handfast explain chain chain.pem --host www.example.com", "Would a browser accept it, and if not, which link is at fault?" },
+    { "handfast explain chain https://www.example.com/", "The chain that this server sends." },
 };
 static const char *const limits_description[] = {
     "Lists every limit with its default and the reason for it. Change one with handfast serve --limit NAME=VALUE.",
@@ -212,6 +367,7 @@ static const char *const completion_description[] = {
 };
 static const hf_example completion_examples[] = {
     { "source <(handfast completion bash)", "For this bash session." },
+    { "source <(handfast completion zsh)", "For this zsh session; to keep it, write it as _handfast into a folder of $fpath." },
     { "handfast completion fish > ~/.config/fish/completions/handfast.fish", "For every fish session." },
 };
 
@@ -229,12 +385,27 @@ const hf_command hf_commands[] = {
     { .name = "config", .operands = "[explain METHOD URL | settings]", .operands_most = 3,
       .summary = "Show the effective configuration", .description = config_description, LIST(option, config_options),
       LIST(example, config_examples), CONFIG_EXITS, .run = hf_command_config },
+    { .name = "status", .summary = "Show what a running server does", .description = status_description,
+      LIST(option, admin_options), .run = hf_command_status },
+    { .name = "connections", .summary = "List the connections of a running server", .description = connections_description,
+      LIST(option, admin_options), .run = hf_command_connections },
+    { .name = "reload", .summary = "Have a running server read its configuration again", .description = reload_description,
+      LIST(option, admin_options), LIST(example, reload_examples), CONFIG_EXITS, .run = hf_command_reload },
+    { .name = "cert", .operands = "init | issue NAME... | trust | show [FILE]", .operands_least = 1, .operands_most = 101,
+      .summary = "Make and show certificates: a local CA for development", .description = cert_description, LIST(option, cert_options),
+      LIST(example, cert_examples), .run = hf_command_cert },
+    { .name = "jwt", .operands = "inspect [TOKEN] | verify [TOKEN] | sign", .operands_least = 1, .operands_most = 2,
+      .summary = "Look into, verify and make JSON Web Tokens", .description = jwt_description, LIST(option, jwt_options),
+      LIST(example, jwt_examples), .run = hf_command_jwt },
     { .name = "sim", .summary = "Run server and clients in a simulated network", .description = sim_description,
       LIST(option, sim_options), LIST(example, sim_examples), LIST(exit, sim_exits),
       .raw = true, .run = hf_command_sim },
-    { .name = "explain", .operands = "CODE", .operands_least = 1, .operands_most = 1, .operands_complete = HF_COMPLETE_ERROR,
-      .summary = "Say what an error code means and what to do", .description = explain_description,
-      LIST(option, json_options), LIST(example, explain_examples), .run = hf_command_explain },
+    { .name = "story", .operands = "[NAME]", .operands_most = 1, .operands_complete = HF_COMPLETE_CHOICES, .operand_choices = story_choices,
+      .summary = "Show a handshake, a teardown, a flood, segment by segment", .description = story_description,
+      LIST(option, story_options), LIST(example, story_examples), .run = hf_command_story },
+    { .name = "explain", .operands = "CODE | chain FILE|URL", .operands_least = 1, .operands_most = 2, .operands_complete = HF_COMPLETE_ERROR,
+      .summary = "Say what an error code means, or walk a chain of certificates", .description = explain_description,
+      LIST(option, explain_options), LIST(example, explain_examples), LIST(exit, explain_exits), .run = hf_command_explain },
     { .name = "errors", .summary = "List every error", .description = errors_description, LIST(option, json_options),
       .run = hf_command_errors },
     { .name = "limits", .summary = "List every limit, its default and its reason", .description = limits_description,

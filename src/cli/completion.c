@@ -126,6 +126,18 @@ static void zsh_values(FILE *out, hf_complete complete, const char *const *choic
 static void zsh_option(FILE *out, const hf_option *o, bool negated)
 {
     const bool value = o->kind == HF_OPTION_VALUE || o->kind == HF_OPTION_OPTIONAL;
+    if (o->letter && !negated) {
+        fprintf(out, " \\\n            '(--%s)-%c[", o->name, o->letter);
+        zsh_text(out, o->help);
+        fputc(']', out);
+        if (o->kind == HF_OPTION_VALUE) {
+            fputc(':', out);
+            zsh_text(out, o->value);
+            fputc(':', out);
+            zsh_values(out, o->complete, o->choices);
+        }
+        fputc('\'', out);
+    }
     fprintf(out, " \\\n            '%s--%s%s%s[", o->repeats ? "*" : "", negated ? "no-" : "", o->name,
             o->kind == HF_OPTION_VALUE ? "=" : o->kind == HF_OPTION_OPTIONAL ? "=-" : "");
     zsh_text(out, o->help);
@@ -164,7 +176,8 @@ static void zsh(FILE *out)
         }
         fputs(" ;;\n", out);
     }
-    fputs("    esac\n}\n_handfast \"$@\"\n", out);
+    /* Found by the shell in its fpath this file is the function; read with source it only defines it. */
+    fputs("    esac\n}\nif [[ $funcstack[1] == _handfast ]]; then\n    _handfast \"$@\"\nelse\n    compdef _handfast handfast\nfi\n", out);
 }
 
 /* ---- fish ----------------------------------------------------------------------------------------------------- */
@@ -202,8 +215,8 @@ static void fish_option(FILE *out, const hf_command *command, const hf_option *o
     fprintf(out, " -l %s%s", o->kind == HF_OPTION_BOOLEAN && o->on ? "no-" : "", o->name);
     if (o->letter)
         fprintf(out, " -s %c", o->letter);
-    if (o->kind == HF_OPTION_VALUE)
-        fputs(" -r", out);
+    if (o->kind == HF_OPTION_VALUE) /* -x: with a value, which is no file */
+        fputs(o->complete == HF_COMPLETE_FILE ? " -r" : " -x", out);
     fish_values(out, o->complete, o->choices);
     fputs(" -d ", out);
     fish_text(out, o->help);

@@ -211,7 +211,7 @@ hf_exit hf_serve_configured(hf_cli *cli, const hf_arguments *arguments)
     static hf_serve_options options;
     for (size_t i = 0; i < arguments->given_count; i++) {
         const char *name = arguments->given[i].option->name;
-        if (strcmp(name, "config") != 0 && strcmp(name, "quiet") != 0 && strcmp(name, "color") != 0)
+        if (strcmp(name, "config") != 0 && strcmp(name, "quiet") != 0 && strcmp(name, "color") != 0 && strcmp(name, "key-log") != 0)
             return hf_cli_misuse(cli, "--%s belongs into the configuration when there is one: no --%s with -c", name, name);
     }
     if (arguments->operand_count > 0)
@@ -222,6 +222,8 @@ hf_exit hf_serve_configured(hf_cli *cli, const hf_arguments *arguments)
     if (result == HF_EXIT_OK) {
         options = (hf_serve_options){ .colour = cli->colour_err, .quiet = hf_arguments_on(arguments, cli->command, "quiet") };
         hf_config_plan_apply(&plan, &options);
+        const hf_given *key_log = hf_arguments_find(arguments, "key-log");
+        options.key_log = key_log != NULL ? key_log->value : NULL;
         fflush(cli->out);
         result = (hf_exit)cli->doors->serve(&options);
     }

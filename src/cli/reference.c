@@ -6,8 +6,14 @@
 
 #include <unistd.h>
 
+#include <handfast/crypto.h>
+
 #include "compress.h"
+#include "error_names.h"
+#include "limit_rules.h"
+#include "request.h"
 #include "text.h"
+#include "uring.h"
 #include "words.h"
 
 enum { WIDTH = 92 };
@@ -20,8 +26,9 @@ static void json_member(FILE *out, const char *name, const char *value)
     hf_print_json(out, value);
 }
 
-static void json_error(FILE *out, const hf_err_info *info)
+static void json_error(FILE *out, hf_err err, const hf_err_info *info)
 {
+    const hf_error_names *const names = hf_error_names_of(err.code);
     fputs("{\"code\":", out);
     hf_print_json(out, info->id);
     fprintf(out, ",\"status\":%u", info->status);
@@ -29,6 +36,14 @@ static void json_error(FILE *out, const hf_err_info *info)
     json_member(out, "rule", info->rule);
     json_member(out, "cause", info->cause);
     json_member(out, "remedy", info->remedy);
+    if (names != NULL && names->tell != NULL)
+        json_member(out, "tell", names->tell);
+    if (names != NULL && names->alert != NULL)
+        json_member(out, "alert", names->alert);
+    if (names != NULL && names->chromium != NULL)
+        json_member(out, "chromium", names->chromium);
+    if (names != NULL && names->firefox != NULL)
+        json_member(out, "firefox", names->firefox);
     fputc('}', out);
 }
 
@@ -49,7 +64,7 @@ int hf_command_errors(hf_cli *cli, const hf_arguments *arguments)
     for (size_t i = 0; hf_err_row(i, &err, &info); i++) {
         if (json) {
             fputs(i == 0 ? "[\n" : ",\n", cli->out);
-            json_error(cli->out, info);
+            json_error(cli->out, err, info);
             continue;
         }
         char status[8];
@@ -67,20 +82,29 @@ int hf_command_errors(hf_cli *cli, const hf_arguments *arguments)
 
 static void explain_part(hf_cli *cli, const char *name, const char *text)
 {
-    enum { INDENT = 10 };
-    fprintf(cli->out, "  %s%-8s%s", cli->colour_out ? "\x1b[36m" : "", name, cli->colour_out ? "\x1b[0m" : "");
+    enum { INDENT = 11 };
+    fprintf(cli->out, "  %s%-9s%s", cli->colour_out ? "\x1b[36m" : "", name, cli->colour_out ? "\x1b[0m" : "");
     hf_print_wrapped(cli->out, text, INDENT, INDENT, WIDTH);
 }
 
-static void explain(hf_cli *cli, const hf_err_info *info)
+static void explain(hf_cli *cli, hf_err err, const hf_err_info *info)
 {
+    const hf_error_names *const names = hf_error_names_of(err.code);
     fprintf(cli->out, "%s%s%s %s\n", cli->colour_out ? "\x1b[1m" : "", info->id, cli->colour_out ? "\x1b[0m" : "", info->name);
     if (info->status != 0)
-        fprintf(cli->out, "  %s%-8s%s%u\n", cli->colour_out ? "\x1b[36m" : "", "status", cli->colour_out ? "\x1b[0m" : "",
+        fprintf(cli->out, "  %s%-9s%s%u\n", cli->colour_out ? "\x1b[36m" : "", "status", cli->colour_out ? "\x1b[0m" : "",
                 info->status);
     explain_part(cli, "rule", info->rule);
     explain_part(cli, "cause", info->cause);
+    if (names != NULL && names->tell != NULL)
+        explain_part(cli, "tell", names->tell);
     explain_part(cli, "remedy", info->remedy);
+    if (names != NULL && names->alert != NULL)
+        explain_part(cli, "alert", names->alert);
+    if (names != NULL && names->chromium != NULL)
+        explain_part(cli, "Chromium", names->chromium);
+    if (names != NULL && names->firefox != NULL)
+        explain_part(cli, "Firefox", names->firefox);
 }
 
 /* "HF-HTTP1-003" and "hf-http1-3" and "http1-3" alike. */
@@ -100,10 +124,42 @@ static bool is_code(const char *asked, const char *id)
            hf_parse_decimal(hf_bytes_make(dash_b + 1, b.len - area_b - 1), &number_b) && number_a == number_b;
 }
 
+static bool is_word(uint8_t b)
+{
+    return (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9') || b == '_';
+}
+
+/* Does `text` hold this name whole, as browsers call it? */
+static bool names(const char *text, hf_bytes name)
+{
+    const hf_bytes all = hf_text(text);
+    for (size_t i = 0; i + name.len <= all.len; i++) {
+        const bool begins = i == 0 || !is_word(all.ptr[i - 1]), ends = i + name.len == all.len || !is_word(all.ptr[i + name.len]);
+        if (begins && ends && hf_text_same(hf_bytes_make(all.ptr + i, name.len), name))
+            return true;
+    }
+    return false;
+}
+
+/* ERR_CERT_DATE_INVALID, NET::ERR_CERT_DATE_INVALID, SSL_ERROR_RX_RECORD_TOO_LONG; unknown_ca. */
+static bool is_browser_name(const char *asked, hf_err err, const hf_err_info *info)
+{
+    const hf_error_names *const others = hf_error_names_of(err.code);
+    if (others != NULL && hf_error_names_hold(others, asked))
+        return true;
+    const char *colons = strstr(asked, "::");
+    const hf_bytes name = hf_text(colons != NULL ? colons + 2 : asked);
+    return name.len > 4 && memchr(name.ptr, '_', name.len) != NULL && (names(info->cause, name) || names(info->name, name));
+}
+
 int hf_command_explain(hf_cli *cli, const hf_arguments *arguments)
 {
     const char *asked = arguments->operands[0];
     const bool json = hf_arguments_on(arguments, cli->command, "json");
+    if (strcmp(asked, "chain") == 0)
+        return hf_explain_chain(cli, arguments);
+    if (arguments->operand_count > 1)
+        return hf_cli_misuse(cli, "unexpected argument \"%s\"; it takes only one", arguments->operands[1]);
     uint64_t asked_status = 0;
     const bool by_status = hf_parse_decimal(hf_text(asked), &asked_status);
     hf_nearest nearest = { .word = asked };
@@ -112,7 +168,7 @@ int hf_command_explain(hf_cli *cli, const hf_arguments *arguments)
     const hf_err_info *info;
     for (size_t i = 0; hf_err_row(i, &err, &info); i++) {
         hf_nearest_try(&nearest, info->id);
-        if (by_status ? asked_status == 0 || info->status != asked_status : !is_code(asked, info->id))
+        if (by_status ? asked_status == 0 || info->status != asked_status : !is_code(asked, info->id) && !is_browser_name(asked, err, info))
             continue;
         if (json)
             fputs(found == 0 ? "[\n" : ",\n", cli->out);
@@ -120,9 +176,9 @@ int hf_command_explain(hf_cli *cli, const hf_arguments *arguments)
             fputc('\n', cli->out);
         found++;
         if (json)
-            json_error(cli->out, info);
+            json_error(cli->out, err, info);
         else
-            explain(cli, info);
+            explain(cli, err, info);
     }
     if (json && found > 0)
         fputs("\n]\n", cli->out);
@@ -143,19 +199,23 @@ int hf_command_limits(hf_cli *cli, const hf_arguments *arguments)
     const bool json = hf_arguments_on(arguments, cli->command, "json");
     hf_limit_info info;
     for (size_t i = 0; hf_limit_row(i, &info); i++) {
+        const hf_limit_bounds bounds = hf_limit_bounds_of(info.name, info.unit);
         if (json) {
             fprintf(cli->out, "%s{\"name\":", i == 0 ? "[\n" : ",\n");
             hf_print_json(cli->out, info.name);
             fprintf(cli->out, ",\"default\":%llu", (unsigned long long)info.value);
             json_member(cli->out, "unit", info.unit);
+            fprintf(cli->out, ",\"least\":%llu,\"most\":%llu", (unsigned long long)bounds.least, (unsigned long long)bounds.most);
             json_member(cli->out, "reason", info.why);
             fputc('}', cli->out);
             continue;
         }
-        char amount[64];
+        char amount[64], least[64], most[64];
         hf_amount_write(amount, sizeof amount, info.value, info.unit);
-        fprintf(cli->out, "%s%-26s%s%s\n%*s", cli->colour_out ? "\x1b[1m" : "", info.name, cli->colour_out ? "\x1b[0m" : "",
-                amount, INDENT, "");
+        hf_amount_write(least, sizeof least, bounds.least, info.unit);
+        hf_amount_write(most, sizeof most, bounds.most, info.unit);
+        fprintf(cli->out, "%s%-26s%s%s (from %s to %s)\n%*s", cli->colour_out ? "\x1b[1m" : "", info.name,
+                cli->colour_out ? "\x1b[0m" : "", amount, least, most, INDENT, "");
         hf_print_wrapped(cli->out, info.why, INDENT, INDENT, WIDTH);
     }
     if (json)
@@ -171,22 +231,27 @@ static const char compiler[] = "clang " __clang_version__;
 static const char compiler[] = "gcc " __VERSION__;
 #endif
 
-/* "zlib 1.2.13, zstd 1.5.4"; in JSON a member each: the versions that are loaded, not those it was built against. */
+static void print_library(FILE *out, bool json, bool first, const char *name, const char *version)
+{
+    if (json)
+        fprintf(out, "%s{\"name\":\"%s\",\"version\":\"%s\"}", first ? "" : ",", name, version);
+    else
+        fprintf(out, "%s%s %s", first ? "" : ", ", name, version);
+}
+
+/* "libcrypto 3.0.17, zlib 1.2.13"; in JSON a member each: the versions that are loaded, not those it was built against. */
 static void print_libraries(FILE *out, bool json)
 {
     const char *name;
     char text[32];
+    print_library(out, json, true, "libcrypto", hf_crypto_library());
+    print_library(out, json, false, "jansson", hf_json_library());
     for (size_t i = 0;; i++) {
         hf_writer w = hf_writer_make(text, sizeof text - 1);
-        if (!hf_compress_library(i, &name, &w)) {
-            fputs(i == 0 && !json ? "none but the C library" : "", out);
+        if (!hf_compress_library(i, &name, &w))
             return;
-        }
         text[w.length] = 0;
-        if (json)
-            fprintf(out, "%s{\"name\":\"%s\",\"version\":\"%s\"}", i > 0 ? "," : "", name, text);
-        else
-            fprintf(out, "%s%s %s", i > 0 ? ", " : "", name, text);
+        print_library(out, json, false, name, text);
     }
 }
 
@@ -200,12 +265,14 @@ int hf_command_version(hf_cli *cli, const hf_arguments *arguments)
         hf_print_json(cli->out, HF_VERSION);
         json_member(cli->out, "compiler", compiler);
         json_member(cli->out, "libc", libc);
-        fputs(",\"http\":[\"1.0\",\"1.1\"],\"io\":[\"epoll\"],\"libraries\":[", cli->out);
+        fprintf(cli->out, ",\"http\":[\"1.0\",\"1.1\",\"2\"],\"tls\":[\"1.2\",\"1.3\"],\"io\":[\"epoll\"%s],\"libraries\":[",
+                hf_uring_is_built() ? ",\"uring\"" : "");
         print_libraries(cli->out, true);
         fputs("]}\n", cli->out);
         return HF_EXIT_OK;
     }
-    fputs("handfast " HF_VERSION "\n  http      1.0, 1.1\n  io        epoll\n  libraries ", cli->out);
+    fprintf(cli->out, "handfast " HF_VERSION "\n  http      1.0, 1.1, 2\n  tls       1.2, 1.3\n  io        epoll%s\n  libraries ",
+            hf_uring_is_built() ? ", uring" : "");
     print_libraries(cli->out, false);
     fprintf(cli->out, "\n  compiler  %s\n  libc      %s\n", compiler, libc);
     return HF_EXIT_OK;

@@ -5,6 +5,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <sys/stat.h>
 
@@ -50,13 +51,14 @@ static hf_exit set_limit(hf_cli *cli, hf_serve_options *o, const char *value)
     for (size_t i = 0; i < HF_COUNT(limit_places); i++) {
         const limit_place *p = &limit_places[i];
         uint64_t amount;
+        char why[256];
         if (strcmp(p->name, name) != 0)
             continue;
         if (!hf_amount_parse(value + length + 1, p->unit, &amount))
             return hf_cli_misuse(cli, "option --limit: %s got \"%s\"; it must be %s", name, value + length + 1,
                                  hf_amount_forms(p->unit));
-        if (amount == 0 && !hf_limit_may_be_zero(name))
-            return hf_cli_misuse(cli, "option --limit: %s must not be 0: nothing could be served", name);
+        if (hf_limit_refuses(name, p->unit, amount, why, sizeof why))
+            return hf_cli_misuse(cli, "option --limit: %s %s", name, why);
         memcpy((uint8_t *)&o->limits + p->offset, &amount, sizeof amount);
         return HF_EXIT_OK;
     }
@@ -82,10 +84,108 @@ static hf_exit add_listener(hf_cli *cli, hf_serve_options *o, const char *value)
         return hf_cli_misuse(cli, "option --listen: at most %d may be given", HF_SERVE_LISTENERS);
     switch (hf_listen_url_parse(value, &o->listeners[o->listener_count], why, sizeof why)) {
     case HF_LISTEN_SYNTAX: return hf_cli_misuse(cli, "option --listen: %s", why);
-    case HF_LISTEN_NOT_YET: return hf_cli_failed(cli, "option --listen: %s", why);
     case HF_LISTEN_OK: break;
     }
     o->listener_count++;
+    return HF_EXIT_OK;
+}
+
+/* Served without, when somebody has the address. */
+static hf_exit try_listener(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    const hf_exit result = add_listener(cli, o, value);
+    if (result == HF_EXIT_OK)
+        o->listeners[o->listener_count - 1].optional = true;
+    return result;
+}
+
+/* The first pair that has none gets it. */
+static hf_exit add_pem(hf_cli *cli, hf_serve_options *o, const char *value, bool key)
+{
+    if (*value == 0)
+        return hf_cli_misuse(cli, "option --%s: got \"\"; it must be a PEM file", key ? "key" : "certificate");
+    for (size_t i = 0; i < HF_SERVE_GIVEN; i++) {
+        const char **place = key ? &o->given[i].key : &o->given[i].certificate;
+        if (*place != NULL)
+            continue;
+        *place = value;
+        o->identity_count = i + 1 > o->identity_count ? i + 1 : o->identity_count;
+        o->identities = o->given;
+        return HF_EXIT_OK;
+    }
+    return hf_cli_misuse(cli, "option --%s: at most %d may be given; a configuration may have more",
+        key ? "key" : "certificate", HF_SERVE_GIVEN);
+}
+
+static hf_exit add_certificate(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    return add_pem(cli, o, value, false);
+}
+
+static hf_exit add_key(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    return add_pem(cli, o, value, true);
+}
+
+static hf_exit check_pairs(hf_cli *cli, const hf_serve_options *o)
+{
+    bool secure = false;
+    for (size_t i = 0; i < o->listener_count; i++)
+        secure = secure || o->listeners[i].tls;
+    for (size_t i = 0; i < o->identity_count; i++)
+        if (o->given[i].key == NULL || o->given[i].certificate == NULL)
+            return hf_cli_misuse(cli, "--certificate and --key go in pairs: %s has no %s",
+                o->given[i].key == NULL ? o->given[i].certificate : o->given[i].key, o->given[i].key == NULL ? "key" : "certificate");
+    if (o->identity_count > 0 && !secure)
+        return hf_cli_misuse(cli, "--certificate is for https listeners, and there is none; give --listen https://HOST:PORT");
+    if (o->client_ca != NULL && !secure)
+        return hf_cli_misuse(cli, "--client-ca is for https listeners, and there is none; give --listen https://HOST:PORT");
+    if (o->client_optional && o->client_ca == NULL)
+        return hf_cli_misuse(cli, "--client-auth optional: whose certificates? Give --client-ca FILE");
+    if (o->rsa_key_exchange && o->tls_least == HF_TLS_1_3)
+        return hf_cli_misuse(cli, "--tls-rsa-key-exchange is of TLS 1.2, which --tls-min 1.3 refuses");
+    if (o->redirect_https && !secure)
+        return hf_cli_misuse(cli, "--redirect-https: there is no https listener to go to; give --listen https://HOST:PORT");
+    return HF_EXIT_OK;
+}
+
+static hf_exit add_ocsp(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    if (*value == 0)
+        return hf_cli_misuse(cli, "option --ocsp: got \"\"; it must be an OCSP response in DER");
+    if (o->identity_count == 0)
+        return hf_cli_misuse(cli, "option --ocsp: it belongs to the --certificate before it, and there is none");
+    o->given[o->identity_count - 1].ocsp = value;
+    return HF_EXIT_OK;
+}
+
+static hf_exit set_client_ca(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    if (*value == 0)
+        return hf_cli_misuse(cli, "option --client-ca: got \"\"; it must be a PEM file");
+    o->client_ca = value;
+    return HF_EXIT_OK;
+}
+
+static hf_exit set_client_auth(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    (void)cli; /* the table let nothing else through */
+    o->client_optional = strcmp(value, "optional") == 0;
+    return HF_EXIT_OK;
+}
+
+static hf_exit set_tls_min(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    (void)cli; /* the table let nothing else through */
+    o->tls_least = strcmp(value, "1.3") == 0 ? HF_TLS_1_3 : HF_TLS_1_2;
+    return HF_EXIT_OK;
+}
+
+static hf_exit set_key_log(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    if (*value == 0)
+        return hf_cli_misuse(cli, "option --key-log: got \"\"; it must be a path");
+    o->key_log = value;
     return HF_EXIT_OK;
 }
 
@@ -165,6 +265,14 @@ static hf_exit set_io(hf_cli *cli, hf_serve_options *o, const char *value)
     return HF_EXIT_OK;
 }
 
+static hf_exit set_admin(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    if (*value == 0)
+        return hf_cli_misuse(cli, "option --admin: got \"\"; it must be the path of a socket");
+    o->admin = value;
+    return HF_EXIT_OK;
+}
+
 static hf_exit set_user(hf_cli *cli, hf_serve_options *o, const char *value)
 {
     if (*value == 0)
@@ -185,10 +293,13 @@ static const struct {
     const char *name;
     hf_exit (*set)(hf_cli *, hf_serve_options *, const char *value);
 } setters[] = {
+    { "try-listen", try_listener }, { "certificate", add_certificate }, { "cert", add_certificate },
+    { "key", add_key },             { "tls-min", set_tls_min },       { "key-log", set_key_log },
+    { "ocsp", add_ocsp },           { "client-ca", set_client_ca },   { "client-auth", set_client_auth },
     { "listen", add_listener },     { "index", add_index },           { "threads", set_threads },
     { "spa", set_spa },             { "cache-control", set_cache_control }, { "access-log", set_access_log },
     { "log-format", set_log_format }, { "limit", set_limit },         { "user", set_user },
-    { "error-pages", set_error_pages }, { "io", set_io },
+    { "error-pages", set_error_pages }, { "io", set_io },             { "admin", set_admin },
 };
 
 static hf_exit set(hf_cli *cli, hf_serve_options *o, const hf_given *given)
@@ -205,6 +316,8 @@ static void set_flags(const hf_cli *cli, const hf_arguments *arguments, hf_serve
 {
     o->welcome = hf_arguments_on(arguments, cli->command, "welcome");
     o->quiet = hf_arguments_on(arguments, cli->command, "quiet");
+    o->redirect_https = hf_arguments_on(arguments, cli->command, "redirect-https");
+    o->rsa_key_exchange = hf_arguments_on(arguments, cli->command, "tls-rsa-key-exchange");
     o->files.listing = hf_arguments_on(arguments, cli->command, "listing");
     o->files.follow_symlinks = hf_arguments_on(arguments, cli->command, "follow-symlinks");
     o->files.no_precompressed = !hf_arguments_on(arguments, cli->command, "precompressed");
@@ -237,6 +350,8 @@ hf_exit hf_serve_parse(hf_cli *cli, const hf_arguments *arguments, hf_serve_opti
         result = set_root(cli, arguments, o);
     if (result == HF_EXIT_OK && o->listener_count == 0)
         result = add_listener(cli, o, "http://localhost:8080");
+    if (result == HF_EXIT_OK)
+        result = check_pairs(cli, o);
     return result == HF_EXIT_OK ? check_limits(cli, &o->limits) : result;
 }
 
@@ -253,6 +368,20 @@ static hf_exit check_folder(hf_cli *cli, const char *what, const char *path)
     return HF_EXIT_OK;
 }
 
+/* A page that is not there would make every path of the application a 404. */
+static hf_exit check_spa(hf_cli *cli, const hf_files *files)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    if (files->root == NULL || files->spa == NULL)
+        return HF_EXIT_OK;
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", files->root, files->spa) >= sizeof path || stat(path, &st) != 0)
+        return hf_cli_failed(cli, "option --spa: %s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return hf_cli_failed(cli, "option --spa: %s: it is not a file", path);
+    return HF_EXIT_OK;
+}
+
 int hf_command_serve(hf_cli *cli, const hf_arguments *arguments)
 {
     static hf_serve_options options; /* large, and lent for as long as the program runs */
@@ -263,6 +392,8 @@ int hf_command_serve(hf_cli *cli, const hf_arguments *arguments)
         result = check_folder(cli, "cannot serve", options.files.root);
     if (result == HF_EXIT_OK)
         result = check_folder(cli, "option --error-pages:", options.files.error_pages);
+    if (result == HF_EXIT_OK)
+        result = check_spa(cli, &options.files);
     if (result != HF_EXIT_OK)
         return result;
     if (options.welcome) {

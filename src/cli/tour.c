@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 
+#include <handfast/realtime.h>
 #include <handfast/version.h>
 
 #include "allocator.h"
@@ -205,6 +206,37 @@ static hf_err counted(hf_req *rq)
     return hf_reply_text(rq, 200, "%llu bytes, none of them kept\n", (unsigned long long)*hf_req_word(rq));
 }
 
+/* ---- /live/echo and /live/ticks: for anyone who wants to try a client ----------------------------------------- */
+
+static hf_err echo_messages(hf_req *rq, const hf_websocket_event *event)
+{
+    if (event == NULL || event->kind != HF_WEBSOCKET_MESSAGE)
+        return HF_OK;
+    const hf_err err = hf_socket_send(rq, event->type, event->bytes);
+    /* Who sends without reading is told so, and let go. */
+    return err.code == HF_ERR_BASE_LIMIT ? hf_socket_close(rq, HF_WEBSOCKET_POLICY, hf_text("read what you asked for")) : err;
+}
+
+/* An event a second, whose id is that second: who comes back is told of those in between, up to ten minutes of them. */
+static hf_err tick(hf_req *rq)
+{
+    enum { REPLAY = 600 };
+    uint64_t *const last = hf_req_word(rq), now = (uint64_t)hf_req_wall(rq).s;
+    if (*last == 0 && (!hf_parse_decimal(hf_event_last_id(rq), last) || *last > now || now - *last > REPLAY))
+        *last = now - 1;
+    while (*last < now && hf_reply_room(rq) > 0) {
+        char text[24];
+        hf_writer w = hf_writer_make(text, sizeof text);
+        hf_write_decimal(&w, *last + 1);
+        const hf_eventstream_event event = { .id = hf_written(&w), .name = hf_text("tick"), .data = hf_written(&w) };
+        const hf_err err = hf_event_send(rq, &event);
+        if (err.code != 0)
+            return err;
+        (*last)++;
+    }
+    return HF_OK;
+}
+
 const hf_route *hf_tour_routes(size_t *count)
 {
     static const hf_route table[] = {
@@ -218,6 +250,8 @@ const hf_route *hf_tour_routes(size_t *count)
         { .method = "GET", .path = "/api/about", .handle = about },
         { .method = "POST", .path = "/api/upload", .handle = counted, .body = count_piece, .max_body = UINT64_C(1) << 40,
           .coding = HF_CODING_UNDONE },
+        { .method = "GET", .path = "/live/echo", .websocket = echo_messages },
+        { .method = "GET", .path = "/live/ticks", .events = tick, .every_ns = HF_SECONDS(1) },
     };
     *count = HF_COUNT(table);
     return table;

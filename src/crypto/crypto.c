@@ -8,8 +8,9 @@
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 
-static const char *const hash_names[] = { "SHA256", "SHA384", "SHA512" };
+static const char *const hash_names[] = { "SHA256", "SHA384", "SHA512", "SHA1" };
 static const char *const cipher_names[] = { "AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305" };
+static const char *const mask_names[] = { "AES-128-ECB", "AES-256-ECB", "ChaCha20" };
 
 static bool fetch(hf_crypto *c)
 {
@@ -17,9 +18,15 @@ static bool fetch(hf_crypto *c)
         if ((c->hashes[i] = EVP_MD_fetch(c->library, hash_names[i], NULL)) == NULL)
             return false;
     for (size_t i = 0; i < HF_AEAD_COUNT; i++)
-        if ((c->ciphers[i] = EVP_CIPHER_fetch(c->library, cipher_names[i], NULL)) == NULL)
+        if ((c->ciphers[i] = EVP_CIPHER_fetch(c->library, cipher_names[i], NULL)) == NULL ||
+            (c->masks[i] = EVP_CIPHER_fetch(c->library, mask_names[i], NULL)) == NULL)
             return false;
     return (c->scratch = EVP_MD_CTX_new()) != NULL;
+}
+
+const char *hf_crypto_library(void)
+{
+    return OpenSSL_version(OPENSSL_VERSION_STRING);
 }
 
 hf_crypto *hf_crypto_new(const hf_env *env, const hf_entropy *entropy)
@@ -45,8 +52,10 @@ void hf_crypto_free(hf_crypto *c)
     EVP_MD_CTX_free(c->scratch);
     for (size_t i = 0; i < HF_HASH_COUNT; i++)
         EVP_MD_free(c->hashes[i]);
-    for (size_t i = 0; i < HF_AEAD_COUNT; i++)
+    for (size_t i = 0; i < HF_AEAD_COUNT; i++) {
         EVP_CIPHER_free(c->ciphers[i]);
+        EVP_CIPHER_free(c->masks[i]);
+    }
     if (c->seeded != NULL)
         OSSL_PROVIDER_unload(c->seeded);
     if (c->standard != NULL)

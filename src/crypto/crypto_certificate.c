@@ -130,6 +130,16 @@ hf_err hf_chain_check(const hf_chain *chain, hf_scheme scheme, hf_bytes message,
     return hf_pkey_verify(chain->crypto, X509_get0_pubkey(chain->certificates[0]), scheme, message, signature);
 }
 
+bool hf_chain_enciphers(const hf_chain *chain)
+{
+    return hf_chain_kind(chain) == HF_KEY_RSA && (X509_get_key_usage(chain->certificates[0]) & KU_KEY_ENCIPHERMENT) != 0;
+}
+
+hf_err hf_chain_encrypt(const hf_chain *chain, hf_bytes secret, uint8_t *out, size_t *length)
+{
+    return hf_pkey_encrypt(chain->crypto, X509_get0_pubkey(chain->certificates[0]), secret, out, length);
+}
+
 /* ---- names -------------------------------------------------------------------------------------------------- */
 
 bool hf_host_text(hf_bytes host, char *text)

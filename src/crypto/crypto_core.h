@@ -21,6 +21,7 @@ struct hf_crypto {
     OSSL_PROVIDER *standard, *seeded; /* seeded: only with an hf_entropy */
     EVP_MD *hashes[HF_HASH_COUNT];
     EVP_CIPHER *ciphers[HF_AEAD_COUNT];
+    EVP_CIPHER *masks[HF_AEAD_COUNT]; /* RFC 9001 5.4.3, 5.4.4 */
     EVP_MD_CTX *scratch; /* for HMAC and one-off hashes: kept, because making one costs more than using it */
     hf_entropy entropy;
 };
@@ -35,6 +36,7 @@ struct hf_key {
 bool hf_crypto_seed(hf_crypto *c);
 /* crypto_key.c */
 hf_key_kind hf_pkey_kind(const EVP_PKEY *pkey);
+hf_err hf_pkey_encrypt(hf_crypto *c, EVP_PKEY *pkey, hf_bytes secret, uint8_t *out, size_t *length);
 hf_err hf_pkey_verify(hf_crypto *c, EVP_PKEY *pkey, hf_scheme scheme, hf_bytes message, hf_bytes signature);
 
 #endif

@@ -25,7 +25,7 @@ bool hf_hash_of(hf_crypto *c, hf_hash h, hf_bytes data, uint8_t *out)
 /* RFC 2104 2, over up to four pieces of data. */
 static bool hmac(hf_crypto *c, hf_hash h, hf_bytes key, const hf_bytes *data, size_t count, uint8_t *out)
 {
-    const size_t block = h == HF_HASH_SHA256 ? 64 : 128, length = hf_hash_length(h);
+    const size_t block = h == HF_HASH_SHA256 || h == HF_HASH_SHA1 ? 64 : 128, length = hf_hash_length(h);
     uint8_t pad[HF_HASH_BLOCK_MOST] = { 0 };
     if (key.len > block) {
         if (!hf_hash_of(c, h, key, pad))

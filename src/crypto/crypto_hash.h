@@ -7,12 +7,13 @@
 
 #include <handfast/crypto.h>
 
-typedef enum hf_hash { HF_HASH_SHA256, HF_HASH_SHA384, HF_HASH_SHA512, HF_HASH_COUNT } hf_hash;
+/* SHA1 is for protocols that name it where collisions harm nobody (RFC 6455 4.2.2), and for nothing else. */
+typedef enum hf_hash { HF_HASH_SHA256, HF_HASH_SHA384, HF_HASH_SHA512, HF_HASH_SHA1, HF_HASH_COUNT } hf_hash;
 enum { HF_HASH_MOST = 64, HF_HASH_BLOCK_MOST = 128 };
 
 static inline size_t hf_hash_length(hf_hash h)
 {
-    return h == HF_HASH_SHA256 ? 32 : h == HF_HASH_SHA384 ? 48 : 64;
+    return h == HF_HASH_SHA256 ? 32 : h == HF_HASH_SHA384 ? 48 : h == HF_HASH_SHA1 ? 20 : 64;
 }
 
 /* Each answers false only when libcrypto fails (memory). `out` has room for hf_hash_length. */

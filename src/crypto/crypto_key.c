@@ -5,7 +5,9 @@
  */
 #include "crypto_core.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
@@ -119,6 +121,47 @@ hf_err hf_key_sign(hf_key *key, hf_scheme scheme, hf_bytes message, uint8_t *sig
     const bool good = md != NULL && EVP_DigestSignInit_ex(md, &ctx, r->hash, key->crypto->library, NULL, key->pkey, NULL) == 1 &&
                       pad(ctx, r) && EVP_DigestSign(md, signature, length, message.ptr, message.len) == 1;
     EVP_MD_CTX_free(md);
+    ERR_clear_error();
+    return good ? HF_OK : hf_err_make(HF_ERR_TLS_CRYPTO);
+}
+
+/* Only by RSA_PKCS1_WITH_TLS_PADDING: it checks padding, length and version in constant time, and answers a random
+ * secret where they are wrong (RFC 5246 7.4.7.1). */
+static bool decrypt(hf_key *key, uint16_t version, hf_bytes encrypted, uint8_t *out)
+{
+    unsigned wanted = version;
+    const OSSL_PARAM params[] = { OSSL_PARAM_construct_uint(OSSL_ASYM_CIPHER_PARAM_TLS_CLIENT_VERSION, &wanted), OSSL_PARAM_construct_end() };
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(key->crypto->library, key->pkey, NULL);
+    uint8_t room[HF_SIGNATURE_MOST];
+    size_t length = sizeof room;
+    const bool good = ctx != NULL && EVP_PKEY_decrypt_init(ctx) == 1 && EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_WITH_TLS_PADDING) == 1 &&
+                      EVP_PKEY_CTX_set_params(ctx, params) == 1 && EVP_PKEY_decrypt(ctx, room, &length, encrypted.ptr, encrypted.len) == 1 &&
+                      length == HF_PREMASTER;
+    EVP_PKEY_CTX_free(ctx);
+    ERR_clear_error();
+    if (good)
+        memcpy(out, room, HF_PREMASTER);
+    hf_wipe(room, sizeof room);
+    return good;
+}
+
+hf_err hf_key_decrypt_premaster(hf_key *key, uint16_t version, hf_bytes encrypted, uint8_t out[HF_PREMASTER])
+{
+    if (key->kind != HF_KEY_RSA)
+        return hf_err_make(HF_ERR_BASE_USAGE);
+    if (!hf_crypto_random(key->crypto, out, HF_PREMASTER))
+        return hf_err_make(HF_ERR_TLS_CRYPTO);
+    (void)decrypt(key, version, encrypted, out); /* else, a length that is no RSA number's: the random secret stays */
+    return HF_OK;
+}
+
+hf_err hf_pkey_encrypt(hf_crypto *c, EVP_PKEY *pkey, hf_bytes secret, uint8_t *out, size_t *length)
+{
+    EVP_PKEY_CTX *ctx = pkey == NULL || hf_pkey_kind(pkey) != HF_KEY_RSA ? NULL : EVP_PKEY_CTX_new_from_pkey(c->library, pkey, NULL);
+    *length = HF_SIGNATURE_MOST;
+    const bool good = ctx != NULL && EVP_PKEY_encrypt_init(ctx) == 1 && EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1 &&
+                      EVP_PKEY_encrypt(ctx, out, length, secret.ptr, secret.len) == 1;
+    EVP_PKEY_CTX_free(ctx);
     ERR_clear_error();
     return good ? HF_OK : hf_err_make(HF_ERR_TLS_CRYPTO);
 }

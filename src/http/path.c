@@ -14,8 +14,18 @@ static int escape(hf_bytes b, size_t at)
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-/* Nothing to decode, remove or refuse: what nearly all paths are. memchr is many times faster than a loop of ours. */
-static bool is_plain(hf_bytes path)
+/* Nothing to decode, remove or refuse: what nearly all paths are. */
+static bool is_plain_short(hf_bytes path)
+{
+    static const bool special[256] = { [0] = true, ['%'] = true, ['\\'] = true, ['.'] = true };
+    for (size_t i = 0; i < path.len; i++)
+        if (special[path.ptr[i]] && (path.ptr[i] != '.' || path.ptr[i - 1] == '/')) /* the path begins with '/' */
+            return false;
+    return true;
+}
+
+/* The same of a long one, where memchr is many times faster than a loop of ours, and worth its four calls. */
+static bool is_plain_long(hf_bytes path)
 {
     if (memchr(path.ptr, '%', path.len) || memchr(path.ptr, '\\', path.len) || memchr(path.ptr, 0, path.len))
         return false;
@@ -58,7 +68,7 @@ hf_err hf_path_normalise(hf_bytes path, hf_writer *w)
     /* What is written never runs ahead of what was read: this room is enough, in between too. */
     if (w->capacity - w->length < path.len)
         return hf_err_make(HF_ERR_BASE_LIMIT);
-    if (is_plain(path)) {
+    if (path.len < 32 ? is_plain_short(path) : is_plain_long(path)) {
         hf_write(w, path);
         return HF_OK;
     }

@@ -70,11 +70,10 @@ static bool is_ipv6(hf_bytes b)
     return compressed ? groups <= 7 : groups == 8;
 }
 
-/* RFC 3986 3.2.2: reg-name = *( unreserved / pct-encoded / sub-delims ). IPv4 addresses look like one. */
-static bool is_reg_name(hf_bytes b)
+/* RFC 3986 3.2.2: reg-name = *( unreserved / pct-encoded / sub-delims ). IPv4 addresses look like one. Of a run of
+ * HF_BYTE_HOST: does each '%' begin an escape? */
+static bool escapes_are_whole(hf_bytes b)
 {
-    if (hf_span_of(b, HF_BYTE_HOST) != b.len)
-        return false;
     for (size_t i = 0; i < b.len; i++)
         if (b.ptr[i] == '%' && (b.len - i < 3 || hf_hex_digit(b.ptr[i + 1]) < 0 || hf_hex_digit(b.ptr[i + 2]) < 0))
             return false;
@@ -108,11 +107,12 @@ hf_err hf_authority_parse(hf_bytes authority, hf_bytes *host, int32_t *port)
         *host = part(authority, 1, end++);
     } else {
         /* RFC 9110 4.2.4: userinfo is to be treated as an error; '@' is in no reg-name, so it ends here */
-        while (end < authority.len && authority.ptr[end] != ':')
-            end++;
-        *host = part(authority, 0, end);
+        bool escaped = false;
+        for (; end < authority.len && hf_byte_is(authority.ptr[end], HF_BYTE_HOST); end++)
+            escaped = escaped || authority.ptr[end] == '%';
+        *host = part(authority, 0, end); /* ':' is in no reg-name, so it ends here; whatever else does is refused below */
         /* RFC 9110 4.2.1: "A recipient that processes such a URI reference [with an empty host] MUST reject it" */
-        if (!is_reg_name(*host) || (end == 0 && authority.len > 0))
+        if ((escaped && !escapes_are_whole(*host)) || (end == 0 && authority.len > 0))
             return bad;
     }
     *port = -1;

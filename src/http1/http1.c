@@ -33,6 +33,58 @@ hf_http1 *hf_http1_client_new(const hf_env *env, uint64_t id, hf_time now)
     return create(env, id, now, false);
 }
 
+static bool holds_memory(const hf_http1 *h)
+{
+    return h->fields != NULL || h->copied.memory != NULL || h->pieces != NULL;
+}
+
+bool hf_http1_pause(const hf_http1 *h, hf_http1_rest *rest)
+{
+    const bool between = h->reading == HF_READ_FIRST || h->reading == HF_READ_WAIT;
+    if (!between || !h->server || h->writing != HF_WRITE_IDLE || h->blanks != 0 || h->fault != NULL || h->closing ||
+        h->draining || !hf_http1_output_empty(h))
+        return false;
+    *rest = (hf_http1_rest){ h->offset, h->since, h->requests, h->reading == HF_READ_FIRST };
+    return true;
+}
+
+bool hf_http1_sleep(hf_http1 *h, hf_http1_rest *rest)
+{
+    if (holds_memory(h) || !hf_http1_pause(h, rest))
+        return false;
+    hf_http1_free(h);
+    return true;
+}
+
+void hf_http1_resume(hf_http1 *h, uint64_t id, const hf_http1_rest *rest, hf_time now)
+{
+    h->id = id;
+    h->now = now;
+    h->offset = rest->offset;
+    h->since = rest->since;
+    h->requests = rest->requests;
+    h->reading = rest->first ? HF_READ_FIRST : HF_READ_WAIT;
+}
+
+hf_http1 *hf_http1_server_wake(const hf_env *env, uint64_t id, const hf_http1_rest *rest, hf_time now)
+{
+    hf_http1 *h = create(env, id, now, true);
+    if (h != NULL)
+        hf_http1_resume(h, id, rest, now);
+    return h;
+}
+
+/* How long a server waits for the first byte of a request. */
+static int64_t patience_ns(const hf_env *env, bool first)
+{
+    return (int64_t)(first ? env->limits->first_byte_ns : env->limits->idle_ns);
+}
+
+hf_time hf_http1_rest_wake(const hf_env *env, const hf_http1_rest *rest)
+{
+    return hf_time_after(rest->since, patience_ns(env, rest->first));
+}
+
 /* ---- faults ------------------------------------------------------------------------------------------------- */
 
 static const hf_fault no_fault;
@@ -187,11 +239,10 @@ static hf_time wake_at_rest(const hf_http1 *h)
     if (!hf_http1_output_empty(h))
         return at; /* slow reading is the pier's to time */
     if (h->server)
-        at = hf_time_after(h->since, (int64_t)(h->reading == HF_READ_FIRST ? limits->first_byte_ns : limits->idle_ns));
+        at = hf_time_after(h->since, patience_ns(h->env, h->reading == HF_READ_FIRST));
     else if (h->outstanding > 0 && h->writing == HF_WRITE_IDLE)
         at = hf_time_after(h->since, (int64_t)limits->idle_ns);
-    const bool holds = h->copied.memory != NULL || h->fields != NULL || h->pieces != NULL;
-    return holds && h->outstanding == 0 ? hf_time_earlier(at, hf_time_after(h->since, HF_HTTP1_TRIM_NS)) : at;
+    return holds_memory(h) && h->outstanding == 0 ? hf_time_earlier(at, hf_time_after(h->since, HF_HTTP1_TRIM_NS)) : at;
 }
 
 hf_time hf_http1_wake(const hf_http1 *h)
@@ -206,6 +257,16 @@ hf_time hf_http1_wake(const hf_http1 *h)
     default:
         return h->waiting ? hf_time_after(h->since, hf_http1_body_patience_ns(h)) : HF_NEVER;
     }
+}
+
+void hf_http1_merge_ends(hf_http1 *h)
+{
+    h->merges = true;
+}
+
+bool hf_http1_is_final(const hf_http1 *h)
+{
+    return h->final;
 }
 
 void hf_http1_drain(hf_http1 *h)

@@ -78,6 +78,8 @@ struct hf_http1 {
     bool upgradable : 1;  /* the request offers an upgrade */
     bool version_1_0 : 1; /* the peer, by its last head (or unknown: then spoken to as to 1.0) */
     bool raw : 1;         /* client: the answer ended HTTP */
+    bool merges : 1;      /* server: REQUEST tells the END of a request without a body */
+    bool final : 1;       /* server: closed behind a request that said so and was read whole */
 };
 
 static inline hf_fields hf_http1_fields_of(const hf_http1 *h)

@@ -271,6 +271,14 @@ static bool await_head(hf_http1 *h, hf_in *in, const section *s, hf_http1_event 
     return wants_more(in, answer);
 }
 
+/* The message that was arriving is complete. */
+static void conclude(hf_http1 *h)
+{
+    h->expecting = false;
+    hf_http1_move_reading(h, HF_READ_MOVE_TOLD);
+    hf_trace(h->env, h->now, h->id, HF_TRACE_HTTP1_END, h->body_bytes, 0);
+}
+
 static bool read_head(hf_http1 *h, hf_in *in, hf_http1_event *event, hf_step *answer)
 {
     section s = section_of(in, h->env->limits->header_bytes, false);
@@ -285,6 +293,9 @@ static bool read_head(hf_http1 *h, hf_in *in, hf_http1_event *event, hf_step *an
     const unsigned what = h->server ? (unsigned)event->request.method : event->response.status;
     hf_trace(h->env, h->now, h->id, HF_TRACE_HTTP1_HEAD, bytes, what);
     in->used += bytes;
+    event->whole = h->merges && h->reading == HF_READ_COMPLETE;
+    if (event->whole)
+        conclude(h);
     return answers(answer, HF_EVENT);
 }
 
@@ -347,6 +358,11 @@ static bool discard(hf_http1 *h, hf_in *in, uint32_t n, hf_step *answer)
     h->left -= n;
     h->body_bytes += n;
     return false;
+}
+
+uint64_t hf_http1_swallowed(const hf_http1 *h)
+{
+    return h->discarding ? HF_HTTP1_DISCARD_BYTES - h->discard_left : 0;
 }
 
 /* Hands body bytes on, in place; at `whole` all of them were. */
@@ -452,15 +468,13 @@ static bool read_trailers(hf_http1 *h, hf_in *in, hf_http1_event *event, hf_step
 static bool read_complete(hf_http1 *h, hf_in *in, hf_http1_event *event, hf_step *answer)
 {
     (void)in;
-    h->expecting = false;
-    hf_http1_move_reading(h, HF_READ_MOVE_TOLD);
+    conclude(h);
     if (!h->server) {
         HF_ASSERT(h->outstanding > 0);
         h->outstanding--;
         memmove(h->sent, h->sent + 1, sizeof h->sent - 1);
         h->blanks = 0;
     }
-    hf_trace(h->env, h->now, h->id, HF_TRACE_HTTP1_END, h->body_bytes, 0);
     event->kind = HF_HTTP1_END;
     return answers(answer, HF_EVENT);
 }
@@ -485,8 +499,10 @@ static bool read_done(hf_http1 *h, hf_in *in, hf_http1_event *event, hf_step *an
         hf_http1_move_writing(h, HF_WRITE_MOVE_UPGRADE);
         return upgrades(h, event, answer);
     }
-    if (h->closing)
+    if (h->closing) {
+        h->final = h->server && !h->keep_alive && !h->discarding;
         return answers(answer, hf_http1_close(h));
+    }
     hf_http1_move_reading(h, HF_READ_MOVE_NEXT);
     h->since = h->now;
     h->blanks = 0;

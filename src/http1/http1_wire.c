@@ -124,27 +124,46 @@ hf_http1_line hf_http1_status_line_parse(const uint8_t **cursor, const uint8_t *
 
 /* ---- field lines -------------------------------------------------------------------------------------------- */
 
-/* True if one of the eight bytes at `p` is below 0x20 or is 0x7f: a control (HTAB too), all eight looked at at once. */
-static inline bool holds_control(const uint8_t *p)
+/* The eight bytes at `p`, the first of them lowest. */
+static inline uint64_t eight(const uint8_t *p)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
     uint64_t x;
     memcpy(&x, p, sizeof x);
-    const uint64_t del = x ^ (ones * 0x7f);
-    return ((((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & highs) != 0;
+    return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? __builtin_bswap64(x) : x;
+}
+
+/* Which of the eight bytes at `p` are below 0x20 or 0x7f, that is controls (HTAB too), all looked at at once. 0: none. Else
+ * the lowest bit that is set lies in the first of them; those above it may be wrong, for a subtraction borrows upward. */
+static inline uint64_t controls(const uint8_t *p)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+    const uint64_t x = eight(p), del = x ^ (ones * 0x7f);
+    return (((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & highs;
 }
 
 /* The first byte at or behind `p` that no field value may hold, or `end`. */
 static const uint8_t *value_end(const uint8_t *p, const uint8_t *end)
 {
-    for (;;) {
-        while (end - p >= 8 && !holds_control(p))
-            p += 8;
-        for (int i = 0; i < 8; i++, p++) {
-            if (p == end || !hf_byte_is(*p, HF_BYTE_VALUE))
-                return p;
-        }
+    while (end - p >= 8) {
+        const uint64_t found = controls(p);
+        p += found == 0 ? 8 : __builtin_ctzll(found) / 8;
+        if (found != 0 && *p++ != '\t')
+            return p - 1;
     }
+    while (p != end && hf_byte_is(*p, HF_BYTE_VALUE))
+        p++;
+    return p;
+}
+
+static bool value_is_fit(hf_bytes value)
+{
+    if (value.len < 8)
+        return hf_is_field_value(value);
+    const uint8_t *p = value.ptr, *const end = p + value.len;
+    while (end - p > 8 && controls(p) == 0)
+        p += 8;
+    /* the last eight overlap what was looked at already: no loop for the rest */
+    return (end - p <= 8 && controls(end - 8) == 0) || value_end(p, end) == end;
 }
 
 static bool is_blank(uint8_t c)
@@ -271,8 +290,9 @@ hf_http1_line hf_http1_chunk_line_parse(const uint8_t **cursor, const uint8_t *e
 
 bool hf_http1_field_is_fit(const hf_field *field)
 {
-    const uint8_t *const end = field->value.ptr + field->value.len;
-    return hf_is_token(field->name) && (field->value.len == 0 || value_end(field->value.ptr, end) == end);
+    /* A name that lies in our own table of spellings is a token. */
+    const bool known = field->id != HF_FIELD_OTHER && field->name.ptr == hf_field_spelling(field->id).ptr;
+    return (known || hf_is_token(field->name)) && value_is_fit(field->value);
 }
 
 size_t hf_http1_fields_length(hf_fields fields)
@@ -291,15 +311,49 @@ void hf_http1_field_write(hf_writer *w, hf_bytes name, hf_bytes value)
     hf_write(w, hf_bytes_make("\r\n", 2));
 }
 
+/* Names and values are short, and a call costs more than the copy: 16 bytes at a time, the last overlapping. */
+static inline uint8_t *copy_short(uint8_t *to, hf_bytes b)
+{
+    uint8_t *const end = to + b.len;
+    if (b.len >= 16) {
+        const uint8_t *from = b.ptr;
+        for (; end - to > 16; to += 16, from += 16)
+            memcpy(to, from, 16);
+        memcpy(end - 16, b.ptr + b.len - 16, 16);
+    } else if (b.len >= 8) {
+        memcpy(to, b.ptr, 8);
+        memcpy(end - 8, b.ptr + b.len - 8, 8);
+    } else {
+        for (size_t i = 0; i < b.len; i++)
+            to[i] = b.ptr[i];
+    }
+    return end;
+}
+
 void hf_http1_fields_write(hf_writer *w, hf_fields fields)
 {
-    for (size_t i = 0; i < fields.count; i++)
-        hf_http1_field_write(w, fields.at[i].name, fields.at[i].value);
+    if (hf_http1_fields_length(fields) > w->capacity - w->length) {
+        w->overflowed = true;
+        return;
+    }
+    uint8_t *to = w->ptr + w->length;
+    for (size_t i = 0; i < fields.count; i++) {
+        to = copy_short(to, fields.at[i].name);
+        to = memcpy(to, ": ", 2);
+        to = copy_short(to + 2, fields.at[i].value);
+        to = memcpy(to, "\r\n", 2);
+        to += 2;
+    }
+    w->length = (size_t)(to - w->ptr);
 }
 
 void hf_http1_status_line_write(hf_writer *w, uint16_t status, hf_bytes reason)
 {
     const unsigned n = status;
+    if (status == 200 && reason.len == 0) { /* what nearly all of them are */
+        hf_write(w, hf_bytes_make("HTTP/1.1 200 OK\r\n", 17));
+        return;
+    }
     const char digits[4] = { (char)('0' + n / 100), (char)('0' + n / 10 % 10), (char)('0' + n % 10), ' ' };
     hf_write(w, hf_bytes_make("HTTP/1.1 ", 9));
     /* RFC 9112 4: "A server MUST send the space that separates the status-code from the reason-phrase even when the

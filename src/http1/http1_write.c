@@ -202,6 +202,20 @@ static bool fields_are_fit(hf_fields fields, bool upgrade_allowed)
 /* The most that is added to the fields of a head: framing, Connection, the empty line. */
 enum { HEAD_EXTRA_BYTES = 160 };
 
+static size_t ready_bytes(const hf_response_head *head)
+{
+    return head->reason.len + head->lines[0].len + head->lines[1].len;
+}
+
+/* The status line and all that the caller says. */
+static void write_said(hf_writer *w, const hf_response_head *head)
+{
+    hf_http1_status_line_write(w, head->status, head->reason);
+    hf_write(w, head->lines[0]);
+    hf_write(w, head->lines[1]);
+    hf_http1_fields_write(w, head->fields);
+}
+
 static hf_err open_head(hf_http1 *h, hf_fields fields, size_t line_bytes, hf_writer *w)
 {
     const size_t bytes = line_bytes + hf_http1_fields_length(fields) + HEAD_EXTRA_BYTES;
@@ -276,12 +290,11 @@ static hf_err respond_finally(hf_http1 *h, const hf_response_head *head)
 {
     const framing f = frame_response(h, head);
     hf_writer w;
-    const hf_err err = open_head(h, head->fields, head->reason.len + 64, &w);
+    const hf_err err = open_head(h, head->fields, ready_bytes(head) + 64, &w);
     if (err.code != 0)
         return err;
     h->closing = must_close(h, head) || f.close;
-    hf_http1_status_line_write(&w, head->status, head->reason);
-    hf_http1_fields_write(&w, head->fields);
+    write_said(&w, head);
     if (f.length >= 0)
         write_length(&w, f.length);
     if (f.chunked)
@@ -300,11 +313,10 @@ static hf_err respond_finally(hf_http1 *h, const hf_response_head *head)
 static hf_err respond_bare(hf_http1 *h, const hf_response_head *head)
 {
     hf_writer w;
-    const hf_err err = open_head(h, head->fields, head->reason.len + 64, &w);
+    const hf_err err = open_head(h, head->fields, ready_bytes(head) + 64, &w);
     if (err.code != 0)
         return err;
-    hf_http1_status_line_write(&w, head->status, head->reason);
-    hf_http1_fields_write(&w, head->fields);
+    write_said(&w, head);
     if (head->status == 101) /* RFC 9110 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option" */
         hf_write(&w, hf_text("Connection: upgrade\r\n"));
     close_head(h, &w, head->status);
@@ -498,8 +510,23 @@ static uint64_t put_nowhere(hf_http1 *h, const hf_extent *extents, size_t count,
     return bytes;
 }
 
+/* A small body in one piece, for which there is room: what nearly all are. False: the long way must be gone. */
+static bool put_at_once(hf_http1 *h, const hf_extent *e)
+{
+    const size_t n = e->bytes.len;
+    if (h->writing != HF_WRITE_LENGTH || e->kind != HF_EXTENT_COPIED || n > h->put_left || n > copied_room(h) ||
+        !hf_queue_append(&h->copied, e->bytes))
+        return false;
+    h->tail += n;
+    h->put_left -= n;
+    h->sent_bytes += n;
+    return true;
+}
+
 static uint64_t put(hf_http1 *h, const hf_extent *extents, size_t count, hf_err *err)
 {
+    if (count == 1 && put_at_once(h, extents))
+        return extents->bytes.len;
     if (h->writing == HF_WRITE_EMPTY)
         return put_nowhere(h, extents, count, err);
     if (h->writing < HF_WRITE_LENGTH || h->writing > HF_WRITE_RAW) {

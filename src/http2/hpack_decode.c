@@ -6,154 +6,36 @@
  */
 #include "hpack.h"
 
-#include "alloc.h"
-#include "huffman.h"
-#include "prefix_int.h"
-
-/* ---- the list ----------------------------------------------------------------------------------------------- */
-
-enum { FIRST_FIELDS = 16, FIRST_TEXT = 1024 - 32, BOMB = 4 };
-
-struct hf_hpack_text {
-    hf_hpack_text *next;
-    size_t capacity, used;
-    uint8_t bytes[];
-};
-
-void hf_hpack_list_init(hf_hpack_list *l, const hf_allocator *alloc, uint64_t most_bytes, uint32_t most_fields)
-{
-    *l = (hf_hpack_list){ .alloc = alloc, .most_bytes = most_bytes, .most_fields = most_fields };
-}
-
-static void free_text(hf_hpack_list *l, hf_hpack_text *t)
-{
-    while (t != NULL) {
-        hf_hpack_text *const next = t->next;
-        hf_free(l->alloc, t, sizeof *t + t->capacity);
-        t = next;
-    }
-}
-
-void hf_hpack_list_reset(hf_hpack_list *l)
-{
-    l->count = 0;
-    l->bytes = 0;
-    l->too_many = l->too_large = l->borrowed = false;
-    if (l->text == NULL)
-        return;
-    free_text(l, l->text->next);
-    l->text->next = NULL;
-    l->text->used = 0;
-}
-
-void hf_hpack_list_fini(hf_hpack_list *l)
-{
-    free_text(l, l->text);
-    hf_free(l->alloc, l->at, l->capacity * sizeof *l->at);
-    hf_hpack_list_init(l, l->alloc, l->most_bytes, l->most_fields);
-}
-
-uint8_t *hf_hpack_list_room(hf_hpack_list *l, size_t n)
-{
-    hf_hpack_text *t = l->text;
-    if (t == NULL || t->capacity - t->used < n) {
-        size_t capacity = t == NULL ? FIRST_TEXT : t->capacity * 2;
-        capacity = capacity < n ? n : capacity;
-        t = hf_alloc(l->alloc, sizeof *t + capacity);
-        if (t == NULL)
-            return NULL;
-        *t = (hf_hpack_text){ .next = l->text, .capacity = capacity };
-        l->text = t;
-    }
-    uint8_t *const at = t->bytes + t->used;
-    t->used += n;
-    return at;
-}
-
-static bool keep(hf_hpack_list *l, hf_bytes *b)
-{
-    uint8_t *const to = hf_hpack_list_room(l, b->len);
-    if (to == NULL)
-        return false;
-    if (b->len > 0)
-        memcpy(to, b->ptr, b->len);
-    b->ptr = to;
-    return true;
-}
-
-/* The table is about to change: what lies there is copied. */
-static bool keep_borrowed(hf_hpack_list *l, const hf_hpack_table *t)
-{
-    const uintptr_t begin = (uintptr_t)t->text;
-    for (uint32_t i = 0; l->borrowed && i < l->count; i++) {
-        hf_field *const f = &l->at[i];
-        if ((uintptr_t)f->name.ptr - begin < t->text_capacity && !keep(l, &f->name))
-            return false;
-        if (f->value.len > 0 && (uintptr_t)f->value.ptr - begin < t->text_capacity && !keep(l, &f->value))
-            return false;
-    }
-    l->borrowed = false;
-    return true;
-}
-
-static bool grow_list(hf_hpack_list *l)
-{
-    uint32_t capacity = l->capacity == 0 ? FIRST_FIELDS : l->capacity * 2;
-    capacity = capacity > l->most_fields ? l->most_fields : capacity;
-    hf_field *const at = hf_resize(l->alloc, l->at, l->capacity * sizeof *at, capacity * sizeof *at);
-    if (at == NULL)
-        return false;
-    l->at = at;
-    l->capacity = capacity;
-    return true;
-}
-
-/* Whether a field of this size is still wanted. */
-static bool has_place(hf_hpack_list *l, size_t length)
-{
-    l->bytes += length + HF_HPACK_OVERHEAD;
-    l->too_many = l->too_many || l->count >= l->most_fields;
-    l->too_large = l->too_large || l->bytes > l->most_bytes;
-    return !l->too_many && !l->too_large;
-}
-
-static bool add(hf_hpack_list *l, hf_field field)
-{
-    if (l->count == l->capacity && !grow_list(l))
-        return false;
-    l->at[l->count++] = field;
-    return true;
-}
 
 /* ---- the decoder -------------------------------------------------------------------------------------------- */
 
 void hf_hpack_decoder_init(hf_hpack_decoder *d, const hf_allocator *alloc, uint32_t most)
 {
-    hf_hpack_table_init(&d->table, alloc, most);
+    hf_field_table_init(&d->table, alloc, most);
     d->most = most;
 }
 
 void hf_hpack_decoder_fini(hf_hpack_decoder *d)
 {
-    hf_hpack_table_fini(&d->table);
+    hf_field_table_fini(&d->table);
 }
 
 typedef struct reader {
     hf_hpack_decoder *d;
-    hf_hpack_list *list;
+    hf_field_list *list;
     const uint8_t *at, *end;
-    hf_hpack_flaw *flaw;
+    hf_field_flaw *flaw;
 } reader;
 
 static bool wrong(reader *r, const uint8_t *at, const char *wanted)
 {
-    *r->flaw = (hf_hpack_flaw){ .at = at, .wanted = wanted };
+    *r->flaw = (hf_field_flaw){ .at = at, .wanted = wanted };
     return false;
 }
 
 static bool no_memory(reader *r)
 {
-    *r->flaw = (hf_hpack_flaw){ .wanted = "memory", .memory = true };
+    *r->flaw = (hf_field_flaw){ .wanted = "memory", .memory = true };
     return false;
 }
 
@@ -171,36 +53,16 @@ static bool look_up(reader *r, const uint8_t *at, uint64_t index, hf_field *fiel
     *borrowed = index > HF_HPACK_STATIC;
     if (index == 0 || (*borrowed && index - HF_HPACK_STATIC > r->d->table.count))
         return wrong(r, at, "the index of an entry that there is");
-    *field = *borrowed ? hf_hpack_table_at(&r->d->table, (uint32_t)(index - HF_HPACK_STATIC - 1)) : hf_hpack_static[index];
+    *field = *borrowed ? hf_field_table_at(&r->d->table, (uint32_t)(index - HF_HPACK_STATIC - 1)) : hf_hpack_static[index];
     return true;
 }
 
-/* RFC 7541 5.2. `wanted` false: the string is passed over. */
+/* `wanted` false: the string is passed over. */
 static bool read_string(reader *r, bool wanted, hf_bytes *out)
 {
     const uint8_t *const at = r->at;
-    uint64_t length;
-    if (at == r->end)
-        return wrong(r, at, "a string");
-    const bool huffman = (*at & 0x80) != 0;
-    if (!read_int(r, 7, &length))
-        return false;
-    if (length > (uint64_t)(r->end - r->at))
-        return wrong(r, at, "a string that ends within the block");
-    const hf_bytes code = hf_bytes_make(r->at, (size_t)length);
-    r->at += length;
-    *out = code;
-    if (!huffman || !wanted)
-        return true;
-    const size_t most = hf_huffman_most(code.len);
-    uint8_t *const to = hf_hpack_list_room(r->list, most);
-    if (to == NULL)
-        return no_memory(r);
-    if (!hf_huffman_decode(code, to, &out->len))
-        return wrong(r, at, "a string in the Huffman code, padded with less than eight ones");
-    out->ptr = to;
-    r->list->text->used -= most - out->len;
-    return true;
+    const hf_prefix_int read = hf_field_string_parse(r->list, &r->at, r->end, 7, wanted, out, r->flaw);
+    return read == HF_PREFIX_GOOD || (read == HF_PREFIX_MORE && wrong(r, at, "a string that ends within the block"));
 }
 
 static bool read_indexed(reader *r)
@@ -211,24 +73,10 @@ static bool read_indexed(reader *r)
     bool borrowed;
     if (!read_int(r, 7, &index) || !look_up(r, at, index, &field, &borrowed))
         return false;
-    if (!has_place(r->list, field.name.len + field.value.len))
+    if (!hf_field_list_has_place(r->list, field.name.len + field.value.len))
         return true;
     r->list->borrowed = r->list->borrowed || borrowed;
-    return add(r->list, field) || no_memory(r);
-}
-
-/* Text that was made for a field which then found no place is given back: or one short literal after another, each with
- * the long name of an entry, would fill memory. */
-static void give_back(hf_hpack_list *l, hf_hpack_text *text, size_t used)
-{
-    if (text == NULL)
-        return;
-    while (l->text != text) {
-        hf_hpack_text *const next = l->text->next;
-        hf_free(l->alloc, l->text, sizeof *l->text + l->text->capacity);
-        l->text = next;
-    }
-    text->used = used;
+    return hf_field_list_add(r->list, field) || no_memory(r);
 }
 
 static bool read_name(reader *r, unsigned bits, bool wanted, hf_field *field)
@@ -246,25 +94,24 @@ static bool read_name(reader *r, unsigned bits, bool wanted, hf_field *field)
     }
     if (!look_up(r, at, index, field, &borrowed))
         return false;
-    return !borrowed || !wanted || keep(r->list, &field->name) || no_memory(r);
+    return !borrowed || !wanted || hf_field_list_keep(r->list, &field->name) || no_memory(r);
 }
 
 /* RFC 7541 6.2: a literal, with its name by index or as a string. */
 static bool read_literal(reader *r, unsigned bits, bool insert)
 {
-    hf_hpack_list *const l = r->list;
-    hf_hpack_text *const text = l->text;
-    const size_t used = text != NULL ? text->used : 0;
+    hf_field_list *const l = r->list;
+    const hf_field_mark mark = hf_field_list_mark(l);
     const bool wanted = insert || !(l->too_many || l->too_large);
     hf_field field;
     if (!read_name(r, bits, wanted, &field) || !read_string(r, wanted, &field.value))
         return false;
-    if (insert && (!keep_borrowed(l, &r->d->table) ||
-                   !hf_hpack_table_insert(&r->d->table, field.name, field.value, field.id)))
+    if (insert && (!hf_field_list_keep_borrowed(l, &r->d->table) ||
+                   !hf_field_table_insert(&r->d->table, field.name, field.value, field.id)))
         return no_memory(r);
-    if (has_place(l, field.name.len + field.value.len))
-        return add(l, field) || no_memory(r);
-    give_back(l, text, used);
+    if (hf_field_list_has_place(l, field.name.len + field.value.len))
+        return hf_field_list_add(l, field) || no_memory(r);
+    hf_field_list_return(l, mark);
     return true;
 }
 
@@ -277,7 +124,7 @@ static bool read_size(reader *r)
         return false;
     if (size > r->d->most)
         return wrong(r, at, "a table size within SETTINGS_HEADER_TABLE_SIZE");
-    hf_hpack_table_resize(&r->d->table, (uint32_t)size);
+    hf_field_table_resize(&r->d->table, (uint32_t)size);
     return true;
 }
 
@@ -295,19 +142,18 @@ static bool read_field(reader *r)
     return read_literal(r, 4, false);
 }
 
-bool hf_hpack_decode(hf_hpack_decoder *d, hf_bytes block, hf_hpack_list *list, hf_hpack_flaw *flaw)
+bool hf_hpack_decode(hf_hpack_decoder *d, hf_bytes block, hf_field_list *list, hf_field_flaw *flaw)
 {
     reader r = { d, list, block.ptr, block.ptr + block.len, flaw };
-    hf_hpack_list_reset(list);
+    hf_field_list_reset(list);
     while (r.at < r.end && (*r.at & 0xe0) == 0x20)
         if (!read_size(&r))
             return false;
     while (r.at < r.end) {
         if (!read_field(&r))
             return false;
-        /* a little too much is answered 431; so much is a bomb, and not worth decoding to its end */
-        if (list->bytes / BOMB > list->most_bytes) {
-            *flaw = (hf_hpack_flaw){ r.at, "a header list within a few times the limit header_bytes", false, true };
+        if (hf_field_list_is_bomb(list)) {
+            *flaw = (hf_field_flaw){ r.at, "a header list within a few times the limit header_bytes", false, true };
             return false;
         }
     }

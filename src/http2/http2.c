@@ -32,7 +32,7 @@ static hf_http2 *create(const hf_env *env, uint64_t id, hf_time now, const hf_ht
     hf_queue_init(&h->block, &env->alloc);
     hf_hpack_decoder_init(&h->decoder, &env->alloc, (uint32_t)l->http2_table_bytes);
     hf_hpack_encoder_init(&h->encoder, &env->alloc, (uint32_t)l->http2_table_bytes);
-    hf_hpack_list_init(&h->list, &env->alloc, l->header_bytes, (uint32_t)l->header_fields + 8); /* pseudo-headers */
+    hf_field_list_init(&h->list, &env->alloc, l->header_bytes, (uint32_t)l->header_fields + 8); /* pseudo-headers */
     if (hf_http2_send_settings(h))
         return h;
     hf_http2_free(h);
@@ -59,7 +59,7 @@ void hf_http2_free(hf_http2 *h)
     hf_queue_fini(&h->block);
     hf_hpack_decoder_fini(&h->decoder);
     hf_hpack_encoder_fini(&h->encoder);
-    hf_hpack_list_fini(&h->list);
+    hf_field_list_fini(&h->list);
     hf_free(&alloc, h, sizeof *h);
 }
 

@@ -130,7 +130,7 @@ static void trim(hf_http2 *h)
 {
     hf_queue_trim(&h->control);
     hf_queue_trim(&h->block);
-    hf_hpack_list_fini(&h->list);
+    hf_field_list_fini(&h->list);
     hf_http2_trim_spare(h);
     hf_free(&h->env->alloc, h->tokens, h->token_capacity * sizeof *h->tokens);
     h->tokens = NULL;

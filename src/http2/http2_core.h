@@ -186,7 +186,7 @@ struct hf_http2 {
     int32_t block_error;
     hf_queue block;
     hf_hpack_decoder decoder;
-    hf_hpack_list list;
+    hf_field_list list;
     hf_fault fault;
 
     /* streams */

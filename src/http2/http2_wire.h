@@ -7,6 +7,8 @@
 
 #include <handfast/http2.h>
 
+#include "message.h"
+#include "priority.h"
 #include "text.h"
 
 enum {
@@ -55,12 +57,7 @@ typedef enum hf_setting {
     HF_SETTING_NO_RFC7540_PRIORITIES
 } hf_setting;
 
-/* What is wrong: the rule, the byte that broke it (NULL: none of the input), and what the rule wants there. */
-typedef struct hf_http2_flaw {
-    int32_t code; /* of hf_err */
-    const uint8_t *at;
-    const char *wanted; /* static */
-} hf_http2_flaw;
+typedef hf_message_flaw hf_http2_flaw;
 
 typedef struct hf_frame {
     uint32_t length;
@@ -95,13 +92,5 @@ static inline void hf_store_u32(uint8_t *p, uint32_t n)
     p[2] = (uint8_t)(n >> 8);
     p[3] = (uint8_t)n;
 }
-
-/* A Priority field, or the value of PRIORITY_UPDATE (RFC 9218 4): what it names is set, the rest stays. */
-typedef struct hf_priority {
-    uint8_t urgency; /* 0 to 7 */
-    bool incremental;
-} hf_priority;
-enum { HF_URGENCIES = 8, HF_URGENCY_USUAL = 3 };
-void hf_priority_parse(hf_bytes value, hf_priority *out);
 
 #endif

@@ -6,8 +6,8 @@
 #include "http2_core.h"
 
 #include "alloc.h"
+#include "message.h"
 #include "panic.h"
-#include "token.h"
 
 /* ---- the control queue -------------------------------------------------------------------------------------- */
 
@@ -147,26 +147,9 @@ static void write_fields(hf_http2 *h, hf_writer *w, hf_fields fields)
         hf_hpack_field(&h->encoder, w, &fields.at[i]);
 }
 
-/* What the core writes itself, or nobody may (RFC 9113 8.2.2). */
-static bool is_ours(hf_field_id id)
-{
-    return id == HF_FIELD_CONTENT_LENGTH || id == HF_FIELD_TRANSFER_ENCODING || id == HF_FIELD_CONNECTION ||
-           id == HF_FIELD_KEEP_ALIVE || id == HF_FIELD_UPGRADE;
-}
-
 static bool fields_are_fit(const hf_http2 *h, hf_fields fields)
 {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < fields.count; i++) {
-        const hf_field *const f = &fields.at[i];
-        const hf_field_id id = f->id != HF_FIELD_OTHER ? f->id : hf_field_identify(f->name);
-        const hf_bytes v = f->value;
-        const bool spaced = v.len > 0 && (v.ptr[0] <= ' ' || v.ptr[v.len - 1] <= ' ');
-        if (is_ours(id) || !hf_is_token(f->name) || f->name.len > HF_HPACK_NAME_MOST || !hf_is_field_value(v) || spaced)
-            return false;
-        bytes += f->name.len + v.len + HF_HPACK_OVERHEAD;
-    }
-    return bytes <= h->env->limits->header_bytes + fields.count * HF_HPACK_OVERHEAD;
+    return hf_message_fields_fit(fields, h->env->limits->header_bytes);
 }
 
 static void write_length(hf_http2 *h, hf_writer *w, int64_t length)
@@ -244,46 +227,11 @@ hf_err hf_http2_respond(hf_http2 *h, hf_http2_stream stream, const hf_response_h
 
 /* ---- request ------------------------------------------------------------------------------------------------ */
 
-typedef struct outgoing {
-    hf_bytes method, scheme, authority, path, protocol;
-    hf_fields fields; /* Host may be among them: it is not written */
-    const hf_field *host;
-    int64_t length;
-    bool connect, expects;
-} outgoing;
-
-static bool has_space(hf_bytes b)
-{
-    for (size_t i = 0; i < b.len; i++)
-        if (b.ptr[i] <= ' ' || b.ptr[i] == 0x7f)
-            return true;
-    return false;
-}
+typedef hf_message_request_out outgoing;
 
 static bool prepare(const hf_http2 *h, const hf_request_head *head, outgoing *o)
 {
-    *o = (outgoing){ .fields = head->fields, .scheme = head->scheme, .protocol = head->upgrade };
-    o->method = head->method_name.len > 0 ? head->method_name : hf_text(hf_method_describe(head->method)->name);
-    const hf_method method = hf_method_parse(o->method);
-    o->connect = method == HF_METHOD_CONNECT;
-    o->host = hf_fields_find(head->fields, HF_FIELD_HOST);
-    o->authority = head->authority.len > 0 || o->host == NULL ? head->authority : o->host->value;
-    o->path = head->target.len > 0 ? head->target : head->path;
-    if (o->scheme.len == 0)
-        o->scheme = hf_text("https");
-    o->length = head->content_length >= 0 ? head->content_length : -1;
-    /* RFC 9110 8.6: as in HTTP/1, where the method expects a body its absence is said */
-    if (head->content_length == HF_LENGTH_NONE && hf_method_describe(method)->body != HF_BODY_MEANINGLESS &&
-        method != HF_METHOD_UNKNOWN)
-        o->length = 0;
-    o->expects = head->expect_continue && head->content_length != HF_LENGTH_NONE && head->content_length != 0;
-    if (o->protocol.len > 0 && (!o->connect || !h->peer_connect || !hf_is_token(o->protocol)))
-        return false;
-    const bool has_path = !o->connect || o->protocol.len > 0;
-    if (has_path && (o->path.len == 0 || has_space(o->path)))
-        return false;
-    return hf_is_token(o->method) && !has_space(o->scheme) && o->authority.len > 0 && !has_space(o->authority) &&
-           fields_are_fit(h, o->fields);
+    return hf_message_prepare(head, h->peer_connect, h->env->limits->header_bytes, o);
 }
 
 static size_t outgoing_most(const outgoing *o)
@@ -294,9 +242,8 @@ static size_t outgoing_most(const outgoing *o)
 
 static void write_request(hf_http2 *h, hf_writer *w, const outgoing *o)
 {
-    const bool has_path = !o->connect || o->protocol.len > 0;
     hf_hpack_pseudo(&h->encoder, w, HF_HPACK_METHOD, o->method);
-    if (has_path) {
+    if (hf_message_has_path(o)) {
         hf_hpack_pseudo(&h->encoder, w, HF_HPACK_SCHEME, o->scheme);
         hf_hpack_pseudo(&h->encoder, w, HF_HPACK_PATH, o->path);
     }

@@ -66,6 +66,12 @@ void hf_address_from_kernel(const struct sockaddr_storage *from, hf_address *a)
         memcpy(a->ip, &in->sin_addr, 4);
     } else if (from->ss_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)from;
+        if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) { /* a socket for both families (ours are for one): IPv4 nevertheless */
+            a->family = 4;
+            a->port = ntohs(in6->sin6_port);
+            memcpy(a->ip, in6->sin6_addr.s6_addr + 12, 4);
+            return;
+        }
         a->family = 6;
         a->port = ntohs(in6->sin6_port);
         a->scope = in6->sin6_scope_id;
@@ -76,4 +82,9 @@ void hf_address_from_kernel(const struct sockaddr_storage *from, hf_address *a)
 bool hf_address_same_host(const hf_address *a, const hf_address *b)
 {
     return a->family == b->family && memcmp(a->ip, b->ip, a->family == 4 ? 4 : 16) == 0;
+}
+
+bool hf_address_same(const hf_address *a, const hf_address *b)
+{
+    return a->port == b->port && hf_address_same_host(a, b);
 }

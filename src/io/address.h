@@ -18,5 +18,7 @@ socklen_t hf_address_to_kernel(const hf_address *a, struct sockaddr_storage *to)
 void hf_address_from_kernel(const struct sockaddr_storage *from, hf_address *a);
 /* Same host, whatever the ports. */
 bool hf_address_same_host(const hf_address *a, const hf_address *b);
+/* Same host and port. */
+bool hf_address_same(const hf_address *a, const hf_address *b);
 
 #endif

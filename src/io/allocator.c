@@ -29,7 +29,8 @@ const hf_allocator *hf_allocator_default(void)
 static bool claim(hf_allocator_counted *c, uint64_t n)
 {
     uint64_t held = atomic_load_explicit(&c->held, memory_order_relaxed);
-    while (n <= c->limit - held) {
+    const uint64_t limit = atomic_load_explicit(&c->limit, memory_order_relaxed);
+    while (n == 0 || (held <= limit && n <= limit - held)) {
         if (atomic_compare_exchange_weak_explicit(&c->held, &held, held + n, memory_order_relaxed,
                                                   memory_order_relaxed))
             return true;
@@ -63,5 +64,5 @@ void hf_allocator_counted_init(hf_allocator_counted *c, uint64_t limit)
 {
     c->alloc = (hf_allocator){ .resize = resize_counted, .ctx = c };
     atomic_init(&c->held, 0);
-    c->limit = limit;
+    atomic_init(&c->limit, limit);
 }

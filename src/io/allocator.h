@@ -12,12 +12,12 @@
 /* realloc and free. Lends static memory. Thread-safe. */
 const hf_allocator *hf_allocator_default(void);
 
-/* Counts what is held and answers NULL rather than hold more than `limit`. Thread-safe: give &counted.alloc, or copies
+/* Counts what is held and answers NULL rather than come to hold more than `limit`. Thread-safe: give &counted.alloc, or copies
  * of it, to as many threads as you like. Must not move, and must outlive what it allocated. */
 typedef struct hf_allocator_counted {
     hf_allocator alloc;
-    _Atomic uint64_t held; /* bytes asked for and not freed; never above `limit` */
-    uint64_t limit;        /* set at init */
+    _Atomic uint64_t held; /* bytes asked for and not freed */
+    _Atomic uint64_t limit; /* may change while it is in use: what is held above a lower one stays */
 } hf_allocator_counted;
 
 /* `limit` in bytes; UINT64_MAX for none. */

@@ -40,8 +40,7 @@ struct hf_epoll {
     hf_io io; /* first */
     hf_socket_home home;
     hf_watch wake;
-    listener listeners[LISTENERS];
-    size_t listener_count;
+    listener listeners[LISTENERS]; /* watch.fd -1: free */
     hf_time now, resting_until; /* resting_until: HF_NEVER when not resting */
     int64_t wall_ms;
     struct epoll_event seen[HF_EPOLL_BATCH];
@@ -54,6 +53,14 @@ static void read_clocks(hf_epoll *e)
     e->now = hf_time_make((int64_t)t.tv_sec * 1000000000 + t.tv_nsec);
     clock_gettime(CLOCK_REALTIME_COARSE, &t);
     e->wall_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static hf_time epoll_clock(hf_io *io)
+{
+    struct timespec t;
+    (void)io;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return hf_time_make((int64_t)t.tv_sec * 1000000000 + t.tv_nsec);
 }
 
 static hf_time epoll_now(hf_io *io)
@@ -73,8 +80,10 @@ static int64_t epoll_wall_ms(hf_io *io)
 
 static void listen_again(hf_epoll *e, bool on)
 {
-    for (size_t i = 0; i < e->listener_count; i++) {
+    for (size_t i = 0; i < LISTENERS; i++) {
         struct epoll_event ev = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = &e->listeners[i].watch };
+        if (e->listeners[i].watch.fd < 0)
+            continue;
         (void)epoll_ctl(e->home.epoll_fd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, e->listeners[i].watch.fd, &ev);
     }
     e->resting_until = on ? HF_NEVER : hf_time_after(e->now, REST_NS);
@@ -186,19 +195,25 @@ static hf_err listen_error(int e)
     }
 }
 
+void hf_listen_socket_tune(int fd)
+{
+    const int yes = 1, unsent = UNSENT_MOST;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+}
+
 int hf_listen_socket(const hf_address *at, hf_err *err)
 {
     struct sockaddr_storage to;
     const socklen_t size = hf_address_to_kernel(at, &to);
-    const int yes = 1, unsent = UNSENT_MOST;
+    const int yes = 1;
     const int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     *err = listen_error(errno);
     if (fd < 0)
         return -1;
     /* Accepted sockets inherit these on Linux: one call here, none per connection. */
+    hf_listen_socket_tune(fd);
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) == 0 &&
-        setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent) == 0 &&
         (at->family != 6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes) == 0) &&
         bind(fd, (struct sockaddr *)&to, size) == 0 && listen(fd, BACKLOG) == 0) {
         *err = HF_OK;
@@ -215,7 +230,10 @@ static hf_err epoll_listen(hf_io *io, const hf_address *at, int handle, void *ow
 {
     hf_epoll *e = (hf_epoll *)io;
     hf_err err = HF_OK;
-    if (e->listener_count == LISTENERS)
+    size_t i = 0;
+    while (i < LISTENERS && e->listeners[i].watch.fd >= 0)
+        i++;
+    if (i == LISTENERS)
         return hf_err_make(HF_ERR_BASE_LIMIT);
     if (handle < 0)
         handle = hf_listen_socket(at, &err);
@@ -223,29 +241,44 @@ static hf_err epoll_listen(hf_io *io, const hf_address *at, int handle, void *ow
         handle = fcntl(handle, F_DUPFD_CLOEXEC, 0); /* ours to close, whatever the caller does with its own */
     if (handle < 0)
         return err.code != 0 ? err : hf_err_make(HF_ERR_IO_DESCRIPTORS);
-    listener *l = &e->listeners[e->listener_count];
+    listener *l = &e->listeners[i];
     *l = (listener){ .watch = { HF_WATCH_LISTENER, handle, owner }, .at = *at };
     struct epoll_event ev = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = &l->watch };
     if (epoll_ctl(e->home.epoll_fd, EPOLL_CTL_ADD, handle, &ev) != 0) {
         close(handle);
+        l->watch.fd = -1;
         return hf_err_make(HF_ERR_IO_SYSTEM);
     }
-    e->listener_count++;
     return HF_OK;
+}
+
+static void close_listener(hf_epoll *e, listener *l)
+{
+    /* Other threads have the same description open, so closing ours would not take it out of our epoll. While it rests it is
+     * not in there. */
+    (void)epoll_ctl(e->home.epoll_fd, EPOLL_CTL_DEL, l->watch.fd, &(struct epoll_event){ 0 });
+    for (int k = e->home.seen_at; k < e->home.seen_count; k++)
+        if (e->seen[k].data.ptr == &l->watch)
+            e->seen[k].data.ptr = NULL;
+    close(l->watch.fd);
+    l->watch.fd = -1;
 }
 
 static void epoll_unlisten(hf_io *io)
 {
     hf_epoll *e = (hf_epoll *)io;
-    listen_again(e, false);
     e->resting_until = HF_NEVER;
-    for (size_t i = 0; i < e->listener_count; i++) {
-        for (int k = e->home.seen_at; k < e->home.seen_count; k++)
-            if (e->seen[k].data.ptr == &e->listeners[i].watch)
-                e->seen[k].data.ptr = NULL;
-        close(e->listeners[i].watch.fd);
-    }
-    e->listener_count = 0;
+    for (size_t i = 0; i < LISTENERS; i++)
+        if (e->listeners[i].watch.fd >= 0)
+            close_listener(e, &e->listeners[i]);
+}
+
+static void epoll_unlisten_at(hf_io *io, const hf_address *at)
+{
+    hf_epoll *e = (hf_epoll *)io;
+    for (size_t i = 0; i < LISTENERS; i++)
+        if (e->listeners[i].watch.fd >= 0 && hf_address_same(&e->listeners[i].at, at))
+            close_listener(e, &e->listeners[i]);
 }
 
 int hf_connect_socket(const hf_address *to, hf_err *err)
@@ -344,14 +377,28 @@ static const hf_home_ops home_ops = {
     .leave = leave,
 };
 
+int hf_epoll_descriptor(const hf_io *io)
+{
+    return ((const hf_epoll *)io)->home.epoll_fd;
+}
+
+hf_time hf_epoll_wake(const hf_io *io)
+{
+    const hf_epoll *e = (const hf_epoll *)io;
+    const bool waits = e->home.again != NULL || e->home.seen_at < e->home.seen_count;
+    return waits ? hf_time_make(0) : e->resting_until;
+}
+
 static const hf_io_ops epoll_ops = {
     .name = "epoll",
     .now = epoll_now,
     .wall = epoll_wall,
+    .clock = epoll_clock,
     .wall_ms = epoll_wall_ms,
     .wait = epoll_wait_events,
     .listen = epoll_listen,
     .unlisten = epoll_unlisten,
+    .unlisten_at = epoll_unlisten_at,
     .connect = epoll_connect,
     .own = epoll_own,
     .wake = epoll_wake,
@@ -365,6 +412,8 @@ hf_io *hf_epoll_new(const hf_env *env, hf_err *err)
     if (e == NULL)
         return NULL;
     e->io.ops = &epoll_ops;
+    for (size_t i = 0; i < LISTENERS; i++)
+        e->listeners[i].watch.fd = -1;
     e->home = (hf_socket_home){ .ops = &home_ops, .env = env, .shared = hf_alloc(&env->alloc, HF_SHARED_BYTES), .seen = e->seen,
         .epoll_fd = epoll_create1(EPOLL_CLOEXEC) };
     e->wake = (hf_watch){ .kind = HF_WATCH_WAKE, .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) };

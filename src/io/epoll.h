@@ -17,8 +17,15 @@ typedef struct hf_epoll hf_epoll;
 /* A loop for the calling thread. Lends `env` for life. NULL and *err when the system refuses. */
 hf_io *hf_epoll_new(const hf_env *env, hf_err *err);
 
+/* For who waits elsewhere: the loop's descriptor is readable when wait() has something to tell, and wait() must be called
+ * by that time in any case (0: at once). */
+int hf_epoll_descriptor(const hf_io *io);
+hf_time hf_epoll_wake(const hf_io *io);
+
 /* Makes a bound, listening, non-blocking descriptor; -1 and *err when the system refuses (errno is kept). */
 int hf_listen_socket(const hf_address *at, hf_err *err);
+/* Sets on a listening descriptor what the connections accepted from it inherit. */
+void hf_listen_socket_tune(int fd);
 /* Makes a non-blocking descriptor that is connecting; -1 and *err when that cannot be. */
 int hf_connect_socket(const hf_address *to, hf_err *err);
 
@@ -63,6 +70,9 @@ struct hf_socket_home {
     int seen_at, seen_count;  /* a freed socket takes its own out (data.ptr NULL) */
     uint64_t calls_receive, calls_send; /* system calls, for those who count */
 };
+
+/* The descriptor below a pier, to ask the kernel about it; -1 when the pier is no kernel socket (or is above one). */
+int hf_socket_descriptor(hf_pier pier);
 
 hf_pier hf_socket_new(hf_socket_home *home, int fd, bool connecting);
 void hf_socket_own(hf_pier pier, void *owner);

@@ -42,11 +42,14 @@ hf_err hf_file_open_beneath(int root, hf_bytes path, unsigned flags, hf_found *f
 hf_err hf_file_look(int root, hf_bytes path, unsigned flags, hf_found *found);
 /* The same version of the same file. */
 bool hf_found_same(const hf_found *a, const hf_found *b);
-/* The open file still is as it was noted: size and times. Any doubt is a no. */
+/* The open file still is as it was noted: size and times. Any doubt is a no. Of a fixed file it is known without a look. */
 bool hf_file_unchanged(const hf_file *file);
 /* Reads up to `size` bytes from `offset`; *got is less only where the file ends. */
 hf_err hf_file_read(const hf_file *file, uint64_t offset, void *to, size_t size, size_t *got);
-/* Closes and forgets the handle; -1 is fine. */
+/* Puts a copy of the open file in its place that nobody can change: `fixed` and `handle` lead to it, and the file itself is
+ * closed. False: it changed while it was read, or the system has no room; all is as it was. */
+bool hf_file_fix(hf_file *file);
+/* Closes and forgets the handle, and `fixed`; -1 is fine. */
 void hf_file_close(hf_file *file);
 
 /* ---- what a folder holds ------------------------------------------------------------------------------------ */

@@ -39,7 +39,8 @@ typedef struct hf_io_event {
 typedef struct hf_io_ops {
     const char *name;
     hf_time (*now)(hf_io *);  /* as of the last wait(): one clock, read once a turn */
-    hf_wall (*wall)(hf_io *); /* likewise */
+    hf_time (*clock)(hf_io *); /* the same clock, read now: for what is measured within a turn */
+    hf_wall (*wall)(hf_io *); /* as of the last wait() */
     int64_t (*wall_ms)(hf_io *); /* likewise, in milliseconds since 1970: for logs */
     /* Blocks until something happened or the clock reads `until`; fills up to `capacity` events. */
     size_t (*wait)(hf_io *, hf_time until, hf_io_event *events, size_t capacity);
@@ -47,6 +48,8 @@ typedef struct hf_io_ops {
     hf_err (*listen)(hf_io *, const hf_address *at, int handle, void *owner);
     /* Stops accepting everywhere. */
     void (*unlisten)(hf_io *);
+    /* Stops accepting at this address alone; nothing happens when nobody listens there. */
+    void (*unlisten_at)(hf_io *, const hf_address *at);
     /* Connects; the pier says OPENED or ENDED in time. */
     hf_err (*connect)(hf_io *, const hf_address *to, void *owner, hf_pier *pier);
     /* READY events of `pier` shall carry `owner`. */

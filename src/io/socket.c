@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -21,10 +22,11 @@
 
 enum {
     IOVECS = 64,
-    TOKENS = 8,
+    TOKENS = 2, /* without an allocation; an idle connection pays for them */
     SEND_CHUNK = 1 << 20,      /* of a file, per system call */
     SEND_TURN = 4 << 20,       /* of files, per turn: then others have theirs */
     FILE_TAIL = 64 * 1024,     /* the end of a file is read and checked before it leaves */
+    WIDE_AFTER = 1 << 20,      /* of what did not leave at once, that the peer then took */
 };
 
 /* What the kernel would not take. */
@@ -33,6 +35,7 @@ typedef struct backlog {
     size_t first, count, capacity;
     hf_queue copied;
     uint64_t unsent;
+    uint64_t gone; /* since it was made */
 } backlog;
 
 struct hf_socket {
@@ -42,20 +45,22 @@ struct hf_socket {
     bool is_again;
     bool readable, writable; /* as far as we know: cleared by a short call */
     bool watches_output;     /* EPOLLOUT is asked for */
-    bool connecting;
-    bool hung_up;            /* epoll said that a FIN or error waits behind the data */
-    bool fin_received, fin_told;
-    bool fin_wanted, fin_sent;
-    bool reset_wanted;
-    bool was_blocked; /* put refused or kept something: owe a WRITABLE */
+    bool fin_received;
+    bool fin_told : 1, fin_wanted : 1, fin_sent : 1;
+    bool connecting : 1;
+    bool wide : 1;           /* the peer has shown that it takes what it is sent */
+    bool hung_up : 1;        /* epoll said that a FIN or error waits behind the data */
+    bool reset_wanted : 1;
+    bool was_blocked : 1; /* put refused or kept something: owe a WRITABLE */
+    bool failure_told : 1;
     uint8_t token_count;
     hf_err failed; /* HF_OK while alive */
-    bool failure_told;
     uint32_t shared_at, shared_end; /* unread part of home->shared while we are the borrower */
-    hf_queue kept;                  /* unread bytes taken home */
+    /* Most sockets have none of these, an idle one never: they are made when they are needed. */
+    hf_queue *kept;                 /* unread bytes taken home */
     backlog *out;
+    hf_queue *more_tokens;
     uint64_t tokens[TOKENS];
-    hf_queue more_tokens;
     _Alignas(8) uint8_t more[]; /* home->ops->more_bytes */
 };
 
@@ -102,6 +107,42 @@ static void come_again(hf_socket *s)
     home->again_last = s;
 }
 
+/* ---- queues that most sockets do not have --------------------------------------------------------------------- */
+
+/* The queue, made if there is none; NULL when memory ends. */
+static hf_queue *have(const hf_socket *s, hf_queue **q)
+{
+    const hf_allocator *a = &s->home->env->alloc;
+    if (*q == NULL && (*q = hf_alloc(a, sizeof **q)) != NULL)
+        hf_queue_init(*q, a);
+    return *q;
+}
+
+static bool append(const hf_socket *s, hf_queue **q, hf_bytes b)
+{
+    return have(s, q) != NULL && hf_queue_append(*q, b);
+}
+
+static hf_span front(const hf_queue *q)
+{
+    return q != NULL ? hf_queue_peek(q) : (hf_span){ NULL, 0 };
+}
+
+static void let_go(const hf_socket *s, hf_queue **q)
+{
+    if (*q == NULL)
+        return;
+    hf_queue_fini(*q);
+    hf_free(&s->home->env->alloc, *q, sizeof **q);
+    *q = NULL;
+}
+
+static void let_go_if_empty(const hf_socket *s, hf_queue **q)
+{
+    if (*q != NULL && hf_queue_length(*q) == 0)
+        let_go(s, q);
+}
+
 /* ---- tokens ------------------------------------------------------------------------------------------------- */
 
 static void release(hf_socket *s, uint64_t token)
@@ -110,21 +151,22 @@ static void release(hf_socket *s, uint64_t token)
         return;
     if (s->token_count < TOKENS)
         s->tokens[s->token_count++] = token;
-    else if (!hf_queue_append(&s->more_tokens, hf_bytes_make(&token, sizeof token)))
+    else if (!append(s, &s->more_tokens, hf_bytes_make(&token, sizeof token)))
         fail(s, HF_ERR_BASE_MEMORY); /* free() lets go of everything, tokens included */
 }
 
 static bool next_token(hf_socket *s, uint64_t *token)
 {
-    if (s->token_count == 0)
+    if (s->token_count == 0) {
+        let_go_if_empty(s, &s->more_tokens);
         return false;
+    }
     *token = s->tokens[0];
     memmove(s->tokens, s->tokens + 1, --s->token_count * sizeof s->tokens[0]);
-    const hf_span more = hf_queue_peek(&s->more_tokens);
+    const hf_span more = front(s->more_tokens);
     if (more.len > 0) {
         memcpy(&s->tokens[s->token_count++], more.ptr, sizeof *token);
-        hf_queue_take(&s->more_tokens, sizeof *token);
-        hf_queue_trim(&s->more_tokens);
+        hf_queue_take(s->more_tokens, sizeof *token);
     }
     return true;
 }
@@ -138,7 +180,7 @@ static void settle(hf_socket_home *home)
     home->borrower = NULL;
     if (s == NULL || s->shared_at == s->shared_end)
         return;
-    if (!hf_queue_append(&s->kept, hf_bytes_make(home->shared + s->shared_at, s->shared_end - s->shared_at))) {
+    if (!append(s, &s->kept, hf_bytes_make(home->shared + s->shared_at, s->shared_end - s->shared_at))) {
         fail(s, HF_ERR_BASE_MEMORY);
         come_again(s); /* it is not its turn: whoever owns it must come and see */
     }
@@ -149,7 +191,7 @@ static hf_span held(const hf_socket *s)
 {
     if (s->home->borrower == s && s->shared_at < s->shared_end)
         return (hf_span){ s->home->shared + s->shared_at, s->shared_end - s->shared_at };
-    return hf_queue_peek(&s->kept);
+    return front(s->kept);
 }
 
 /* Receives once. True when there are new bytes or the stream ended. */
@@ -160,16 +202,16 @@ static bool receive(hf_socket *s)
     hf_span room;
     if (borrow) {
         settle(s->home);
-        hf_queue_trim(&s->kept);
+        let_go_if_empty(s, &s->kept);
         room = (hf_span){ s->home->shared, limit < HF_SHARED_BYTES ? (size_t)limit : HF_SHARED_BYTES };
     } else {
         if (s->home->borrower == s)
             settle(s->home);
-        const size_t have = hf_queue_length(&s->kept);
-        if (have >= limit)
+        const size_t length = front(s->kept).len;
+        if (length >= limit)
             return false; /* back-pressure: the kernel's window closes by itself */
-        const size_t want = limit - have < 16384 ? (size_t)(limit - have) : 16384;
-        room = hf_queue_reserve(&s->kept, want);
+        const size_t want = limit - length < 16384 ? (size_t)(limit - length) : 16384;
+        room = have(s, &s->kept) != NULL ? hf_queue_reserve(s->kept, want) : (hf_span){ NULL, 0 };
         if (room.ptr == NULL) {
             fail(s, HF_ERR_BASE_MEMORY);
             return true;
@@ -194,7 +236,7 @@ static bool receive(hf_socket *s)
         s->shared_at = 0;
         s->shared_end = (uint32_t)n;
     } else {
-        hf_queue_commit(&s->kept, (size_t)n);
+        hf_queue_commit(s->kept, (size_t)n);
     }
     if ((size_t)n < room.len && !s->hung_up)
         s->readable = false;
@@ -213,8 +255,8 @@ static void socket_take(void *self, hf_lane lane, size_t n)
     HF_ASSERT(lane == 0 && n <= held(s).len);
     if (s->home->borrower == s && s->shared_at < s->shared_end)
         s->shared_at += (uint32_t)n;
-    else
-        hf_queue_take(&s->kept, n);
+    else if (n > 0)
+        hf_queue_take(s->kept, n);
 }
 
 /* ---- output ------------------------------------------------------------------------------------------------- */
@@ -227,7 +269,9 @@ static size_t send_memory(hf_socket *s, const struct iovec *iov, size_t count, s
     const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0);
     ssize_t n;
     if (count == 1) {
-        n = send(s->watch.fd, iov[0].iov_base, iov[0].iov_len, flags);
+        /* send(2) past the C library's wrapper: where there are threads that makes each call a point of cancellation, which
+         * costs two atomic operations, and nobody here is ever cancelled. */
+        n = syscall(SYS_sendto, s->watch.fd, iov[0].iov_base, iov[0].iov_len, flags, NULL, 0);
     } else {
         const struct msghdr m = { .msg_iov = (struct iovec *)iov, .msg_iovlen = count };
         n = sendmsg(s->watch.fd, &m, flags);
@@ -257,13 +301,14 @@ static size_t send_file_tail(hf_socket *s, const hf_extent *e, bool more)
 
 static size_t send_file(hf_socket *s, const hf_extent *e, bool more)
 {
-    if (e->length <= FILE_TAIL)
+    const bool fixed = e->file->fixed != NULL;
+    if (!fixed && e->length <= FILE_TAIL)
         return send_file_tail(s, e, more);
     if (!hf_file_unchanged(e->file)) {
         fail(s, HF_ERR_IO_FILE_CHANGED);
         return 0;
     }
-    const uint64_t body = e->length - FILE_TAIL;
+    const uint64_t body = fixed ? e->length : e->length - FILE_TAIL;
     off_t offset = (off_t)e->offset;
     s->home->calls_send++;
     const ssize_t n = sendfile(s->watch.fd, e->file->handle, &offset, body < SEND_CHUNK ? (size_t)body : SEND_CHUNK);
@@ -300,11 +345,11 @@ static size_t send_pieces(hf_socket *s, hf_extent *pieces, size_t count, hf_queu
         }
         struct iovec iov[IOVECS];
         size_t n = 0, total = 0, queued = 0;
-        const hf_span front = copied ? hf_queue_peek(copied) : (hf_span){ 0 };
+        const hf_span queue = front(copied);
         while (n < IOVECS && done + n < count && pieces[done + n].kind != HF_EXTENT_FILE) {
             const hf_extent *e = &pieces[done + n];
             const bool in_queue = e->bytes.ptr == NULL && e->bytes.len > 0;
-            iov[n] = (struct iovec){ in_queue ? front.ptr + queued : (void *)(uintptr_t)e->bytes.ptr, e->bytes.len };
+            iov[n] = (struct iovec){ in_queue ? queue.ptr + queued : (void *)(uintptr_t)e->bytes.ptr, e->bytes.len };
             queued += in_queue ? e->bytes.len : 0;
             total += e->bytes.len;
             n++;
@@ -408,6 +453,16 @@ static uint64_t socket_put(void *self, hf_lane lane, const hf_extent *extents, s
     return total;
 }
 
+static hf_err socket_read(void *self, const hf_file *file, uint64_t offset, void *to, size_t n)
+{
+    (void)self;
+    size_t got = 0;
+    const hf_err err = hf_file_read(file, offset, to, n, &got);
+    if (err.code != 0)
+        return err;
+    return got == n && hf_file_unchanged(file) ? HF_OK : hf_err_make(HF_ERR_IO_FILE_CHANGED);
+}
+
 static void shut(hf_socket *s)
 {
     if (s->fin_wanted && !s->fin_sent && !s->connecting && s->out == NULL && s->failed.code == 0) {
@@ -416,14 +471,28 @@ static void shut(hf_socket *s)
     }
 }
 
+/* We are woken when half of what the kernel may hold unsent has left, and hf_listen_socket has it hold little. A peer that took
+ * a megabyte is no slow reader: from now on the system's own bound holds (net.ipv4.tcp_wmem), which nearly halves what a
+ * large file costs. */
+static void widen(hf_socket *s)
+{
+    const int unsent = 0; /* tcp(7): the system's own */
+    s->wide = true;
+    (void)setsockopt(s->watch.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+}
+
 /* Sends what was kept, as far as it goes. */
 static void resume(hf_socket *s)
 {
     backlog *out = s->out;
+    const uint64_t before = out->unsent;
     out->first += send_pieces(s, out->pieces + out->first, out->count - out->first, &out->copied);
     out->unsent = 0;
     for (size_t i = out->first; i < out->count; i++)
         out->unsent += hf_extent_length(&out->pieces[i]);
+    out->gone += before - out->unsent;
+    if (!s->wide && out->gone >= WIDE_AFTER)
+        widen(s);
     if (out->first == out->count) {
         free_backlog(s);
         watch_output(s, false);
@@ -480,7 +549,7 @@ static hf_step socket_event(void *self, hf_time now, hf_pier_event *event)
     (void)now;
     hf_socket *s = self;
     *event = (hf_pier_event){ 0 };
-    hf_queue_trim(&s->kept); /* if it is empty: an idle connection holds no buffer */
+    let_go_if_empty(s, &s->kept); /* if it is empty: an idle connection holds no buffer */
     if (s->connecting) {
         if (!s->writable)
             return HF_IDLE;
@@ -591,8 +660,8 @@ static void socket_free(void *self)
         (void)setsockopt(s->watch.fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     }
     free_backlog(s);
-    hf_queue_fini(&s->kept);
-    hf_queue_fini(&s->more_tokens);
+    let_go(s, &s->kept);
+    let_go(s, &s->more_tokens);
     if (!home->ops->leave(home, &s->watch))
         hf_socket_bury(home, &s->watch);
 }
@@ -605,7 +674,7 @@ void hf_socket_bury(hf_socket_home *home, hf_watch *watch)
 
 static const hf_pier_ops socket_ops = {
     .name = "kernel socket",
-    .can = HF_PIER_TAKES_FILES,
+    .can = HF_PIER_TAKES_FILES | HF_PIER_FREE_ENDS,
     .event = socket_event,
     .peek = socket_peek,
     .take = socket_take,
@@ -614,6 +683,7 @@ static const hf_pier_ops socket_ops = {
     .open = socket_open,
     .unsent = socket_unsent,
     .free = socket_free,
+    .read = socket_read,
 };
 
 hf_pier hf_socket_new(hf_socket_home *home, int fd, bool connecting)
@@ -626,13 +696,16 @@ hf_pier hf_socket_new(hf_socket_home *home, int fd, bool connecting)
     s->connecting = connecting;
     s->writable = !connecting;
     s->watches_output = connecting;
-    hf_queue_init(&s->kept, &home->env->alloc);
-    hf_queue_init(&s->more_tokens, &home->env->alloc);
     if (!home->ops->begin(home, &s->watch, connecting)) {
         hf_free(&home->env->alloc, s, sizeof *s + home->ops->more_bytes);
         return (hf_pier){ NULL, NULL };
     }
     return (hf_pier){ &socket_ops, s };
+}
+
+int hf_socket_descriptor(hf_pier pier)
+{
+    return pier.ops == &socket_ops ? ((const hf_socket *)pier.self)->watch.fd : -1;
 }
 
 void hf_socket_own(hf_pier pier, void *owner)

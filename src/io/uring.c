@@ -633,6 +633,14 @@ static size_t uring_wait_events(hf_io *io, hf_time until, hf_io_event *events, s
     return n;
 }
 
+static hf_time uring_clock(hf_io *io)
+{
+    struct timespec t;
+    (void)io;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return hf_time_make((int64_t)t.tv_sec * 1000000000 + t.tv_nsec);
+}
+
 static hf_time uring_now(hf_io *io)
 {
     return ((hf_uring *)io)->now;
@@ -670,23 +678,33 @@ static hf_err uring_listen(hf_io *io, const hf_address *at, int handle, void *ow
 
 /* The kernel lets go of a listener only when the accept that waits on it has ended. Connections that it had accepted
  * before are still reported: they would be lost otherwise. */
-static void uring_unlisten(hf_io *io)
+static void unlisten(hf_uring *u, const hf_address *at)
 {
-    hf_uring *u = (hf_uring *)io;
     bool asked = false;
     for (size_t i = 0; i < LISTENERS; i++) {
         listener *l = &u->listeners[i];
-        if (l->watch.fd < 0)
+        if (l->watch.fd < 0 || (at != NULL && !hf_address_same(&l->at, at)))
             continue;
         if (l->armed && may_submit(u))
             asked = ask_cancel(u, &l->watch, ASKED_ACCEPT) || asked;
         close(l->watch.fd);
         l->watch.fd = -1;
     }
-    u->unarmed = false;
-    u->resting_until = HF_NEVER;
     if (asked)
         (void)io_uring_submit_and_get_events(&u->ring);
+}
+
+static void uring_unlisten(hf_io *io)
+{
+    hf_uring *u = (hf_uring *)io;
+    unlisten(u, NULL);
+    u->unarmed = false;
+    u->resting_until = HF_NEVER;
+}
+
+static void uring_unlisten_at(hf_io *io, const hf_address *at)
+{
+    unlisten((hf_uring *)io, at);
 }
 
 static hf_err uring_connect(hf_io *io, const hf_address *to, void *owner, hf_pier *pier)
@@ -764,10 +782,12 @@ static const hf_io_ops uring_ops = {
     .name = "io_uring",
     .now = uring_now,
     .wall = uring_wall,
+    .clock = uring_clock,
     .wall_ms = uring_wall_ms,
     .wait = uring_wait_events,
     .listen = uring_listen,
     .unlisten = uring_unlisten,
+    .unlisten_at = uring_unlisten_at,
     .connect = uring_connect,
     .own = uring_own,
     .wake = uring_wake,

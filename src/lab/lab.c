@@ -15,6 +15,7 @@ static const struct world {
     void (*run)(uint64_t seed, const hf_lab_seams *seams, hf_lab_report *report);
 } worlds[] = {
     { "http1", hf_lab_http1 },
+    { "server", hf_lab_server },
 };
 
 const char *hf_lab_world(size_t index)

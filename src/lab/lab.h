@@ -12,8 +12,9 @@
 #include <handfast/base.h>
 #include <handfast/pier.h>
 
-/* Also the exit codes of the runner; 1 is a crash: the process died. */
-typedef enum hf_lab_verdict { HF_LAB_PASS = 0, HF_LAB_CRASH = 1, HF_LAB_SAFETY = 2, HF_LAB_LIVENESS = 3 } hf_lab_verdict;
+/* Also the exit codes of the runner; 1 is a crash: the process died. 2 and 3 mean with every command wrong usage and a
+ * wrong configuration. */
+typedef enum hf_lab_verdict { HF_LAB_PASS = 0, HF_LAB_CRASH = 1, HF_LAB_SAFETY = 4, HF_LAB_LIVENESS = 5 } hf_lab_verdict;
 
 typedef struct hf_lab_report {
     hf_lab_verdict verdict;
@@ -43,7 +44,7 @@ int hf_lab_run_checked(const char *world, uint64_t seed, hf_lab_report *report);
 /* The names of the worlds, NULL past the end. Lends static memory. */
 const char *hf_lab_world(size_t index);
 
-/* `handfast sim`: runs worlds from the command line. Returns the exit code: 0 pass, 2 safety, 3 liveness, 64 usage; a
+/* `handfast sim`: runs worlds from the command line. Returns the exit code: 0 pass, 2 wrong usage, 4 safety, 5 liveness; a
  * crash prints its repro line and exits with 1. */
 int hf_lab_main(int argc, char **argv);
 

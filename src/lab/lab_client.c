@@ -259,6 +259,10 @@ static void on_body(hf_lab_client *c, hf_bytes body, hf_time now)
     size_t n = body.len;
     if (x == NULL)
         return;
+    if (x->refused) { /* says why, in words of the server's own */
+        hf_http1_take(c->core, n);
+        return;
+    }
     if (x->got + n > x->answer_size || !hf_lab_matches(hf_lab_answer_body(lab, x), x->got, body))
         hf_lab_violate(lab, "the answer's body of exchange %u is corrupt near byte %llu", x->id, (unsigned long long)x->got);
     const unsigned mood = lab->slow_readers ? (unsigned)hf_random_below(&lab->random, 16) : 15;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The world "http1": one server, one to eight clients, and whatever the seed lets go wrong between them. Swarm testing:
+ * The worlds "http1" (the cores and a scripted server) and "server" (the real one): one server, one to eight clients, and whatever the seed lets go wrong between them. Swarm testing:
  * each seed switches most faults off and some on, so that rare combinations meet often.
  */
 #include "lab_http1.h"
@@ -147,6 +147,8 @@ static void plan_exchange(hf_lab *lab, hf_lab_exchange *x, bool probe)
             x->answer_size = x->request_size;
     }
     x->abort = x->abort && x->answer_size > 1;
+    if (lab->server_ops->only_whole)
+        x->abort = x->answer_unknown = false;
     x->answer_trailer = x->answer_unknown && !x->http10 && x->method != HF_METHOD_HEAD && one_in(lab, 3);
     if (x->how == HF_LAB_FILE) {
         uint8_t *bytes = malloc(x->answer_size + 1);
@@ -406,7 +408,7 @@ static void record(void *ctx, const hf_trace_record *r)
         lab->seams->trace->record(lab->seams->trace->ctx, r);
 }
 
-void hf_lab_http1(uint64_t seed, const hf_lab_seams *seams, hf_lab_report *report)
+static void run_world(const hf_lab_server_ops *ops, uint64_t seed, const hf_lab_seams *seams, hf_lab_report *report)
 {
     hf_lab *lab = calloc(1, sizeof *lab);
     if (lab == NULL)
@@ -415,7 +417,7 @@ void hf_lab_http1(uint64_t seed, const hf_lab_seams *seams, hf_lab_report *repor
     lab->seams = seams;
     lab->seed = seed;
     lab->memory.alloc = (hf_allocator){ counted_resize, &lab->memory };
-    lab->server_ops = &hf_lab_scripted_server;
+    lab->server_ops = ops;
     hf_random_seed(&lab->random, seed);
     hf_random_seed(&lab->core_random, ~seed);
     hf_trace_hash_init(&lab->hash);
@@ -435,4 +437,14 @@ void hf_lab_http1(uint64_t seed, const hf_lab_seams *seams, hf_lab_report *repor
     report->trace = lab->hash.value;
     report->records = lab->hash.records;
     free(lab);
+}
+
+void hf_lab_http1(uint64_t seed, const hf_lab_seams *seams, hf_lab_report *report)
+{
+    run_world(&hf_lab_scripted_server, seed, seams, report);
+}
+
+void hf_lab_server(uint64_t seed, const hf_lab_seams *seams, hf_lab_report *report)
+{
+    run_world(&hf_lab_real_server, seed, seams, report);
 }

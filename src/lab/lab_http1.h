@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The world "http1": what its server, its clients and its judge share. They live in one process, so each exchange has
+ * The worlds "http1" and "server": what the server, its clients and its judge share. They live in one process, so each exchange has
  * one record that all of them write to, and a contradiction shows at once.
  */
 #ifndef HF_LAB_LAB_HTTP1_H
@@ -58,15 +58,18 @@ typedef struct hf_lab_memory {
 
 typedef struct hf_lab hf_lab;
 
-/* What a server of the world must be able to do. The scripted one below is the first; the real one can take its place. */
+/* What a server of the world must be able to do. The scripted one can do everything that the cores can; the real one is
+ * what serves on the kernel. */
 typedef struct hf_lab_server_ops {
     const char *name;
     void *(*open)(hf_lab *lab, hf_io *io); /* listens */
     hf_program (*program)(void *self);
     void (*drain)(void *self);
     void (*close)(void *self); /* frees all, as if the process ended */
+    bool only_whole; /* its answers have a length and are never broken off */
 } hf_lab_server_ops;
 extern const hf_lab_server_ops hf_lab_scripted_server;
+extern const hf_lab_server_ops hf_lab_real_server;
 
 /* The client of one host: its share of the exchanges, over one connection after another. */
 typedef struct hf_lab_client hf_lab_client;

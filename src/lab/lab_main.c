@@ -11,9 +11,10 @@
 #include <unistd.h>
 
 #include "lab.h"
+#include "log.h"
 #include "trace.h"
 
-enum { USAGE = 64 };
+enum { USAGE = 2 };
 
 typedef struct options {
     const char *world;
@@ -32,10 +33,10 @@ static const char help[] =
     "  --seeds COUNT    so many seeds in a row (100)\n"
     "  --first-seed N   the first of them (a fresh one, which is printed)\n"
     "  --quiet          print failures only\n"
-    "  -v               print every trace record\n"
+    "  -v, --verbose    print every trace record\n"
     "\n"
-    "Exit code: 0 all passed, 1 crash, 2 something wrong happened (safety), 3 something never came to its end (liveness),\n"
-    "64 wrong usage.\n";
+    "Exit code: 0 all passed, 1 crash, 2 wrong usage, 4 something wrong happened (safety), 5 something never came to its end\n"
+    "(liveness).\n";
 
 /* ---- a crash still says how to see it again ----------------------------------------------------------------- */
 
@@ -72,29 +73,34 @@ static bool parse_number(const char *text, uint64_t *n)
     return errno == 0 && *text >= '0' && *text <= '9' && *end == 0;
 }
 
-/* Takes the option's value; false: it has none. */
-static bool take_number(int argc, char **argv, int *i, uint64_t *n)
+/* Is argv[*i] this option? Then *value is what follows, behind '=' or as the next word; NULL: nothing does. */
+static bool takes(const char *name, int argc, char **argv, int *i, const char **value)
 {
-    return ++*i < argc && parse_number(argv[*i], n);
+    const size_t n = strlen(name);
+    if (strncmp(argv[*i], name, n) != 0 || (argv[*i][n] != 0 && argv[*i][n] != '='))
+        return false;
+    *value = argv[*i][n] == '=' ? argv[*i] + n + 1 : *i + 1 < argc ? argv[++*i] : NULL;
+    return true;
 }
 
 static bool parse(int argc, char **argv, options *o)
 {
     for (int i = 1; i < argc; i++) {
         bool fine = true;
-        if (strcmp(argv[i], "--world") == 0) {
-            fine = ++i < argc;
-            o->world = fine ? argv[i] : NULL;
-        } else if (strcmp(argv[i], "--seed") == 0) {
-            fine = o->has_first = take_number(argc, argv, &i, &o->first);
+        const char *value = NULL;
+        if (takes("--world", argc, argv, &i, &value)) {
+            fine = value != NULL;
+            o->world = value;
+        } else if (takes("--seed", argc, argv, &i, &value)) {
+            fine = o->has_first = value != NULL && parse_number(value, &o->first);
             o->count = 1;
-        } else if (strcmp(argv[i], "--seeds") == 0) {
-            fine = take_number(argc, argv, &i, &o->count);
-        } else if (strcmp(argv[i], "--first-seed") == 0) {
-            fine = o->has_first = take_number(argc, argv, &i, &o->first);
+        } else if (takes("--seeds", argc, argv, &i, &value)) {
+            fine = value != NULL && parse_number(value, &o->count) && o->count > 0; /* no run is no pass */
+        } else if (takes("--first-seed", argc, argv, &i, &value)) {
+            fine = o->has_first = value != NULL && parse_number(value, &o->first);
         } else if (strcmp(argv[i], "--quiet") == 0) {
             o->quiet = true;
-        } else if (strcmp(argv[i], "-v") == 0) {
+        } else if (strcmp(argv[i], "-v") == 0 || strcmp(argv[i], "--verbose") == 0) {
             o->verbose = true;
         } else {
             fine = false;
@@ -131,7 +137,8 @@ static void print_record(void *ctx, const hf_trace_record *r)
 
 static void print_failure(const char *world, const hf_lab_report *r)
 {
-    static const char *const verdicts[] = { "pass", "crash", "safety", "liveness" };
+    static const char *const verdicts[] = { [HF_LAB_PASS] = "pass", [HF_LAB_CRASH] = "crash", [HF_LAB_SAFETY] = "safety",
+                                            [HF_LAB_LIVENESS] = "liveness" };
     printf("%s: seed %" PRIu64 " of world %s: %s\n", verdicts[r->verdict], r->seed, world, r->what);
     printf("To see it again: make sim SEED=%" PRIu64 " WORLD=%s\n", r->seed, world);
 }
@@ -187,6 +194,7 @@ int hf_lab_main(int argc, char **argv)
     if (!o.quiet)
         printf("first seed %" PRIu64 ", %" PRIu64 " seeds\n", o.first, o.count);
     catch_crashes();
+    hf_log_setup(HF_LOG_ERROR, false); /* a server under faults warns of each */
     for (size_t i = 0; hf_lab_world(i) != NULL; i++)
         if (strcmp(o.world, "all") == 0 || strcmp(o.world, hf_lab_world(i)) == 0)
             for (uint64_t n = 0; n < o.count; n++)

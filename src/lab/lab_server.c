@@ -191,7 +191,7 @@ static void on_body(conn *c, const hf_web_event *e, hf_time now)
     hf_lab_exchange *x = c->x;
     size_t n = e->body.len;
     if (x == NULL) { /* the answer was given early: the rest is not ours to judge */
-        hf_web_take(c->web, n);
+        hf_web_take(c->web, c->number, n);
         return;
     }
     if (x->request_got + n > x->request_size || !hf_lab_matches(hf_lab_request_body(lab, x), x->request_got, e->body))
@@ -206,7 +206,7 @@ static void on_body(conn *c, const hf_web_event *e, hf_time now)
     if (mood < 4 && n > 1) /* a part: the rest comes again */
         n = 1 + (size_t)hf_random_below(&lab->random, n);
     x->request_got += n;
-    hf_web_take(c->web, n);
+    hf_web_take(c->web, c->number, n);
 }
 
 static void on_refused(conn *c, const hf_web_event *e)
@@ -249,13 +249,21 @@ static void on_trailers(conn *c, const hf_web_event *e)
 static void handle(conn *c, const hf_web_event *e, hf_time now)
 {
     switch (e->kind) {
-    case HF_WEB_REQUEST: on_request(c, e); break;
+    case HF_WEB_REQUEST:
+        on_request(c, e);
+        if (e->whole)
+            on_end(c);
+        break;
     case HF_WEB_BODY: on_body(c, e, now); break;
     case HF_WEB_TRAILERS: on_trailers(c, e); break;
     case HF_WEB_END: on_end(c); break;
     case HF_WEB_REFUSED: on_refused(c, e); break;
     case HF_WEB_SENT: release(c, e->exchange); break;
-    case HF_WEB_WRITABLE: break;
+    case HF_WEB_WRITABLE:
+    case HF_WEB_RESET:
+    case HF_WEB_OPENED:
+    case HF_WEB_WANT_SIGN:
+    case HF_WEB_WANT_VERIFY: break;
     case HF_WEB_CLOSED: c->over = true; break;
     }
 }
@@ -282,7 +290,7 @@ static void conn_run(conn *c, hf_time now)
     c->ready = false;
     do {
         if (c->untaken > 0 && !hf_time_before(now, c->take_at)) {
-            hf_web_take(c->web, c->untaken);
+            hf_web_take(c->web, c->number, c->untaken);
             c->untaken = 0;
         }
         while (!c->over && hf_web_step(c->web, now, &out, &e) == HF_EVENT)
@@ -306,7 +314,7 @@ static void accept_conn(server *s, const hf_io_event *e, hf_time now)
     s->io->ops->own(s->io, pier, c);
     if (lab->seams != NULL && lab->seams->wrap != NULL)
         pier = lab->seams->wrap(lab->seams->ctx, pier, true);
-    c->web = hf_web_new(&lab->env, 1000000 + s->next_id++, pier, now);
+    c->web = hf_web_new(&lab->env, 1000000 + s->next_id++, pier, NULL, now);
     c->next = s->conns;
     s->conns = c;
     c->ready = true;
@@ -379,4 +387,5 @@ static void server_close(void *self)
     hf_free(&s->lab->memory.alloc, s, sizeof *s);
 }
 
-const hf_lab_server_ops hf_lab_scripted_server = { "scripted", server_open, server_program, server_drain, server_close };
+const hf_lab_server_ops hf_lab_scripted_server = { .name = "scripted", .open = server_open, .program = server_program,
+    .drain = server_drain, .close = server_close };

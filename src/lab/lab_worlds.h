@@ -8,5 +8,6 @@
 #include "lab.h"
 
 void hf_lab_http1(uint64_t seed, const hf_lab_seams *seams, hf_lab_report *report);
+void hf_lab_server(uint64_t seed, const hf_lab_seams *seams, hf_lab_report *report);
 
 #endif

@@ -10,7 +10,10 @@
 
 /* Bytes of output, escapes included. With the names, numbers and punctuation around them they stay below
  * HF_ACCESS_LINE: the longest record of each format is a test. */
-enum { MOST_METHOD = 32, MOST_ID = 64, MOST_PATH = 1280, MOST_QUERY = 1024, MOST_AGENT = 512, MOST_REFERER = 512 };
+enum {
+    MOST_METHOD = 32, MOST_ID = 64, MOST_TRACE = 32, MOST_SPAN = 16, MOST_PATH = 1152, MOST_QUERY = 960, MOST_AGENT = 448,
+    MOST_REFERER = 448, MOST_SUBJECT = 160
+};
 
 static void write_client(hf_writer *w, const hf_address *a)
 {
@@ -23,6 +26,13 @@ static void write_client(hf_writer *w, const hf_address *a)
             hf_write_byte(w, '.');
         hf_write_decimal(w, a->ip[i]);
     }
+}
+
+/* Sixteen digits, whatever the number is. */
+static void write_span(hf_writer *w, uint64_t id)
+{
+    for (int shift = 60; shift >= 0; shift -= 4)
+        hf_write_byte(w, (uint8_t)"0123456789abcdef"[id >> shift & 15]);
 }
 
 static const char *version_text(hf_version version)
@@ -72,12 +82,23 @@ static void json_text(hf_writer *w, hf_bytes name, hf_bytes value, size_t most)
     hf_write_byte(w, '"');
 }
 
+static const char *tls_text(uint16_t version)
+{
+    return version == 0x0304 ? "1.3" : version == 0x0303 ? "1.2" : "";
+}
+
 static void json_request(hf_writer *w, const hf_access_record *r, const cleaned *c)
 {
     json_text(w, (hf_bytes)HF_LITERAL(",\"http.request.method\":\""), r->method, MOST_METHOD);
     json_text(w, (hf_bytes)HF_LITERAL(",\"url.path\":\""), c->path, MOST_PATH);
     json_text(w, (hf_bytes)HF_LITERAL(",\"url.query\":\""), c->query, MOST_QUERY);
     json_text(w, (hf_bytes)HF_LITERAL(",\"network.protocol.version\":\""), hf_text(version_text(r->version)), MOST_ID);
+    if (r->tls != 0) {
+        json_text(w, (hf_bytes)HF_LITERAL(",\"tls.protocol.version\":\""), hf_text(tls_text(r->tls)), MOST_ID);
+        json_text(w, (hf_bytes)HF_LITERAL(",\"tls.cipher\":\""), r->cipher, MOST_ID);
+        hf_write_text(w, r->resumed ? ",\"tls.resumed\":true" : ",\"tls.resumed\":false");
+        json_text(w, (hf_bytes)HF_LITERAL(",\"tls.client.subject\":\""), r->tls_client, MOST_SUBJECT);
+    }
     NAME(w, ",\"http.response.status_code\":");
     hf_write_decimal(w, r->status);
     NAME(w, ",\"http.request.body.size\":");
@@ -88,6 +109,17 @@ static void json_request(hf_writer *w, const hf_access_record *r, const cleaned 
     write_milliseconds(w, r->duration_ns);
 }
 
+static void json_trace(hf_writer *w, const hf_access_record *r)
+{
+    if (r->trace_id.len == 0)
+        return;
+    json_text(w, (hf_bytes)HF_LITERAL(",\"trace_id\":\""), r->trace_id, MOST_TRACE);
+    json_text(w, (hf_bytes)HF_LITERAL(",\"parent_span_id\":\""), r->parent_id, MOST_SPAN);
+    NAME(w, ",\"span_id\":\"");
+    write_span(w, r->span_id);
+    hf_write_byte(w, '"');
+}
+
 static void format_json(hf_writer *w, const hf_access_record *r, const cleaned *c)
 {
     NAME(w, "{\"time\":\"");
@@ -96,6 +128,7 @@ static void format_json(hf_writer *w, const hf_access_record *r, const cleaned *
     hf_write_hex(w, r->conn_id);
     hf_write_byte(w, '"');
     json_text(w, (hf_bytes)HF_LITERAL(",\"req_id\":\""), r->req_id, MOST_ID);
+    json_trace(w, r);
     if (r->client.family != 0) {
         NAME(w, ",\"client.address\":\"");
         write_client(w, &r->client);
@@ -140,6 +173,12 @@ static void logfmt_request(hf_writer *w, const hf_access_record *r, const cleane
     logfmt_text(w, (hf_bytes)HF_LITERAL(" url.path="), c->path, MOST_PATH);
     logfmt_text(w, (hf_bytes)HF_LITERAL(" url.query="), c->query, MOST_QUERY);
     logfmt_text(w, (hf_bytes)HF_LITERAL(" network.protocol.version="), hf_text(version_text(r->version)), MOST_ID);
+    if (r->tls != 0) {
+        logfmt_text(w, (hf_bytes)HF_LITERAL(" tls.protocol.version="), hf_text(tls_text(r->tls)), MOST_ID);
+        logfmt_text(w, (hf_bytes)HF_LITERAL(" tls.cipher="), r->cipher, MOST_ID);
+        hf_write_text(w, r->resumed ? " tls.resumed=true" : " tls.resumed=false");
+        logfmt_text(w, (hf_bytes)HF_LITERAL(" tls.client.subject="), r->tls_client, MOST_SUBJECT);
+    }
     NAME(w, " http.response.status_code=");
     hf_write_decimal(w, r->status);
     NAME(w, " http.request.body.size=");
@@ -157,6 +196,12 @@ static void format_logfmt(hf_writer *w, const hf_access_record *r, const cleaned
     NAME(w, " conn_id=c");
     hf_write_hex(w, r->conn_id);
     logfmt_text(w, (hf_bytes)HF_LITERAL(" req_id="), r->req_id, MOST_ID);
+    if (r->trace_id.len > 0) {
+        logfmt_text(w, (hf_bytes)HF_LITERAL(" trace_id="), r->trace_id, MOST_TRACE);
+        logfmt_text(w, (hf_bytes)HF_LITERAL(" parent_span_id="), r->parent_id, MOST_SPAN);
+        NAME(w, " span_id=");
+        write_span(w, r->span_id);
+    }
     if (r->client.family != 0) {
         NAME(w, " client.address=");
         write_client(w, &r->client);

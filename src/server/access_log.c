@@ -159,11 +159,12 @@ static size_t whole_lines(hf_bytes b, size_t most)
     return (size_t)(end + 1 - b.ptr);
 }
 
-static void report(hf_access_log *log, hf_time now)
+/* `last`: nobody will come back to say the rest. */
+static void report(hf_access_log *log, hf_time now, bool last)
 {
     const uint64_t dropped = hf_access_log_dropped(log);
     uint64_t reported = atomic_load(&log->reported);
-    if (dropped == reported || (reported > 0 && now.ns < atomic_load(&log->report_ns)))
+    if (dropped == reported || (!last && reported > 0 && now.ns < atomic_load(&log->report_ns)))
         return;
     if (!atomic_compare_exchange_strong(&log->reported, &reported, dropped))
         return; /* another thread is saying it */
@@ -174,7 +175,7 @@ static void report(hf_access_log *log, hf_time now)
            words(why));
 }
 
-static void flush(hf_access_buffer *b, hf_time now)
+static void flush(hf_access_buffer *b, hf_time now, bool last)
 {
     for (size_t done = 0; done < b->length;) {
         const hf_bytes left = hf_bytes_make(b->bytes + done, b->length - done);
@@ -185,7 +186,7 @@ static void flush(hf_access_buffer *b, hf_time now)
     b->length = 0;
     b->oldest = HF_NEVER;
     if (b->log != NULL)
-        report(b->log, now);
+        report(b->log, now, last);
 }
 
 /* ---- a thread's end ----------------------------------------------------------------------------------------- */
@@ -197,7 +198,7 @@ void hf_access_buffer_init(hf_access_buffer *b, hf_access_log *log, const hf_all
 
 void hf_access_buffer_fini(hf_access_buffer *b, hf_time now)
 {
-    flush(b, now);
+    flush(b, now, true);
     hf_free(b->alloc, b->bytes, b->bytes ? HF_ACCESS_BUFFER : 0);
     b->bytes = NULL;
 }
@@ -221,13 +222,13 @@ void hf_access_append(hf_access_buffer *b, hf_time now, const hf_access_record *
         b->oldest = now;
     b->length = w.length;
     if (HF_ACCESS_BUFFER - b->length < HF_ACCESS_LINE)
-        flush(b, now);
+        flush(b, now, false);
 }
 
 void hf_access_turn(hf_access_buffer *b, hf_time now)
 {
     if (!hf_time_before(now, hf_access_wake(b)))
-        flush(b, now);
+        flush(b, now, false);
 }
 
 hf_time hf_access_wake(const hf_access_buffer *b)

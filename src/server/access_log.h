@@ -25,11 +25,18 @@ typedef struct hf_access_record {
     int64_t wall_ms;   /* when the request's head arrived: milliseconds since 1970 UTC */
     uint64_t conn_id;  /* written "c" and hexadecimal digits, as in hf_req_id */
     hf_bytes req_id;   /* hf_req_id; empty where no request was understood */
+    hf_bytes trace_id; /* of the traceparent it came with, 32 digits; empty: it had none */
+    hf_bytes parent_id; /* likewise, 16 */
+    uint64_t span_id;  /* this request's own in that trace */
     hf_address client;
     hf_bytes method;   /* as it was sent */
     hf_bytes path;     /* still percent-encoded */
     hf_bytes query;    /* without '?'; ptr NULL: there was none */
     hf_version version; /* 0: unknown */
+    uint16_t tls;       /* 0x0304 is TLS 1.3; 0: none */
+    hf_bytes cipher;    /* "TLS_AES_128_GCM_SHA256" */
+    bool resumed;       /* by a ticket */
+    hf_bytes tls_client; /* the subject of the certificate that the client showed */
     uint16_t status;
     uint64_t request_body_bytes;
     uint64_t response_body_bytes; /* that left, not that were promised */
@@ -86,7 +93,7 @@ enum { HF_ACCESS_BUFFER = 65536, HF_ACCESS_DELAY_MS = 200 };
 
 /* Allocates nothing yet. Lends both until fini. `log` NULL: records go nowhere. */
 void hf_access_buffer_init(hf_access_buffer *b, hf_access_log *log, const hf_allocator *alloc);
-/* Writes what is held, and frees. */
+/* Writes what is held, says how many lines were dropped since that was last said, and frees. */
 void hf_access_buffer_fini(hf_access_buffer *b, hf_time now);
 /* Appends a record; writes when the buffer is full. */
 void hf_access_append(hf_access_buffer *b, hf_time now, const hf_access_record *record);

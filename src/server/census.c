@@ -23,10 +23,16 @@ typedef struct shard {
 
 struct hf_census {
     hf_allocator alloc;
-    uint64_t limit, per_address;
+    _Atomic uint64_t limit, per_address;
     _Atomic uint64_t count;
     shard shards[SHARDS];
 };
+
+void hf_census_limit(hf_census *c, uint64_t connections, uint64_t per_address)
+{
+    atomic_store_explicit(&c->limit, connections, memory_order_relaxed);
+    atomic_store_explicit(&c->per_address, per_address, memory_order_relaxed);
+}
 
 hf_census *hf_census_new(const hf_allocator *alloc, uint64_t connections, uint64_t per_address)
 {
@@ -34,8 +40,7 @@ hf_census *hf_census_new(const hf_allocator *alloc, uint64_t connections, uint64
     if (c == NULL)
         return NULL;
     c->alloc = *alloc;
-    c->limit = connections;
-    c->per_address = per_address;
+    hf_census_limit(c, connections, per_address);
     for (size_t i = 0; i < SHARDS; i++)
         pthread_mutex_init(&c->shards[i].lock, NULL);
     return c;
@@ -130,9 +135,9 @@ hf_err hf_census_enter(hf_census *c, const hf_address *peer)
         own = ++s->places[i].count;
     }
     pthread_mutex_unlock(&s->lock);
-    if (all > c->limit)
+    if (all > atomic_load_explicit(&c->limit, memory_order_relaxed))
         return hf_err_make(HF_ERR_HTTP_CONNECTIONS);
-    return own > c->per_address ? hf_err_make(HF_ERR_HTTP_CONNECTIONS_PER_ADDRESS) : HF_OK;
+    return own > atomic_load_explicit(&c->per_address, memory_order_relaxed) ? hf_err_make(HF_ERR_HTTP_CONNECTIONS_PER_ADDRESS) : HF_OK;
 }
 
 void hf_census_leave(hf_census *c, const hf_address *peer)

@@ -19,6 +19,8 @@ void hf_census_free(hf_census *c);
  * is given. */
 hf_err hf_census_enter(hf_census *c, const hf_address *peer);
 void hf_census_leave(hf_census *c, const hf_address *peer);
+/* Other limits from now on. */
+void hf_census_limit(hf_census *c, uint64_t connections, uint64_t per_address);
 uint64_t hf_census_count(const hf_census *c);
 
 #endif

@@ -39,7 +39,7 @@ typedef struct hf_config_problem {
     const char *text; /* a sentence without a full stop */
 } hf_config_problem;
 
-typedef enum hf_config_kind { HF_CONFIG_MISSING, HF_CONFIG_FILE, HF_CONFIG_FOLDER } hf_config_kind;
+typedef enum hf_config_kind { HF_CONFIG_MISSING, HF_CONFIG_FILE, HF_CONFIG_FOLDER, HF_CONFIG_HIDDEN /* from us */ } hf_config_kind;
 
 /* What lies outside: the real one is hf_config_system. */
 typedef struct hf_config_world {

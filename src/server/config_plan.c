@@ -78,15 +78,68 @@ static void add_site(hf_config *c, hf_config_plan *p, const hf_config_item *site
     p->sites[p->site_count++] = (hf_site){ first, p->route_count - first };
 }
 
+/* ---- certificates --------------------------------------------------------------------------------------------- */
+
+/* The hosts of a site, for its certificates; NULL for those of whoever asks. */
+static const char *const *hosts_of(hf_config *c, const hf_config_item *site)
+{
+    const char **hosts = site != NULL ? hf_config_get(c, (site->count + 1) * sizeof *hosts) : NULL;
+    for (size_t i = 0; hosts != NULL && i < site->count; i++) {
+        if (strcmp(site->values[i].text, "*") == 0)
+            return NULL;
+        hosts[i] = site->values[i].text;
+    }
+    return hosts;
+}
+
+/* The ocsp that is written behind this certificate and before the next one. */
+static const char *staple_of(const hf_config_item *certificate)
+{
+    for (const hf_config_item *item = certificate->next; item != NULL && item->row->id != HF_CONFIG_ID_CERTIFICATE; item = item->next)
+        if (item->row->id == HF_CONFIG_ID_OCSP)
+            return item->values[0].text;
+    return NULL;
+}
+
+static void add_identities(hf_config *c, hf_config_plan *p, const hf_config_block *block, const hf_config_item *site)
+{
+    const hf_config_item *certificate = hf_config_find(block, HF_CONFIG_ID_CERTIFICATE), *key = hf_config_find(block, HF_CONFIG_ID_KEY);
+    const char *const *hosts = certificate != NULL ? hosts_of(c, site) : NULL;
+    for (; certificate != NULL && key != NULL; certificate = hf_config_next(certificate), key = hf_config_next(key))
+        p->identities[p->identity_count++] = (hf_identity_source){ .certificate = certificate->values[0].text, .key = key->values[0].text,
+            .hosts = hosts, .ocsp = staple_of(certificate) };
+}
+
+static size_t count_certificates(const hf_config_block *block)
+{
+    size_t n = 0;
+    for (const hf_config_item *item = hf_config_find(block, HF_CONFIG_ID_CERTIFICATE); item != NULL; item = hf_config_next(item))
+        n++;
+    return n;
+}
+
+static hf_network *make_networks(hf_config *c, hf_config_id id, size_t *count)
+{
+    const hf_config_item *item = hf_config_find(c->root, id);
+    *count = item != NULL ? item->count : 0;
+    hf_network *networks = *count > 0 ? hf_config_get(c, *count * sizeof *networks) : NULL;
+    for (size_t i = 0; networks != NULL && i < *count; i++) {
+        const bool good = hf_network_parse(hf_text(item->values[i].text), &networks[i]);
+        HF_ASSERT(good);
+    }
+    return networks;
+}
+
 hf_err hf_config_plan_make(hf_config *c, hf_config_plan *p)
 {
-    size_t sites = 0, hosts = 0, routes = 0;
+    size_t sites = 0, hosts = 0, routes = 0, identities = count_certificates(c->root);
     HF_ASSERT(c->problem_count == 0 && c->root != NULL);
     *p = (hf_config_plan){ .config = c };
     const hf_config_item *site = hf_config_find(c->root, HF_CONFIG_ID_SITE);
     for (; site != NULL; site = hf_config_next(site)) {
         const hf_config_item *route = hf_config_find(site->block, HF_CONFIG_ID_ROUTE);
         sites++;
+        identities += count_certificates(site->block);
         hosts += site->count;
         routes++;
         for (; route != NULL; route = hf_config_next(route))
@@ -97,10 +150,16 @@ hf_err hf_config_plan_make(hf_config *c, hf_config_plan *p)
     p->sites = hf_config_get(c, sites * sizeof *p->sites);
     p->site_items = hf_config_get(c, sites * sizeof *p->site_items);
     p->hosts = hf_config_get(c, hosts * sizeof *p->hosts);
+    p->identities = hf_config_get(c, identities * sizeof *p->identities);
+    p->proxy_from = make_networks(c, HF_CONFIG_ID_PROXY_PROTOCOL, &p->proxy_from_count);
+    p->trusted = make_networks(c, HF_CONFIG_ID_TRUSTED_PROXIES, &p->trusted_count);
     if (c->out_of_memory)
         return hf_err_make(HF_ERR_BASE_MEMORY);
-    for (site = hf_config_find(c->root, HF_CONFIG_ID_SITE); site != NULL; site = hf_config_next(site))
+    add_identities(c, p, c->root, NULL);
+    for (site = hf_config_find(c->root, HF_CONFIG_ID_SITE); site != NULL; site = hf_config_next(site)) {
         add_site(c, p, site);
+        add_identities(c, p, site->block, site);
+    }
     hf_hosts_sort(p->hosts, p->host_count);
     return c->out_of_memory ? hf_err_make(HF_ERR_BASE_MEMORY) : HF_OK;
 }
@@ -127,12 +186,26 @@ void hf_config_plan_apply(const hf_config_plan *p, hf_serve_options *o)
     apply_listeners(root, o);
     o->threads = (uint32_t)hf_config_number_of(root, HF_CONFIG_ID_THREADS);
     o->loop = loops[hf_config_number_of(root, HF_CONFIG_ID_IO)];
+    o->identities = p->identities;
+    o->identity_count = p->identity_count;
+    o->tls_least = hf_config_number_of(root, HF_CONFIG_ID_TLS_MIN) == 1 ? HF_TLS_1_3 : HF_TLS_1_2;
+    const hf_config_item *clients = hf_config_find(root, HF_CONFIG_ID_CLIENT_CA);
+    o->client_ca = clients != NULL ? clients->values[0].text : NULL;
+    o->client_optional = hf_config_number_of(root, HF_CONFIG_ID_CLIENT_AUTH) == 1;
+    o->rsa_key_exchange = hf_config_number_of(root, HF_CONFIG_ID_RSA_KEY_EXCHANGE) != 0;
+    o->redirect_https = hf_config_number_of(root, HF_CONFIG_ID_REDIRECT_HTTPS) != 0;
     o->user = hf_config_text_of(root, HF_CONFIG_ID_USER);
+    const char *admin = hf_config_text_of(root, HF_CONFIG_ID_ADMIN);
+    o->admin = strcmp(admin, "off") == 0 ? NULL : admin;
     o->access_log = strcmp(log->values[0].text, "off") == 0 ? NULL : log->values[0].text;
     o->log_format = (hf_access_format)hf_config_number_of(log->block, HF_CONFIG_ID_FORMAT);
     o->limits = *hf_limits_default();
     for (const hf_config_item *item = limits->block->items; item != NULL; item = item->next)
         memcpy((uint8_t *)&o->limits + item->row->limit - 1, &item->values[0].number, sizeof(uint64_t));
+    o->proxy_from = p->proxy_from;
+    o->proxy_from_count = p->proxy_from_count;
+    o->trusted = p->trusted;
+    o->trusted_count = p->trusted_count;
     o->config = p->config->files[0].path;
     o->routes = p->routes;
     o->route_count = p->route_count;

@@ -23,8 +23,12 @@ typedef struct hf_config_plan {
     hf_site *sites;
     const hf_config_item **site_items; /* one for each site */
     size_t site_count;
+    hf_identity_source *identities; /* those outside of sites first */
+    size_t identity_count;
     hf_host *hosts; /* sorted */
     size_t host_count;
+    hf_network *proxy_from, *trusted;
+    size_t proxy_from_count, trusted_count;
 } hf_config_plan;
 
 /* All memory is the configuration's. Requires a configuration that was loaded without problems. HF_ERR_BASE_MEMORY. */

@@ -105,6 +105,18 @@ static void check_route(hf_config *c, const hf_config_block *route, bool good)
             hf_config_complain(c, owner->values[i].place, "files answer GET (and HEAD by themselves), not %s", owner->values[i].text);
 }
 
+/* A page that is not there would make every path of the application a 404. */
+static void check_files(hf_config *c, const hf_config_block *files)
+{
+    const hf_config_value *folder = hf_config_value_of(files->owner, 0);
+    const hf_config_item *spa = hf_config_find(files, HF_CONFIG_ID_SPA);
+    if (folder == NULL || spa == NULL || spa->count == 0 || files->broken)
+        return;
+    const char *page = hf_config_format(c, "%s/%s", folder->text, spa->values[0].text);
+    if (page[0] != 0 && c->world->kind(c->world->self, page) != HF_CONFIG_FILE)
+        hf_config_complain(c, spa->values[0].place, "spa: there is no file %s", hf_config_shown(c, hf_text(page)));
+}
+
 /* ---- twice ---------------------------------------------------------------------------------------------------- */
 
 /* Two patterns that match the same paths: arguments may be named differently. */
@@ -132,11 +144,59 @@ static bool has_method(const hf_config_item *route, uint64_t method)
     return false;
 }
 
-static void check_route_twice(hf_config *c, const hf_config_block *site, const hf_config_item *route)
+/* What was seen so far, by a hash of its text: 10,000 routes are not to be compared each with each. */
+typedef struct seen seen;
+struct seen {
+    seen *next; /* in the bucket, in the order of the file */
+    const hf_config_item *item;
+    const hf_config_value *value;
+};
+typedef struct seen_table {
+    seen **buckets;
+    size_t count; /* of buckets, a power of two; 0 when memory ended, which is told elsewhere */
+} seen_table;
+
+static seen_table seen_for(hf_config *c, size_t things)
+{
+    seen_table t = { .count = 16 };
+    while (t.count < things)
+        t.count *= 2;
+    t.buckets = hf_config_get(c, t.count * sizeof *t.buckets);
+    if (t.buckets == NULL)
+        t.count = 0;
+    return t;
+}
+
+/* Patterns that match the same paths have the same: names of arguments do not count. */
+static seen **seen_bucket(const seen_table *t, const char *text)
+{
+    uint64_t h = 0xcbf29ce484222325;
+    for (; *text != 0; text++) {
+        h = (h ^ (uint8_t)*text) * 0x100000001b3;
+        const size_t end = *text == '{' ? strcspn(text, "}") : 0;
+        if (end > 0)
+            h += text[end - 1] == '.';
+        text += end > 0 && text[end] == 0 ? end - 1 : end;
+    }
+    return &t->buckets[(h ^ h >> 32) & (t->count - 1)];
+}
+
+/* `end` is where the walk through the bucket ended. */
+static void remember(hf_config *c, seen **end, const hf_config_item *item, const hf_config_value *value)
+{
+    *end = hf_config_get(c, sizeof **end);
+    if (*end != NULL)
+        **end = (seen){ .item = item, .value = value };
+}
+
+/* `rest`: what answers where no route does; NULL: nothing. */
+static void check_route_twice(hf_config *c, const hf_config_item *rest, const hf_config_item *route, const seen_table *routes)
 {
     const hf_config_value *path = hf_config_value_of(route, 1);
-    for (const hf_config_item *first = hf_config_find(site, HF_CONFIG_ID_ROUTE); first != route; first = hf_config_next(first)) {
-        if (!same_pattern(hf_config_value_of(first, 1)->text, path->text))
+    seen **at = seen_bucket(routes, path->text);
+    for (; *at != NULL; at = &(*at)->next) {
+        const hf_config_item *first = (*at)->item;
+        if (!same_pattern((*at)->value->text, path->text))
             continue;
         for (unsigned m = HF_METHOD_UNKNOWN + 1; m < HF_METHOD_COUNT; m++)
             if (has_method(first, m) && has_method(route, m)) {
@@ -145,7 +205,7 @@ static void check_route_twice(hf_config *c, const hf_config_block *site, const h
                 return;
             }
     }
-    const hf_config_item *rest = find_action(site);
+    remember(c, at, route, path);
     if (rest != NULL && has_method(route, HF_METHOD_GET) && same_pattern(path->text, "/{rest...}"))
         hf_config_complain(c, path->place, "%s at %s answers this path already; take one of the two out", rest->row->name,
             place_text(c, &rest->place));
@@ -160,39 +220,73 @@ static void check_methods_twice(hf_config *c, const hf_config_item *route)
                 hf_config_complain(c, route->values[i].place, "%s is named twice", route->values[i].text);
 }
 
+/* The nth key belongs to the nth certificate. */
+static void check_pairs(hf_config *c, const hf_config_block *block)
+{
+    const hf_config_item *certificate = hf_config_find(block, HF_CONFIG_ID_CERTIFICATE), *key = hf_config_find(block, HF_CONFIG_ID_KEY);
+    while (certificate != NULL && key != NULL) {
+        certificate = hf_config_next(certificate);
+        key = hf_config_next(key);
+    }
+    if (certificate != NULL)
+        hf_config_complain(c, certificate->place, "this certificate has no key: write key FILE behind it");
+    else if (key != NULL)
+        hf_config_complain(c, key->place, "this key has no certificate: write certificate FILE before it");
+    bool free = false; /* a certificate stands before that has no response yet */
+    for (const hf_config_item *item = block->items; item != NULL; item = item->next) {
+        if (item->row->id == HF_CONFIG_ID_OCSP && !free)
+            hf_config_complain(c, item->place, "an ocsp belongs to the certificate before it, and there is none without one");
+        free = item->row->id == HF_CONFIG_ID_CERTIFICATE || (free && item->row->id != HF_CONFIG_ID_OCSP);
+    }
+}
+
+/* What is said of TLS agrees. */
+static void check_tls(hf_config *c, const hf_config_block *root)
+{
+    const hf_config_item *clients = hf_config_find(root, HF_CONFIG_ID_CLIENT_CA), *how = hf_config_find(root, HF_CONFIG_ID_CLIENT_AUTH);
+    const hf_config_item *rsa = hf_config_find(root, HF_CONFIG_ID_RSA_KEY_EXCHANGE), *least = hf_config_find(root, HF_CONFIG_ID_TLS_MIN);
+    if (clients == NULL && how != NULL && how->values[0].number == 1)
+        hf_config_complain(c, how->place, "client_auth optional: whose certificates? Write client_ca FILE");
+    if (rsa != NULL && rsa->values[0].number != 0 && least != NULL && least->values[0].number == 1)
+        hf_config_complain(c, rsa->place, "rsa_key_exchange is of TLS 1.2, which tls_min 1.3 refuses");
+}
+
 static void check_site(hf_config *c, const hf_config_block *site, bool good)
 {
+    if (good)
+        check_pairs(c, site);
     check_actions(c, site, "");
     const hf_config_item *route = hf_config_find(site, HF_CONFIG_ID_ROUTE);
     if (route == NULL && find_action(site) == NULL && good && !site->broken)
         hf_config_complain(c, site->owner->place, "this site answers nothing: put files DIR, redirect TO, answer STATUS or a route in it");
-    for (; route != NULL; route = hf_config_next(route)) {
+    const hf_config_item *rest = find_action(site);
+    size_t count = 0;
+    for (const hf_config_item *one = route; one != NULL; one = hf_config_next(one))
+        count++;
+    const seen_table routes = seen_for(c, count);
+    for (; route != NULL && routes.count > 0; route = hf_config_next(route)) {
         check_methods_twice(c, route);
-        check_route_twice(c, site, route);
+        if (hf_config_value_of(route, 1) != NULL)
+            check_route_twice(c, rest, route, &routes);
     }
-}
-
-/* The value of `host` among those before it; NULL: it is new. */
-static const hf_config_value *find_host(const hf_config_block *root, const hf_config_value *host)
-{
-    for (const hf_config_item *site = hf_config_find(root, HF_CONFIG_ID_SITE); site != NULL; site = hf_config_next(site))
-        for (size_t i = 0; i < site->count; i++) {
-            if (&site->values[i] == host)
-                return NULL;
-            if (strcmp(site->values[i].text, host->text) == 0)
-                return &site->values[i];
-        }
-    return NULL;
 }
 
 static void check_hosts(hf_config *c, const hf_config_block *root)
 {
+    size_t count = 0;
     for (const hf_config_item *site = hf_config_find(root, HF_CONFIG_ID_SITE); site != NULL; site = hf_config_next(site))
-        for (size_t i = 0; i < site->count; i++) {
-            const hf_config_value *first = find_host(root, &site->values[i]);
-            if (first != NULL)
+        count += site->count;
+    const seen_table hosts = seen_for(c, count);
+    for (const hf_config_item *site = hf_config_find(root, HF_CONFIG_ID_SITE); site != NULL; site = hf_config_next(site))
+        for (size_t i = 0; i < site->count && hosts.count > 0; i++) {
+            seen **at = seen_bucket(&hosts, site->values[i].text);
+            while (*at != NULL && strcmp((*at)->value->text, site->values[i].text) != 0)
+                at = &(*at)->next;
+            if (*at == NULL)
+                remember(c, at, site, &site->values[i]);
+            else
                 hf_config_complain(c, site->values[i].place, "the host %s belongs to the site at %s already", site->values[i].text,
-                    place_text(c, &first->place));
+                    place_text(c, &(*at)->value->place));
         }
 }
 
@@ -273,6 +367,10 @@ static void check_root(hf_config *c, const hf_config_block *root, bool good)
     if (hf_config_find(root, HF_CONFIG_ID_SITE) == NULL && good && !root->broken)
         hf_config_complain(c, (hf_config_place){ .file = 0, .line = 1, .column = 1 },
             "there is no site, so nothing would be served; write site * { files DIR }");
+    if (good)
+        check_pairs(c, root);
+    if (good)
+        check_tls(c, root);
     check_hosts(c, root);
     check_listeners(c, root);
     check_error_pages(c, root, &first);
@@ -285,6 +383,7 @@ void hf_config_finish_block(hf_config *c, hf_config_block *block, bool good)
     case HF_CONFIG_ROOT: check_root(c, block, good); break;
     case HF_CONFIG_SITE: check_site(c, block, good); break;
     case HF_CONFIG_ROUTE: check_route(c, block, good); break;
+    case HF_CONFIG_FILES: check_files(c, block); break;
     case HF_CONFIG_LIMITS: check_limits(c, block); break;
     case HF_CONFIG_ANSWER: check_answer(c, block); break;
     default: break;

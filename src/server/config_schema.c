@@ -5,12 +5,14 @@
 #include "spelling.h"
 #include "text.h"
 
-enum { MOST_INDEX = 8, MOST_HOSTS = 64, MOST_METHODS = 8, MOST_THREADS = 256 };
+enum { MOST_INDEX = 8, MOST_HOSTS = 64, MOST_METHODS = 8, MOST_THREADS = 256, MOST_NETWORKS = 256 };
 
 #define IN(kind) (1u << HF_CONFIG_##kind)
 
 static const char *const switch_choices[] = { "off", "on", NULL };
 static const char *const io_choices[] = { "auto", "epoll", "uring", NULL };
+static const char *const tls_choices[] = { "1.2", "1.3", NULL };
+static const char *const client_choices[] = { "required", "optional", NULL };
 static const char *const format_choices[] = { "json", "combined", "logfmt", NULL }; /* as hf_access_format counts */
 /* RFC 9110 15.4: those that Location belongs to. */
 static const char *const redirect_choices[] = { "301", "302", "303", "307", "308", NULL };
@@ -25,8 +27,31 @@ static const hf_config_row rows[] = {
              "read in the order of their names. Relative to the file that says it." },
     { HF_CONFIG_ID_LISTEN, "listen", .where = IN(ROOT), .arguments = ONE("URL", HF_CONFIG_LISTENER, "http://localhost:8080"),
       .opens = HF_CONFIG_NO_BLOCK, .repeats = true,
-      .doc = "Listen here: `http://HOST[:PORT]`. HOST is `localhost` (127.0.0.1 and ::1), an address, an IPv6 address in "
+      .doc = "Listen here: `http://HOST[:PORT]` or `https://HOST[:PORT]`. HOST is `localhost` (127.0.0.1 and ::1), an address, an IPv6 address in "
              "brackets, or `*` for every address. Every site answers at every listener." },
+    { HF_CONFIG_ID_CERTIFICATE, "certificate", .where = IN(ROOT) | IN(SITE), .arguments = ONE("FILE", HF_CONFIG_PEM_FILE, NULL),
+      .opens = HF_CONFIG_NO_BLOCK, .repeats = true, .preset_words = "the local CA's, for localhost",
+      .doc = "What https listeners show: PEM, the leaf first, then its issuers. In a site: for its hosts; outside: for the names "
+             "in it, and the first for whoever asks for another name. The `key` that follows belongs to it. It is read again when it changes." },
+    { HF_CONFIG_ID_KEY, "key", .where = IN(ROOT) | IN(SITE), .arguments = ONE("FILE", HF_CONFIG_PEM_FILE, NULL),
+      .opens = HF_CONFIG_NO_BLOCK, .repeats = true,
+      .doc = "The private key of the certificate before it: PEM, not encrypted. Only the key process reads it." },
+    { HF_CONFIG_ID_OCSP, "ocsp", .where = IN(ROOT) | IN(SITE), .arguments = ONE("FILE", HF_CONFIG_PEM_FILE, NULL),
+      .opens = HF_CONFIG_NO_BLOCK, .repeats = true,
+      .doc = "An OCSP response in DER about the certificate before it, for clients that ask for one. It is passed on as it is, and read "
+             "again when it changes." },
+    { HF_CONFIG_ID_CLIENT_CA, "client_ca", .where = IN(ROOT), .arguments = ONE("FILE", HF_CONFIG_PEM_FILE, NULL),
+      .opens = HF_CONFIG_NO_BLOCK, .preset_words = "nobody is asked",
+      .doc = "Clients of https listeners are asked for a certificate whose chain ends in one of these roots (PEM). Who it was is in the access log." },
+    { HF_CONFIG_ID_CLIENT_AUTH, "client_auth", .where = IN(ROOT), .arguments = ONE("WAY", HF_CONFIG_CHOICE, "required"), .choices = client_choices,
+      .opens = HF_CONFIG_NO_BLOCK, .doc = "With `client_ca`: `required` refuses clients without a certificate, `optional` serves them too." },
+    { HF_CONFIG_ID_RSA_KEY_EXCHANGE, "rsa_key_exchange", .where = IN(ROOT), .arguments = ONE("ON", HF_CONFIG_SWITCH, "off"), .choices = switch_choices,
+      .opens = HF_CONFIG_NO_BLOCK,
+      .doc = "Speak TLS_RSA_WITH_AES_128_GCM_SHA256 too, as the last choice in TLS 1.2: for clients that have nothing else. It has no forward secrecy." },
+    { HF_CONFIG_ID_TLS_MIN, "tls_min", .where = IN(ROOT), .arguments = ONE("VERSION", HF_CONFIG_CHOICE, "1.2"), .choices = tls_choices,
+      .opens = HF_CONFIG_NO_BLOCK, .doc = "The lowest version of TLS that is spoken: `1.2` or `1.3`." },
+    { HF_CONFIG_ID_REDIRECT_HTTPS, "redirect_https", .where = IN(ROOT), .arguments = ONE("ON", HF_CONFIG_SWITCH, "off"), .choices = switch_choices,
+      .opens = HF_CONFIG_NO_BLOCK, .doc = "Answer every request to an http listener with 308 to https at the same host." },
     { HF_CONFIG_ID_THREADS, "threads", .where = IN(ROOT), .arguments = ONE("N", HF_CONFIG_NUMBER, NULL),
       .opens = HF_CONFIG_NO_BLOCK, .least = 1, .most = MOST_THREADS, .preset_words = "the CPUs it may use",
       .doc = "Loop threads of the serving process." },
@@ -34,6 +59,20 @@ static const hf_config_row rows[] = {
       .opens = HF_CONFIG_NO_BLOCK, .doc = "How threads wait for the kernel." },
     { HF_CONFIG_ID_USER, "user", .where = IN(ROOT), .arguments = ONE("NAME", HF_CONFIG_NAME, NULL), .opens = HF_CONFIG_NO_BLOCK,
       .preset_words = "stay", .doc = "Become this user once the listeners are bound. Needs root to begin with." },
+    { HF_CONFIG_ID_ADMIN, "admin", .where = IN(ROOT), .arguments = ONE("SOCKET", HF_CONFIG_SOCKET, "off"),
+      .opens = HF_CONFIG_NO_BLOCK,
+      .doc = "Answers `handfast status`, `connections` and `reload` at this unix socket, for root and the server's own user "
+             "only; or nowhere (`off`)." },
+    { HF_CONFIG_ID_PROXY_PROTOCOL, "proxy_protocol", .where = IN(ROOT),
+      .arguments = { { "NETWORK", HF_CONFIG_NETWORK, 1, MOST_NETWORKS, NULL } }, .opens = HF_CONFIG_NO_BLOCK,
+      .preset_words = "nobody",
+      .doc = "Connections from these networks (`10.0.0.0/8`, `192.0.2.1`) begin with a PROXY header, version 1 or 2, which says "
+             "who the client is; one without is reset. Everybody else speaks for himself." },
+    { HF_CONFIG_ID_TRUSTED_PROXIES, "trusted_proxies", .where = IN(ROOT),
+      .arguments = { { "NETWORK", HF_CONFIG_NETWORK, 1, MOST_NETWORKS, NULL } }, .opens = HF_CONFIG_NO_BLOCK,
+      .preset_words = "nobody",
+      .doc = "Forwarded, or X-Forwarded-For where there is none, is believed from these networks: the access log names the "
+             "nearest address that is none of them." },
     { HF_CONFIG_ID_ACCESS_LOG, "access_log", .where = IN(ROOT), .arguments = ONE("FILE", HF_CONFIG_LOG_FILE, "-"),
       .opens = HF_CONFIG_LOG,
       .doc = "A line for each request: appended to FILE, to standard output (`-`), or to nothing (`off`)." },
@@ -104,8 +143,8 @@ static const hf_config_row rows[] = {
       .opens = HF_CONFIG_NO_BLOCK, .repeats = true, .doc = "Adds a field." },
     /* -- known, and not built yet: refused, so that nobody believes it is in force -- */
 #define NOT_YET(name, in, why) { HF_CONFIG_OTHER, name, .where = in, .opens = HF_CONFIG_NO_BLOCK, .repeats = true, .not_yet = why },
-    NOT_YET("tls", IN(ROOT) | IN(SITE), "listeners of a configuration speak plain HTTP only; put a TLS proxy in front")
-    NOT_YET("redirect_https", IN(SITE) | IN(ROUTE), "let the TLS proxy in front do it")
+    NOT_YET("tls", IN(ROOT) | IN(SITE), "there is no block for it: write certificate FILE and key FILE")
+    NOT_YET("redirect_https", IN(SITE) | IN(ROUTE), "it holds for all sites; put it outside of them")
     NOT_YET("basic_auth", IN(SITE) | IN(ROUTE), "whatever answers here answers everybody; keep it off this server")
     NOT_YET("header", IN(SITE) | IN(ROUTE) | IN(FILES), "only answer { header NAME VALUE } can add fields")
     NOT_YET("listen", IN(SITE), "every site answers at every listener; put listen outside of sites")
@@ -119,10 +158,7 @@ static const hf_config_row rows[] = {
     NOT_YET("deny", IN(SITE) | IN(ROUTE), "whatever answers here answers everybody; use the firewall")
     NOT_YET("error_log", IN(ROOT), "diagnostics go to standard error")
     NOT_YET("log_level", IN(ROOT), "set HF_LOG=error, warning, info or debug in the environment")
-    NOT_YET("admin", IN(ROOT), "there is no admin socket; send signals")
-    NOT_YET("metrics", IN(ROOT), "count lines of the access log meanwhile")
-    NOT_YET("proxy_protocol", IN(ROOT), "connections must come from the clients themselves")
-    NOT_YET("trusted_proxies", IN(ROOT), "Forwarded and X-Forwarded-For are not read")
+    NOT_YET("metrics", IN(ROOT), "they need no setting: the socket of admin answers GET /-/metrics")
     NOT_YET("record", IN(ROOT), "connections cannot be recorded")
 #undef NOT_YET
     /* -- limits -- */
@@ -165,8 +201,8 @@ const char *hf_config_foreign(hf_bytes name)
         { "worker_processes", "threads" }, { "worker_threads", "threads" }, { "workers", "threads" }, { "log", "access_log" },
         { "customlog", "access_log" }, { "log_format", "format" },    { "port", "listen" },         { "bind", "listen" },
         { "address", "listen" },       { "proxy_pass", "proxy" },     { "reverse_proxy", "proxy" }, { "upstream", "proxy" },
-        { "client_max_body_size", "max_body" }, { "auth_basic", "basic_auth" }, { "import", "include" }, { "ssl", "tls" },
-        { "ssl_certificate", "tls" },  { "certificate", "tls" },      { "content_type", "type" },   { "limit", "limits" },
+        { "client_max_body_size", "max_body" }, { "auth_basic", "basic_auth" }, { "import", "include" }, { "ssl", "certificate" },
+        { "ssl_certificate", "certificate" }, { "ssl_certificate_key", "key" }, { "ssl_protocols", "tls_min" },      { "content_type", "type" },   { "limit", "limits" },
         { "keepalive_timeout", "idle_ns, in limits" }, { "symlinks", "follow_symlinks" }, { "csp", "content_security_policy" },
     };
     for (size_t i = 0; i < HF_COUNT(table); i++)

@@ -38,7 +38,10 @@ typedef enum hf_config_type {
     HF_CONFIG_DIRECTORY,  /* an existing folder; relative to the file it is named in */
     HF_CONFIG_PAGE,       /* a file inside the folder that is served */
     HF_CONFIG_NAME,       /* of a file, without folder */
+    HF_CONFIG_PEM_FILE,   /* an existing file; relative likewise */
     HF_CONFIG_LOG_FILE,   /* a path, - or off; relative likewise */
+    HF_CONFIG_NETWORK,    /* 10.0.0.0/8, or an address */
+    HF_CONFIG_SOCKET,     /* the path of a unix socket, or off; relative likewise */
     HF_CONFIG_FIELD_NAME, /* RFC 9110 5.1 */
     HF_CONFIG_FIELD_VALUE, /* RFC 9110 5.5 */
     HF_CONFIG_PATHS       /* of include */
@@ -49,9 +52,20 @@ typedef enum hf_config_id {
     HF_CONFIG_OTHER, /* nobody asks: not built yet */
     HF_CONFIG_ID_INCLUDE,
     HF_CONFIG_ID_LISTEN,
+    HF_CONFIG_ID_CERTIFICATE,
+    HF_CONFIG_ID_KEY,
+    HF_CONFIG_ID_OCSP,
+    HF_CONFIG_ID_CLIENT_CA,
+    HF_CONFIG_ID_CLIENT_AUTH,
+    HF_CONFIG_ID_RSA_KEY_EXCHANGE,
+    HF_CONFIG_ID_TLS_MIN,
+    HF_CONFIG_ID_REDIRECT_HTTPS,
     HF_CONFIG_ID_THREADS,
     HF_CONFIG_ID_IO,
     HF_CONFIG_ID_USER,
+    HF_CONFIG_ID_ADMIN,
+    HF_CONFIG_ID_PROXY_PROTOCOL,
+    HF_CONFIG_ID_TRUSTED_PROXIES,
     HF_CONFIG_ID_ACCESS_LOG,
     HF_CONFIG_ID_FORMAT,
     HF_CONFIG_ID_LIMITS,

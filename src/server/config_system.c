@@ -94,7 +94,9 @@ static hf_config_kind kind(void *self, const char *path)
 {
     struct stat st;
     (void)self;
-    return stat(path, &st) != 0 ? HF_CONFIG_MISSING : S_ISDIR(st.st_mode) ? HF_CONFIG_FOLDER : HF_CONFIG_FILE;
+    if (stat(path, &st) != 0)
+        return errno == EACCES ? HF_CONFIG_HIDDEN : HF_CONFIG_MISSING;
+    return S_ISDIR(st.st_mode) ? HF_CONFIG_FOLDER : HF_CONFIG_FILE;
 }
 
 const hf_config_world hf_config_system = { .read = read_file, .variable = variable, .glob = glob_files, .kind = kind };

@@ -7,6 +7,7 @@
 #include "address.h"
 #include "limit_rules.h"
 #include "listen_url.h"
+#include "proxy_header.h"
 #include "router.h"
 #include "spelling.h"
 #include "target.h"
@@ -98,9 +99,11 @@ static bool understand_amount(subject *s)
         return REFUSE(s, "%s got \"%s\"; it must be %s", s->row->name, shown(s), hf_amount_forms(s->row->unit));
     if (s->row->limit > 0 && strncmp(s->row->name, "config_", 7) == 0)
         return REFUSE(s, "%s bounds the reading of this configuration, so it cannot be changed in it", s->row->name);
-    if (s->value->number == 0 && (s->row->limit == 0 || !hf_limit_may_be_zero(s->row->name)))
-        return REFUSE(s, s->row->limit > 0 ? "%s must not be 0: nothing could be served"
-            : "%s must not be 0; leave it out for the limit body_bytes", s->row->name);
+    char why[256];
+    if (s->row->limit > 0 && hf_limit_refuses(s->row->name, s->row->unit, s->value->number, why, sizeof why))
+        return REFUSE(s, "%s %s", s->row->name, why);
+    if (s->row->limit == 0 && s->value->number == 0)
+        return REFUSE(s, "%s must not be 0; leave it out for the limit body_bytes", s->row->name);
     return true;
 }
 
@@ -310,6 +313,57 @@ static bool understand_directory(subject *s)
     return REFUSE(s, kind == HF_CONFIG_FILE ? "%s: %s is a file; it must be a folder" : "%s: there is no folder %s", s->row->name, shown(s));
 }
 
+/* Whether it holds what it should, and whether the two belong together, only who may read it can tell: at the start. */
+static bool understand_pem_file(subject *s)
+{
+    hf_config *c = s->config;
+    if (s->value->text[0] == 0)
+        return REFUSE(s, "%s got \"\"; it must be a PEM file", s->row->name);
+    s->value->text = hf_config_beside(c, s->value->place.file, s->value->text);
+    const hf_config_kind kind = c->world->kind(c->world->self, s->value->text);
+    if (kind == HF_CONFIG_FILE || kind == HF_CONFIG_HIDDEN)
+        return true;
+    return REFUSE(s, kind == HF_CONFIG_FOLDER ? "%s: %s is a folder; it must be a PEM file" : "%s: there is no file %s", s->row->name, shown(s));
+}
+
+static bool understand_network(subject *s)
+{
+    hf_network n;
+    const hf_bytes text = hf_text(s->value->text);
+    if (hf_network_parse(text, &n))
+        return true;
+    const uint8_t *slash = text.len > 0 ? memchr(text.ptr, '/', text.len) : NULL;
+    if (slash != NULL && hf_address_parse(hf_bytes_make(text.ptr, (size_t)(slash - text.ptr)), 0, &n.base))
+        return REFUSE(s, "%s got \"%s\"; behind the / belongs how many bits all its addresses share, and the others must be 0",
+            s->row->name, shown(s));
+    return REFUSE(s, "%s got \"%s\"; it must be an address such as 192.0.2.1, or a network such as 10.0.0.0/8 or fd00::/8",
+        s->row->name, shown(s));
+}
+
+/* sun_path is 108 bytes, with its NUL: unix(7). */
+enum { SOCKET_PATH_MOST = 107 };
+
+static bool understand_socket(subject *s)
+{
+    hf_config *c = s->config;
+    if (strcmp(s->value->text, "off") == 0)
+        return true;
+    if (s->value->text[0] == 0)
+        return REFUSE(s, "%s got \"\"; it must be the path of a socket, or off", s->row->name);
+    s->value->text = hf_config_beside(c, s->value->place.file, s->value->text);
+    const size_t length = strlen(s->value->text);
+    const char *slash = strrchr(s->value->text, '/');
+    const char *folder = slash == NULL || slash == s->value->text ? NULL
+        : hf_config_format(c, "%.*s", (int)(slash - s->value->text), s->value->text);
+    if (length > SOCKET_PATH_MOST)
+        return REFUSE(s, "%s: the path of a socket may have %d bytes, and this has %zu", s->row->name, SOCKET_PATH_MOST, length);
+    if (folder != NULL && c->world->kind(c->world->self, folder) != HF_CONFIG_FOLDER)
+        return REFUSE(s, "%s: there is no folder %s to put the socket in", s->row->name, hf_config_shown(c, hf_text(folder)));
+    if (c->world->kind(c->world->self, s->value->text) == HF_CONFIG_FOLDER)
+        return REFUSE(s, "%s: %s is a folder; it must be the path of a socket, or off", s->row->name, shown(s));
+    return true;
+}
+
 static bool understand_log_file(subject *s)
 {
     hf_config *c = s->config;
@@ -391,7 +445,7 @@ bool hf_config_understand(hf_config *c, const hf_config_row *row, hf_config_valu
         [HF_CONFIG_PATTERN] = understand_pattern, [HF_CONFIG_LOCATION] = understand_location,
         [HF_CONFIG_REDIRECT_STATUS] = understand_redirect_status, [HF_CONFIG_ANSWER_STATUS] = understand_number,
         [HF_CONFIG_DIRECTORY] = understand_directory, [HF_CONFIG_PAGE] = understand_page, [HF_CONFIG_NAME] = understand_name,
-        [HF_CONFIG_LOG_FILE] = understand_log_file, [HF_CONFIG_FIELD_NAME] = understand_field_name,
+        [HF_CONFIG_PEM_FILE] = understand_pem_file, [HF_CONFIG_LOG_FILE] = understand_log_file, [HF_CONFIG_SOCKET] = understand_socket, [HF_CONFIG_NETWORK] = understand_network, [HF_CONFIG_FIELD_NAME] = understand_field_name,
         [HF_CONFIG_FIELD_VALUE] = understand_field_value, [HF_CONFIG_PATHS] = any,
     };
     subject s = { c, row, value };

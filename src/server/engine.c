@@ -9,28 +9,55 @@
 #include <sys/random.h>
 
 #include "epoll.h"
+#include "idempotency.h"
 #include "log.h"
+#include "panic.h"
+#include "pool.h"
 #include "random.h"
 #include "uring.h"
 
 enum { THREADS_MOST = 256 };
 
-typedef struct thread {
-    hf_engine *engine;
-    pthread_t id;
-    bool running;
-    hf_env env;
-    hf_random random;
-    hf_io *io;
-    hf_worker *worker;
-} thread;
-
-struct hf_engine {
-    hf_allocator_counted memory;
+/* What is served, from one reload to the next. */
+typedef struct generation {
+    _Atomic uint32_t references; /* a worker's tenure each, and whoever is making it */
+    hf_limits limits;
     hf_app app;
     hf_router *router; /* or */
     hf_sites *sites;
     hf_worker_config config;
+    hf_secure *secure;
+    void (*release)(void *lent);
+    void *lent;
+} generation;
+
+typedef struct thread thread;
+/* Something to be done in a loop's own thread. */
+typedef void errand(thread *t, void *argument);
+
+struct thread {
+    hf_engine *engine;
+    pthread_t id;
+    bool running;
+    pthread_mutex_t lock; /* of the errand */
+    pthread_cond_t told;
+    errand *errand;       /* NULL: none waits */
+    void *argument;
+    _Atomic bool called;  /* there is an errand: asked without the lock */
+    bool ended;           /* the loop is over: errands are run by whoever has them */
+    hf_limits limits;     /* the loop's; its input_bytes only grow, for old connections may need them */
+    hf_env env;
+    hf_random random;
+    hf_io *io;
+    hf_worker *worker;
+};
+
+struct hf_engine {
+    hf_allocator_counted memory;
+    hf_census *census;
+    hf_pool *pool;
+    hf_idempotency_store *idempotency;
+    hf_random random; /* of whoever reloads: one at a time */
     _Atomic bool draining;
     bool refused; /* io_uring, when it was tried */
     uint32_t count;
@@ -64,24 +91,103 @@ static hf_io *open_loop(hf_engine *e, const hf_env *env, hf_loop_kind kind, hf_e
     return NULL;
 }
 
-static hf_err open_thread(hf_engine *e, thread *t, const hf_engine_options *o, hf_writer *why)
+/* ---- generations -------------------------------------------------------------------------------------------- */
+
+static void leave_generation(void *lent)
+{
+    generation *g = lent;
+    if (atomic_fetch_sub(&g->references, 1) != 1)
+        return;
+    hf_router_free(g->router);
+    hf_sites_free(g->sites);
+    hf_secure_leave(g->secure);
+    if (g->release != NULL)
+        g->release(g->lent);
+    hf_free(hf_allocator_default(), g, sizeof *g);
+}
+
+static bool route(generation *g, const hf_engine_options *o, hf_err *err, hf_writer *why)
+{
+    const hf_allocator *plain = hf_allocator_default();
+    const size_t before = why->length;
+    if (o->sites != NULL)
+        g->sites = hf_sites_new(plain, o->routes, o->sites, o->site_count, o->hosts, o->host_count, why);
+    else
+        g->router = hf_router_new(plain, o->routes, o->route_count, why);
+    *err = g->router != NULL || g->sites != NULL ? HF_OK
+        : hf_err_make(why->length > before ? HF_ERR_BASE_USAGE : HF_ERR_BASE_MEMORY);
+    return err->code == 0;
+}
+
+/* With one reference: the caller's. */
+static generation *open_generation(hf_engine *e, const hf_engine_options *o, hf_err *err, hf_writer *why)
+{
+    generation *g = hf_alloc_zeroed(hf_allocator_default(), sizeof *g);
+    *err = hf_err_make(HF_ERR_BASE_MEMORY);
+    if (g == NULL)
+        return NULL;
+    atomic_init(&g->references, 1);
+    g->limits = *o->limits;
+    g->secure = o->secure != NULL ? hf_secure_keep(o->secure) : NULL;
+    if (!route(g, o, err, why)) {
+        leave_generation(g);
+        return NULL;
+    }
+    g->app = (hf_app){ .router = g->router, .sites = g->sites, .server_name = o->server_name, .error_page = o->error_page,
+        .error_page_policy = o->error_page_policy, .context = o->context,
+        .pool = e->pool, .idempotency = e->idempotency };
+    g->config = (hf_worker_config){ .app = &g->app, .limits = &g->limits, .routes = o->routes, .route_count = o->route_count,
+        .census = e->census, .memory = &e->memory, .access_log = o->access_log,
+        .proxy_from = o->proxy_from, .proxy_from_count = o->proxy_from_count, .trusted = o->trusted,
+        .trusted_count = o->trusted_count, .secure = g->secure, .redirect_port = o->redirect_port, .release = leave_generation, .lent = g };
+    return g;
+}
+
+/* Once nothing can fail any more. */
+static void lend_options(generation *g, const hf_engine_options *o)
+{
+    g->release = o->release;
+    g->lent = o->lent;
+}
+
+/* What its connections will be. */
+static void *owner_of(const hf_listening *l)
+{
+    return l->secure ? (void *)&hf_worker_secure : NULL;
+}
+
+/* ---- opening ------------------------------------------------------------------------------------------------ */
+
+static hf_err open_thread(thread *t, const hf_engine_options *o, generation *g, hf_writer *why)
 {
     uint64_t seed;
     hf_err err = HF_OK;
-    t->engine = e;
     if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
         return hf_err_make(HF_ERR_IO_SYSTEM);
     hf_random_seed(&t->random, seed);
-    t->env = (hf_env){ .alloc = e->memory.alloc, .random = &t->random, .limits = o->limits };
-    t->io = open_loop(e, &t->env, o->loop, &err, why);
+    t->limits = *o->limits;
+    t->env = (hf_env){ .alloc = t->engine->memory.alloc, .random = &t->random, .limits = &t->limits };
+    t->io = open_loop(t->engine, &t->env, o->loop, &err, why);
     if (t->io == NULL)
         return err;
-    t->worker = hf_worker_new(&t->env, t->io, &e->config, &err);
-    if (t->worker == NULL)
+    atomic_fetch_add(&g->references, 1);
+    t->worker = hf_worker_new(&t->env, t->io, &g->config, &err);
+    if (t->worker == NULL) {
+        leave_generation(g);
         return err;
+    }
     for (size_t i = 0; i < o->listener_count && err.code == 0; i++)
-        err = t->io->ops->listen(t->io, &o->listeners[i].at, o->listeners[i].fd, NULL);
+        err = t->io->ops->listen(t->io, &o->listeners[i].at, o->listeners[i].fd, owner_of(&o->listeners[i]));
     return err;
+}
+
+static void prepare_threads(hf_engine *e)
+{
+    for (uint32_t i = 0; i < e->count; i++) {
+        e->threads[i].engine = e;
+        pthread_mutex_init(&e->threads[i].lock, NULL);
+        pthread_cond_init(&e->threads[i].told, NULL);
+    }
 }
 
 hf_engine *hf_engine_open(const hf_engine_options *o, hf_err *err, hf_writer *why)
@@ -89,44 +195,110 @@ hf_engine *hf_engine_open(const hf_engine_options *o, hf_err *err, hf_writer *wh
     const hf_allocator *plain = hf_allocator_default();
     const uint32_t count = o->threads == 0 ? usable_cpus() : o->threads < THREADS_MOST ? o->threads : THREADS_MOST;
     hf_engine *e = hf_alloc_zeroed(plain, sizeof *e + count * sizeof e->threads[0]);
+    uint64_t seed = 0;
     *err = hf_err_make(HF_ERR_BASE_MEMORY);
     if (e == NULL)
         return NULL;
     e->count = count;
+    prepare_threads(e);
     hf_allocator_counted_init(&e->memory, o->limits->memory_bytes);
-    if (o->sites != NULL)
-        e->sites = hf_sites_new(plain, o->routes, o->sites, o->site_count, o->hosts, o->host_count, why);
-    else
-        e->router = hf_router_new(plain, o->routes, o->route_count, why);
-    if (e->router == NULL && e->sites == NULL) {
-        *err = hf_err_make(why->length > 0 ? HF_ERR_BASE_USAGE : HF_ERR_BASE_MEMORY);
-        hf_engine_close(e);
-        return NULL;
-    }
-    e->app = (hf_app){ .router = e->router, .sites = e->sites, .server_name = o->server_name, .error_page = o->error_page,
-        .error_page_policy = o->error_page_policy, .context = o->context };
-    e->config = (hf_worker_config){ .app = &e->app, .limits = o->limits, .routes = o->routes, .route_count = o->route_count,
-        .census = hf_census_new(plain, o->limits->connections, o->limits->connections_per_address), .memory = &e->memory,
-        .access_log = o->access_log };
-    *err = e->config.census != NULL ? HF_OK : hf_err_make(HF_ERR_BASE_MEMORY);
-    for (uint32_t i = 0; i < count && err->code == 0; i++)
-        *err = open_thread(e, &e->threads[i], o, why);
+    (void)!getrandom(&seed, sizeof seed, 0); /* multipart boundaries and hash seeds get theirs from the threads */
+    hf_random_seed(&e->random, seed);
+    e->census = hf_census_new(plain, o->limits->connections, o->limits->connections_per_address);
+    e->pool = hf_pool_new(plain, o->limits->blocking_threads, o->limits->blocking_jobs);
+    e->idempotency = hf_idempotency_new(plain, o->limits);
+    generation *g = e->census != NULL && e->pool != NULL && e->idempotency != NULL ? open_generation(e, o, err, why) : NULL;
+    for (uint32_t i = 0; g != NULL && i < count && err->code == 0; i++)
+        *err = open_thread(&e->threads[i], o, g, why);
+    if (g != NULL && err->code == 0)
+        lend_options(g, o);
+    if (g != NULL)
+        leave_generation(g);
     if (err->code == 0)
         return e;
     hf_engine_close(e);
     return NULL;
 }
 
+/* ---- threads ------------------------------------------------------------------------------------------------ */
+
+static void run_errand(thread *t)
+{
+    if (!atomic_load_explicit(&t->called, memory_order_acquire))
+        return;
+    pthread_mutex_lock(&t->lock);
+    t->errand(t, t->argument);
+    t->errand = NULL;
+    atomic_store_explicit(&t->called, false, memory_order_relaxed);
+    pthread_cond_broadcast(&t->told);
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* Has `what` done in the loop's thread, and waits for it. */
+static void call(thread *t, errand *what, void *argument)
+{
+    pthread_mutex_lock(&t->lock);
+    while (t->errand != NULL)
+        pthread_cond_wait(&t->told, &t->lock);
+    if (!t->running || t->ended) {
+        what(t, argument);
+    } else {
+        t->errand = what;
+        t->argument = argument;
+        atomic_store_explicit(&t->called, true, memory_order_release);
+        t->io->ops->wake(t->io);
+        while (t->errand == what && t->argument == argument)
+            pthread_cond_wait(&t->told, &t->lock);
+    }
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void end_errands(thread *t)
+{
+    run_errand(t);
+    pthread_mutex_lock(&t->lock);
+    if (t->errand != NULL) { /* it came between */
+        t->errand(t, t->argument);
+        t->errand = NULL;
+    }
+    t->ended = true;
+    pthread_cond_broadcast(&t->told);
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void turn(thread *t, hf_time until)
+{
+    if (atomic_load_explicit(&t->engine->draining, memory_order_acquire))
+        hf_worker_drain(t->worker);
+    if (!hf_worker_is_done(t->worker))
+        hf_worker_turn(t->worker, until);
+    run_errand(t);
+}
+
 static void *run(void *argument)
 {
     thread *t = argument;
-    while (!hf_worker_is_done(t->worker)) {
-        if (atomic_load_explicit(&t->engine->draining, memory_order_acquire))
-            hf_worker_drain(t->worker);
-        if (!hf_worker_is_done(t->worker))
-            hf_worker_turn(t->worker, HF_NEVER);
-    }
+    while (!hf_worker_is_done(t->worker))
+        turn(t, HF_NEVER);
+    end_errands(t);
     return NULL;
+}
+
+bool hf_engine_turn(hf_engine *e, hf_time until)
+{
+    HF_ASSERT(e->count == 1 && !e->threads[0].running);
+    turn(&e->threads[0], until);
+    return !hf_worker_is_done(e->threads[0].worker);
+}
+
+int hf_engine_descriptor(const hf_engine *e)
+{
+    return hf_epoll_descriptor(e->threads[0].io);
+}
+
+hf_time hf_engine_wake(const hf_engine *e)
+{
+    return hf_time_earlier(hf_worker_wake(e->threads[0].worker), hf_epoll_wake(e->threads[0].io));
 }
 
 static void tell_failure(hf_writer *why, uint32_t number, uint32_t count, int error)
@@ -169,7 +341,9 @@ void hf_engine_join(hf_engine *e)
     for (uint32_t i = 0; i < e->count; i++)
         if (e->threads[i].running) {
             pthread_join(e->threads[i].id, NULL);
+            pthread_mutex_lock(&e->threads[i].lock);
             e->threads[i].running = false;
+            pthread_mutex_unlock(&e->threads[i].lock);
         }
 }
 
@@ -178,18 +352,183 @@ void hf_engine_close(hf_engine *e)
     const hf_allocator *plain = hf_allocator_default();
     if (e == NULL)
         return;
+    hf_pool_free(e->pool); /* before those whom its work is for */
     for (uint32_t i = 0; i < e->count; i++) {
         hf_worker_free(e->threads[i].worker);
         if (e->threads[i].io != NULL)
             e->threads[i].io->ops->free(e->threads[i].io);
+        pthread_cond_destroy(&e->threads[i].told);
+        pthread_mutex_destroy(&e->threads[i].lock);
     }
-    hf_census_free(e->config.census);
-    hf_router_free(e->router);
-    hf_sites_free(e->sites);
+    hf_census_free(e->census);
+    hf_idempotency_drop(e->idempotency);
     hf_free(plain, e, sizeof *e + e->count * sizeof e->threads[0]);
 }
 
 uint32_t hf_engine_threads(const hf_engine *e)
 {
     return e->count;
+}
+
+/* ---- reload ------------------------------------------------------------------------------------------------- */
+
+typedef struct listening_errand {
+    const hf_listening *begin;
+    size_t begin_count;
+    const hf_address *gone;
+    size_t gone_count;
+    hf_err err;
+} listening_errand;
+
+static void change_listeners(thread *t, void *argument)
+{
+    listening_errand *a = argument;
+    for (size_t i = 0; i < a->begin_count && a->err.code == 0; i++)
+        a->err = t->io->ops->listen(t->io, &a->begin[i].at, a->begin[i].fd, owner_of(&a->begin[i]));
+    for (size_t i = 0; i < a->gone_count; i++)
+        t->io->ops->unlisten_at(t->io, &a->gone[i]);
+}
+
+typedef struct adoption {
+    hf_tenure *tenure;
+    const hf_limits *limits;
+} adoption;
+
+static void adopt(thread *t, void *argument)
+{
+    const adoption *a = argument;
+    const uint64_t input = t->limits.input_bytes;
+    t->limits = *a->limits;
+    t->limits.input_bytes = input > t->limits.input_bytes ? input : t->limits.input_bytes;
+    hf_worker_adopt(t->worker, a->tenure);
+}
+
+/* Every thread listens where it is new, or none. */
+static hf_err begin_listening(hf_engine *e, const hf_engine_options *o)
+{
+    listening_errand begin = { .begin = o->listeners, .begin_count = o->listener_count };
+    hf_address at[HF_ENGINE_LISTENERS];
+    if (o->listener_count > HF_ENGINE_LISTENERS)
+        return hf_err_make(HF_ERR_BASE_LIMIT);
+    for (uint32_t i = 0; i < e->count && begin.err.code == 0; i++)
+        call(&e->threads[i], change_listeners, &begin);
+    if (begin.err.code == 0)
+        return HF_OK;
+    for (size_t i = 0; i < o->listener_count; i++)
+        at[i] = o->listeners[i].at;
+    listening_errand undo = { .gone = at, .gone_count = o->listener_count };
+    for (uint32_t i = 0; i < e->count; i++)
+        call(&e->threads[i], change_listeners, &undo);
+    return begin.err;
+}
+
+static hf_err prepare_tenures(hf_engine *e, generation *g, hf_tenure **tenures)
+{
+    hf_err err = HF_OK;
+    for (uint32_t i = 0; i < e->count && err.code == 0; i++) {
+        tenures[i] = hf_worker_prepare(e->threads[i].worker, &e->random, &g->config, &err);
+        if (tenures[i] != NULL)
+            atomic_fetch_add(&g->references, 1);
+    }
+    return err;
+}
+
+hf_err hf_engine_reload(hf_engine *e, const hf_engine_options *o, const hf_address *gone, size_t gone_count, hf_writer *why)
+{
+    hf_err err;
+    hf_tenure *tenures[THREADS_MOST] = { 0 };
+    generation *g = open_generation(e, o, &err, why);
+    if (g == NULL)
+        return err;
+    err = prepare_tenures(e, g, tenures);
+    if (err.code == 0)
+        err = begin_listening(e, o);
+    if (err.code != 0) {
+        for (uint32_t i = 0; i < e->count; i++)
+            hf_tenure_discard(tenures[i]);
+        leave_generation(g);
+        return err;
+    }
+    lend_options(g, o);
+    hf_census_limit(e->census, g->limits.connections, g->limits.connections_per_address);
+    atomic_store(&e->memory.limit, g->limits.memory_bytes);
+    for (uint32_t i = 0; i < e->count; i++)
+        call(&e->threads[i], adopt, &(adoption){ tenures[i], &g->limits });
+    listening_errand end = { .gone = gone, .gone_count = gone_count };
+    for (uint32_t i = 0; gone_count > 0 && i < e->count; i++)
+        call(&e->threads[i], change_listeners, &end);
+    leave_generation(g);
+    return HF_OK;
+}
+
+/* ---- asking ------------------------------------------------------------------------------------------------- */
+
+uint64_t hf_engine_connections(const hf_engine *e)
+{
+    return hf_census_count(e->census);
+}
+
+static void count_tenures(thread *t, void *argument)
+{
+    size_t *most = argument;
+    const size_t n = hf_worker_tenures(t->worker);
+    *most = n > *most ? n : *most;
+}
+
+size_t hf_engine_generations(hf_engine *e)
+{
+    size_t most = 0;
+    for (uint32_t i = 0; i < e->count; i++)
+        call(&e->threads[i], count_tenures, &most);
+    return most;
+}
+
+void hf_engine_count(const hf_engine *e, hf_counts *sum)
+{
+    for (uint32_t i = 0; i < e->count; i++)
+        hf_counts_add(sum, hf_worker_counts(e->threads[i].worker));
+}
+
+typedef struct roll {
+    hf_worker_connection *to;
+    size_t most, count;
+} roll;
+
+static void list(thread *t, void *argument)
+{
+    roll *r = argument;
+    r->count += hf_worker_list(t->worker, r->to + r->count, r->most - r->count);
+}
+
+size_t hf_engine_list(hf_engine *e, hf_worker_connection *to, uint32_t *threads, size_t most)
+{
+    roll r = { .to = to, .most = most };
+    for (uint32_t i = 0; i < e->count; i++) {
+        const size_t first = r.count;
+        call(&e->threads[i], list, &r);
+        for (size_t k = first; k < r.count; k++)
+            threads[k] = i;
+    }
+    return r.count;
+}
+
+static void nothing(thread *t, void *argument)
+{
+    (void)t, (void)argument;
+}
+
+void hf_engine_check(hf_engine *e)
+{
+    for (uint32_t i = 0; i < e->count; i++)
+        call(&e->threads[i], nothing, NULL);
+}
+
+bool hf_engine_is_draining(const hf_engine *e)
+{
+    return atomic_load_explicit(&e->draining, memory_order_relaxed);
+}
+
+uint64_t hf_engine_memory(const hf_engine *e)
+{
+    return atomic_load_explicit(&e->memory.held, memory_order_relaxed);
 }

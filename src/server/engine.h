@@ -13,6 +13,8 @@
 typedef struct hf_listening {
     int fd;
     hf_address at;
+    hf_address asked; /* its port may be 0: any */
+    bool secure;      /* TLS is spoken */
 } hf_listening;
 
 typedef struct hf_engine_options {
@@ -32,7 +34,17 @@ typedef struct hf_engine_options {
     uint32_t threads; /* 0: the CPUs this process may use */
     hf_loop_kind loop;
     hf_access_log *access_log;
+    const hf_network *proxy_from, *trusted; /* as hf_worker_config has them; lent likewise */
+    size_t proxy_from_count, trusted_count;
+    hf_secure *secure;      /* for listeners that are secure: a reference that the engine keeps one of its own of; NULL: there are none */
+    uint16_t redirect_port; /* as of hf_worker_config */
+    /* Called when nothing that these options lend is used any more: at close, or when another generation has taken over
+     * and the last request that began with these is over. From any thread. May be NULL. */
+    void (*release)(void *lent);
+    void *lent;
 } hf_engine_options;
+
+enum { HF_ENGINE_LISTENERS = 64 }; /* as many as a loop can have */
 
 typedef struct hf_engine hf_engine;
 
@@ -46,5 +58,30 @@ void hf_engine_drain(hf_engine *e);
 void hf_engine_join(hf_engine *e);
 void hf_engine_close(hf_engine *e);
 uint32_t hf_engine_threads(const hf_engine *e);
+
+/* Instead of start, for an engine of one thread on HF_LOOP_EPOLL: one turn in the caller's thread, which waits until
+ * something happens or the clock reads `until`. False: it has drained. */
+bool hf_engine_turn(hf_engine *e, hf_time until);
+/* Readable when a turn has something to do; and when there must be one in any case. */
+int hf_engine_descriptor(const hf_engine *e);
+hf_time hf_engine_wake(const hf_engine *e);
+
+/* ---- while it runs: from any thread but the loops' own ---------------------------------------------------------- */
+
+/* Serves `options` in place of what it serves: all of it, or nothing when it fails, and then `release` is not called. Its
+ * listeners are those to begin with, `gone` those to give up; threads and loop stay as they were. No connection is
+ * touched: see hf_worker_adopt. When it returns, every thread has taken over. */
+hf_err hf_engine_reload(hf_engine *e, const hf_engine_options *options, const hf_address *gone, size_t gone_count, hf_writer *why);
+/* Open connections; and generations with requests under way or current (the most of any thread). */
+uint64_t hf_engine_connections(const hf_engine *e);
+size_t hf_engine_generations(hf_engine *e);
+/* Adds what its threads counted. */
+void hf_engine_count(const hf_engine *e, hf_counts *sum);
+/* Up to `most` connections of all threads; each says the thread in `threads`. Returns how many. */
+size_t hf_engine_list(hf_engine *e, hf_worker_connection *to, uint32_t *threads, size_t most);
+/* Returns when every loop has come around: a watchdog's question. */
+void hf_engine_check(hf_engine *e);
+bool hf_engine_is_draining(const hf_engine *e);
+uint64_t hf_engine_memory(const hf_engine *e);
 
 #endif

@@ -99,6 +99,8 @@ static void destroy(hf_cached *e)
     const hf_allocator *a = &c->env->alloc;
     for (hf_encoding coding = HF_ENCODING_GZIP; coding < HF_ENCODING_COUNT; coding++)
         free_coding(e, coding);
+    if (e->found.file.fixed)
+        c->counts.bytes -= (size_t)e->found.file.size;
     hf_file_close(&e->found.file);
     if (e->contents) {
         hf_free(a, e->contents, (size_t)e->found.file.size);
@@ -172,7 +174,7 @@ static bool holds_bytes(const hf_cached *e)
     for (hf_encoding coding = HF_ENCODING_GZIP; coding < HF_ENCODING_COUNT; coding++)
         if (e->coded[coding])
             return true;
-    return e->contents != NULL;
+    return e->contents != NULL || e->found.file.fixed != NULL;
 }
 
 /* Makes room for `size` bytes of contents by giving up cold ones; false when there is none to be made. */
@@ -219,12 +221,33 @@ static uint8_t write_etag(const hf_cached *e, hf_encoding encoding, char *text, 
     return (uint8_t)w.length;
 }
 
+/* The fields that depend on nothing but the file and its coding. 0: they do not fit. */
+static uint16_t write_lines(const hf_cached *e, hf_encoding encoding, hf_bytes etag, char *text)
+{
+    hf_writer w = hf_writer_make(text, HF_CACHED_LINES);
+    hf_write_text(&w, "ETag: ");
+    hf_write(&w, etag);
+    hf_write_text(&w, "\r\nLast-Modified: ");
+    hf_write(&w, hf_bytes_make(e->last_modified, sizeof e->last_modified));
+    hf_write_text(&w, "\r\nAccept-Ranges: bytes\r\nContent-Type: ");
+    hf_write_text(&w, e->media->type);
+    /* The type is ours to say; a browser that guesses can be made to run what was only to be shown. */
+    hf_write_text(&w, "\r\nX-Content-Type-Options: nosniff\r\n");
+    if (encoding != HF_ENCODING_IDENTITY) {
+        hf_write_text(&w, "Content-Encoding: ");
+        hf_write_text(&w, hf_encoding_name(encoding));
+        hf_write_text(&w, "\r\n");
+    }
+    return w.overflowed ? 0 : (uint16_t)w.length;
+}
+
 static void write_validators(hf_cached *e)
 {
     const hf_file *f = &e->found.file;
     e->etag_length = write_etag(e, e->encoding, e->etag, sizeof e->etag);
     hf_writer w = hf_writer_make(e->last_modified, sizeof e->last_modified);
     hf_date_write(&w, (hf_wall){ .s = f->modified_ns / 1000000000 - (f->modified_ns % 1000000000 < 0) });
+    e->lines_length = write_lines(e, e->encoding, hf_bytes_make(e->etag, e->etag_length), e->lines);
 }
 
 /* path and suffix in one; false when that is longer than any path. */
@@ -315,6 +338,7 @@ const hf_cached_coding *hf_file_cache_code(hf_cached *e, hf_encoding encoding)
     }
     *coded = (hf_cached_coding){ .encoding = encoding, .bytes = bytes.ptr, .size = bytes.len };
     coded->etag_length = write_etag(e, encoding, coded->etag, sizeof coded->etag);
+    coded->lines_length = write_lines(e, encoding, hf_bytes_make(coded->etag, coded->etag_length), coded->lines);
     c->counts.bytes += bytes.len;
     c->counts.codings++;
     e->coded[encoding] = coded;
@@ -483,6 +507,49 @@ hf_err hf_file_cache_get(hf_file_cache *c, hf_time now, uint8_t root, hf_bytes p
     trim(&c->there, limits->hot_files);
     trim(&c->missing, limits->hot_files / 4);
     return HF_OK;
+}
+
+/* Only while no other answer is under way with it: one that began with the file itself must go on watching it, for the
+ * network may still hold pages of it that change when it does. */
+static void fix(hf_cached *e)
+{
+    hf_file_cache *c = e->cache;
+    HF_ASSERT(e->holders == 2); /* the table and our caller */
+    e->fixing_tried = true;
+    if (make_room(c, e->found.file.size) && hf_file_fix(&e->found.file))
+        c->counts.bytes += (size_t)e->found.file.size;
+}
+
+hf_cached *hf_file_cache_sending(hf_cached *e)
+{
+    hf_file_cache *c = e->cache;
+    const bool again = e->sent_before;
+    hf_cached *next;
+    HF_ASSERT(e->kind == HF_CACHED_FILE && e->holders > 0);
+    e->sent_before = true;
+    if (!again || e->in_memory || e->fixing_tried || !e->linked || c->closed || e->found.file.size == 0
+        || e->found.file.size > c->env->limits->hot_copy_bytes)
+        return e;
+    if (e->holders == 2) {
+        fix(e);
+        return e;
+    }
+    if (holds_bytes(e)) /* made with effort: wait until it is free */
+        return e;
+    const hf_time checked = e->checked;
+    hf_cached *old = e;
+    unlink_entry(e); /* the other answers keep it */
+    if (make(c, checked, old->hash, old->root, hf_bytes_make(old->path, old->path_length), old->encoding, &next).code != 0)
+        return old;
+    if (next->kind != HF_CACHED_FILE || !hf_found_same(&next->found, &old->found)) { /* it changed: for the next answer */
+        hf_cached_release(next);
+        return old;
+    }
+    next->sent_before = true;
+    if (!next->in_memory)
+        fix(next);
+    hf_cached_release(old);
+    return next;
 }
 
 /* ---- the cache ---------------------------------------------------------------------------------------------- */

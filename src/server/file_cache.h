@@ -6,11 +6,14 @@
  *
  * One cache belongs to one thread: nothing here is locked.
  *
+ * A file that is too large for that is sent from its descriptor, and watched while it is sent. When it is sent again
+ * it is copied into memory that nobody can change (hf_file_fix), and sent from there without another look.
+ *
  * What can be compressed is, when it is first asked for in a coding, and stays so with the entry: a new version of the file
  * is a new entry.
  *
  * Limits: hot_files (entries for files and folders, hence also descriptors; a quarter as many for what is missing),
- * hot_file_bytes and hot_bytes (contents in memory, as they are and compressed), hot_check_ns, compress_bytes.
+ * hot_file_bytes, hot_copy_bytes and hot_bytes (contents in memory, as they are, copied and compressed), hot_check_ns, compress_bytes.
  */
 #ifndef HF_SERVER_FILE_CACHE_H
 #define HF_SERVER_FILE_CACHE_H
@@ -26,6 +29,9 @@ typedef struct hf_file_cache hf_file_cache;
 
 typedef enum hf_cached_kind { HF_CACHED_FILE, HF_CACHED_FOLDER, HF_CACHED_MISSING, HF_CACHED_FORBIDDEN } hf_cached_kind;
 
+/* Room for what a whole answer says of a file, as HTTP/1 sends it. */
+enum { HF_CACHED_LINES = 384 };
+
 /* The same bytes in a coding, made here. */
 typedef struct hf_cached_coding {
     hf_encoding encoding;
@@ -33,6 +39,8 @@ typedef struct hf_cached_coding {
     size_t size;
     uint8_t etag_length;
     char etag[72];
+    uint16_t lines_length;
+    char lines[HF_CACHED_LINES];
 } hf_cached_coding;
 
 /* One version of one file (or the knowledge that there is none), counted: it stays as it is, with its descriptor or
@@ -50,6 +58,8 @@ typedef struct hf_cached {
     uint8_t etag_length;
     char etag[72];          /* strong, with its quotes */
     char last_modified[HF_DATE_LENGTH];
+    uint16_t lines_length;  /* ETag, Last-Modified, Accept-Ranges, Content-Type, X-Content-Type-Options, Content-Encoding */
+    char lines[HF_CACHED_LINES];
 
     /* the cache's own */
     hf_file_cache *cache;
@@ -60,6 +70,8 @@ typedef struct hf_cached {
     uint16_t path_length;
     uint8_t root;
     bool linked;
+    bool sent_before;  /* the file itself, not a coding of it */
+    bool fixing_tried; /* once is enough for a version */
     char path[];
 } hf_cached;
 
@@ -89,6 +101,9 @@ hf_err hf_file_cache_get(hf_file_cache *cache, hf_time now, uint8_t root, hf_byt
 /* An entry that is held, in one of the codings that it is `codable` in. Lends as long as the hold. NULL: it cannot be, for it
  * would be no smaller (then it is codable so no more), or there is no room for it now. */
 const hf_cached_coding *hf_file_cache_code(hf_cached *entry, hf_encoding encoding);
+/* The file itself is about to be sent from an entry that is held. Gives the entry to send from, this one or another of the
+ * same version, and takes the hold on this one: from the second time on one that needs no watching, where there is room. */
+hf_cached *hf_file_cache_sending(hf_cached *entry);
 /* In the shape of hf_req_hold's release. NULL is fine. */
 void hf_cached_release(void *entry);
 hf_file_cache_counts hf_file_cache_count(const hf_file_cache *cache);

@@ -113,6 +113,8 @@ static hf_err send_file(hf_files_cache *f, hf_req *rq, hf_cached *entry, uint16_
         exchange(f, rq, &entry);
         coded = code(rq, entry);
     }
+    if (!coded)
+        entry = hf_file_cache_sending(entry);
     const int64_t ns = entry->found.file.modified_ns;
     hf_representation what = {
         .type = type,
@@ -121,6 +123,7 @@ static hf_err send_file(hf_files_cache *f, hf_req *rq, hf_cached *entry, uint16_
         .modified = { .s = ns / 1000000000 - (ns % 1000000000 < 0) },
         .encoding = entry->encoding,
         .varies = varies,
+        .lines = hf_bytes_make(entry->lines, entry->lines_length),
         .size = entry->found.file.size,
         .file = entry->in_memory ? NULL : &entry->found.file,
         .bytes = entry->contents,
@@ -128,6 +131,7 @@ static hf_err send_file(hf_files_cache *f, hf_req *rq, hf_cached *entry, uint16_
     if (coded) {
         what.etag = hf_bytes_make(coded->etag, coded->etag_length);
         what.encoding = coded->encoding;
+        what.lines = hf_bytes_make(coded->lines, coded->lines_length);
         what.size = coded->size;
         what.file = NULL;
         what.bytes = coded->bytes;
@@ -139,6 +143,22 @@ static hf_err send_file(hf_files_cache *f, hf_req *rq, hf_cached *entry, uint16_
 static hf_err get(hf_files_cache *f, hf_req *rq, uint8_t root, hf_bytes path, hf_cached **entry)
 {
     return hf_file_cache_get(f->cache, hf_req_now(rq), root, path, HF_ENCODING_IDENTITY, entry);
+}
+
+/* ---- what is not there --------------------------------------------------------------------------------------- */
+
+static hf_err answer_missing(hf_files_cache *f, hf_req *rq, hf_bytes path)
+{
+    if (f->what->spa && hf_files_is_page(path, hf_req_head(rq)->fields)) {
+        hf_cached *entry;
+        const hf_err err = get(f, rq, HF_ROOT_SITE, hf_text(f->what->spa), &entry);
+        if (err.code != 0)
+            return err;
+        if (entry->kind == HF_CACHED_FILE)
+            return send_file(f, rq, entry, 200, true);
+        hf_cached_release(entry);
+    }
+    return hf_files_refuse(rq, HF_ERR_HTTP_NOT_FOUND);
 }
 
 /* ---- a folder ----------------------------------------------------------------------------------------------- */
@@ -245,24 +265,10 @@ static hf_err answer_folder(hf_files_cache *f, hf_req *rq, hf_bytes path)
     const hf_err err = answer_index(f, rq, path, &found);
     if (found)
         return err;
-    return f->what->listing ? answer_listing(f, rq, path) : hf_files_refuse(rq, HF_ERR_HTTP_NOT_FOUND);
+    return f->what->listing ? answer_listing(f, rq, path) : answer_missing(f, rq, path);
 }
 
-/* ---- what is not there -------------------------------------------------------------------------------------- */
-
-static hf_err answer_missing(hf_files_cache *f, hf_req *rq, hf_bytes path)
-{
-    if (f->what->spa && hf_files_is_page(path, hf_req_head(rq)->fields)) {
-        hf_cached *entry;
-        const hf_err err = get(f, rq, HF_ROOT_SITE, hf_text(f->what->spa), &entry);
-        if (err.code != 0)
-            return err;
-        if (entry->kind == HF_CACHED_FILE)
-            return send_file(f, rq, entry, 200, true);
-        hf_cached_release(entry);
-    }
-    return hf_files_refuse(rq, HF_ERR_HTTP_NOT_FOUND);
-}
+/* ---- errors ------------------------------------------------------------------------------------------------- */
 
 bool hf_files_answer_error(hf_files_cache *f, hf_req *rq, uint16_t status)
 {

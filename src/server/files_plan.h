@@ -20,6 +20,8 @@ typedef struct hf_representation {
     hf_wall modified;       /* the same moment */
     hf_encoding encoding;
     bool varies;            /* there are other codings of it */
+    hf_bytes lines;         /* type, etag, last_modified, encoding and what else a whole answer says of them, as field lines
+                               for HTTP/1; empty: they were not made */
     uint64_t size;
     const hf_file *file;    /* where the bytes are, or */
     const uint8_t *bytes;   /* in memory, when file is NULL */

@@ -5,6 +5,7 @@
 #include "files_state.h"
 #include "multipart_ranges.h"
 #include "panic.h"
+#include "service.h"
 #include "target.h"
 #include "token.h"
 
@@ -44,12 +45,14 @@ hf_err hf_files_redirect(hf_req *rq)
 typedef struct fields {
     hf_req *rq;
     hf_err err; /* the first */
+    bool in_lines; /* what is always the same leaves as ready-made lines */
 } fields;
 
-static void add(fields *f, const char *name, hf_bytes value)
+/* What is added lives in the file's entry, in constants, or in the frame of who sends the answer. */
+static void add(fields *f, hf_field_id id, hf_bytes value)
 {
     if (f->err.code == 0)
-        f->err = hf_reply_field(f->rq, name, value);
+        f->err = hf_req_field(f->rq, id, value);
 }
 
 /* RFC 9110 15.4.5: "The server generating a 304 response MUST generate any of the following header fields that would
@@ -58,20 +61,21 @@ static void add(fields *f, const char *name, hf_bytes value)
 static void add_common(fields *f, const hf_files *what, const hf_representation *rep, bool varies_by_accept)
 {
     const bool coding = rep->varies;
-    if (rep->etag.len > 0)
-        add(f, "ETag", rep->etag);
-    add(f, "Cache-Control", hf_text(what->cache_control ? what->cache_control : "no-cache"));
+    if (rep->etag.len > 0 && !f->in_lines)
+        add(f, HF_FIELD_ETAG, rep->etag);
+    if (what->cache_control || !f->in_lines) /* else no-cache, which every answer says */
+        add(f, HF_FIELD_CACHE_CONTROL, hf_text(what->cache_control ? what->cache_control : "no-cache"));
     if (coding || varies_by_accept)
-        add(f, "Vary", hf_text(!varies_by_accept ? "Accept-Encoding" : coding ? "Accept, Accept-Encoding" : "Accept"));
+        add(f, HF_FIELD_VARY, hf_text(!varies_by_accept ? "Accept-Encoding" : coding ? "Accept, Accept-Encoding" : "Accept"));
 }
 
 static void add_content(fields *f, const hf_representation *rep, hf_bytes type)
 {
-    add(f, "Content-Type", type);
+    add(f, HF_FIELD_CONTENT_TYPE, type);
     if (rep->encoding != HF_ENCODING_IDENTITY)
-        add(f, "Content-Encoding", hf_text(hf_encoding_name(rep->encoding)));
+        add(f, HF_FIELD_CONTENT_ENCODING, hf_text(hf_encoding_name(rep->encoding)));
     /* The type is ours to say; a browser that guesses can be made to run what was only to be shown. */
-    add(f, "X-Content-Type-Options", hf_text("nosniff"));
+    add(f, HF_FIELD_X_CONTENT_TYPE_OPTIONS, hf_text("nosniff"));
 }
 
 /* ---- bodies ------------------------------------------------------------------------------------------------- */
@@ -116,17 +120,20 @@ static hf_err send_one(fields *f, const hf_representation *what, uint16_t status
 static hf_err send_whole(fields *f, const hf_files *files, const hf_representation *what, const hf_sending *how)
 {
     const hf_range all = { 0, what->size == 0 ? 0 : what->size - 1 };
+    f->in_lines = how->status == 200 && what->lines.len > 0 && hf_req_lines(f->rq, what->lines);
     if (how->status == 200) {
         add_common(f, files, what, how->varies_by_accept);
-        if (what->last_modified.len > 0)
-            add(f, "Last-Modified", what->last_modified);
-        add(f, "Accept-Ranges", hf_text("bytes"));
+        if (what->last_modified.len > 0 && !f->in_lines)
+            add(f, HF_FIELD_LAST_MODIFIED, what->last_modified);
+        if (!f->in_lines)
+            add(f, HF_FIELD_ACCEPT_RANGES, hf_text("bytes"));
     } else {
-        add(f, "Cache-Control", hf_text("no-store")); /* the page is not what lies at this path */
+        add(f, HF_FIELD_CACHE_CONTROL, hf_text("no-store")); /* the page is not what lies at this path */
     }
     if (files->content_security_policy != NULL && hf_starts_with(hf_text(what->type), hf_text("text/html")))
-        add(f, "Content-Security-Policy", hf_text(files->content_security_policy));
-    add_content(f, what, hf_text(what->type));
+        add(f, HF_FIELD_CONTENT_SECURITY_POLICY, hf_text(files->content_security_policy));
+    if (!f->in_lines)
+        add_content(f, what, hf_text(what->type));
     return send_one(f, what, how->status, all, how);
 }
 
@@ -137,8 +144,8 @@ static void add_partial(fields *f, const hf_files *files, const hf_representatio
 {
     add_common(f, files, what, how->varies_by_accept);
     if (!plan->if_range && what->last_modified.len > 0)
-        add(f, "Last-Modified", what->last_modified);
-    add(f, "Accept-Ranges", hf_text("bytes"));
+        add(f, HF_FIELD_LAST_MODIFIED, what->last_modified);
+    add(f, HF_FIELD_ACCEPT_RANGES, hf_text("bytes"));
 }
 
 static hf_err send_range(fields *f, const hf_files *files, const hf_representation *what, const hf_files_plan *plan,
@@ -148,7 +155,7 @@ static hf_err send_range(fields *f, const hf_files *files, const hf_representati
     hf_writer w = hf_writer_make(text, sizeof text);
     hf_content_range_write(&w, range, what->size);
     add_partial(f, files, what, plan, how);
-    add(f, "Content-Range", hf_written(&w));
+    add(f, HF_FIELD_CONTENT_RANGE, hf_written(&w));
     add_content(f, what, hf_text(what->type));
     return send_one(f, what, 206, range, how);
 }
@@ -193,7 +200,7 @@ static hf_err send_nothing(fields *f, const hf_files *files, const hf_representa
         hf_writer w = hf_writer_make(text, sizeof text);
         const hf_field *range = hf_fields_find(hf_req_head(f->rq)->fields, HF_FIELD_RANGE);
         hf_content_range_write_unsatisfied(&w, what->size);
-        add(f, "Content-Range", hf_written(&w));
+        add(f, HF_FIELD_CONTENT_RANGE, hf_written(&w));
         err = f->err.code != 0 ? f->err : hf_reply_problem(f->rq, 0, hf_err_make(HF_ERR_HTTP_RANGE_NOT_SATISFIABLE), range->value);
     } else {
         err = hf_reply_problem(f->rq, 0, err, what->etag);

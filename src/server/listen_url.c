@@ -7,7 +7,7 @@
 #include "address.h"
 #include "panic.h"
 
-enum { DEFAULT_PORT = 80 };
+enum { HTTP_PORT = 80, HTTPS_PORT = 443 };
 
 static hf_listen_verdict HF_PRINTF(3, 4) refuse(char *why, size_t size, const char *format, ...)
 {
@@ -71,25 +71,22 @@ hf_listen_verdict hf_listen_url_parse(const char *text, hf_listen_url *url, char
     *url = (hf_listen_url){ .text = text };
     hf_bytes rest = hf_text(text);
     const hf_bytes http = hf_text("http://"), https = hf_text("https://");
-    if (rest.len >= https.len && hf_text_same(hf_bytes_make(rest.ptr, https.len), https)) {
-        refuse(why, why_size, "%s: https is not built yet: this version speaks plain HTTP/1 only; use http://%s", text,
-               text + https.len);
-        return HF_LISTEN_NOT_YET;
-    }
-    if (rest.len < http.len || !hf_text_same(hf_bytes_make(rest.ptr, http.len), http)) {
+    url->tls = rest.len >= https.len && hf_text_same(hf_bytes_make(rest.ptr, https.len), https);
+    const size_t scheme = url->tls ? https.len : http.len;
+    if (!url->tls && (rest.len < http.len || !hf_text_same(hf_bytes_make(rest.ptr, http.len), http))) {
         if (strstr(text, "://"))
-            return refuse(why, why_size, "%s: the scheme must be http, as in http://localhost:8080", text);
+            return refuse(why, why_size, "%s: the scheme must be http or https, as in http://localhost:8080", text);
         const bool number = hf_parse_decimal(rest, &(uint64_t){ 0 });
         return refuse(why, why_size, "%s: the scheme is missing; write http://%s%s", text, number ? "localhost:" : "", text);
     }
-    hf_bytes host, port, authority = hf_bytes_make(rest.ptr + http.len, rest.len - http.len);
+    hf_bytes host, port, authority = hf_bytes_make(rest.ptr + scheme, rest.len - scheme);
     if (authority.len > 0 && authority.ptr[authority.len - 1] == '/')
         authority.len--; /* http://localhost:8080/ is how people copy it */
-    if (authority.len > 0 && strcspn(text + http.len, "/?#@") < authority.len)
-        return refuse(why, why_size, "%s: a listener is http://host[:port] and nothing else: no path, query or user", text);
+    if (authority.len > 0 && strcspn(text + scheme, "/?#@") < authority.len)
+        return refuse(why, why_size, "%s: a listener is %s://host[:port] and nothing else: no path, query or user", text, url->tls ? "https" : "http");
     if (!cut_authority(authority, &host, &port))
         return refuse(why, why_size, "%s: an IPv6 address is written in brackets, as in http://[::1]:8080", text);
-    uint64_t number = DEFAULT_PORT;
+    uint64_t number = url->tls ? HTTPS_PORT : HTTP_PORT;
     if (port.ptr && memchr(port.ptr, ':', port.len))
         return refuse(why, why_size, "%s: an IPv6 address is written in brackets, as in http://[::1]:8080", text);
     if (port.ptr && (port.len > 5 || !hf_parse_decimal(port, &number) || number > 65535))

@@ -62,6 +62,8 @@ static bool resolve(int root, hf_bytes folder, unsigned flags, hf_dir_entry *ent
 static bool shown(const hf_dir_entry *entry, bool hidden)
 {
     static const hf_bytes well_known = HF_LITERAL(".well-known");
+    if (memchr(entry->name.ptr, '\\', entry->name.len)) /* no request can name it: hf_path_normalise */
+        return false;
     return hidden || entry->name.ptr[0] != '.' || hf_bytes_equal(entry->name, well_known);
 }
 

@@ -10,10 +10,12 @@
 
 #include "access_log.h"
 #include "hosts.h"
+#include "identities.h"
 #include "listen_url.h"
+#include "proxy_header.h"
 #include "uring.h"
 
-enum { HF_SERVE_LISTENERS = 32, HF_SERVE_INDEX_NAMES = 8 };
+enum { HF_SERVE_GIVEN = 32, HF_SERVE_LISTENERS = 32, HF_SERVE_INDEX_NAMES = 8 };
 
 /* Must stay where it was filled: `files.index` points into it. */
 typedef struct hf_serve_options {
@@ -22,7 +24,20 @@ typedef struct hf_serve_options {
     size_t listener_count;
     uint32_t threads; /* loop threads of the serving process; 0: as many as the CPUs it may use */
     hf_loop_kind loop; /* how they wait */
+    const char *admin; /* the path of a unix socket to be asked and told things at; NULL: none */
     const char *user; /* whom to become once the listeners are bound; NULL: stay */
+
+    /* how TLS is spoken, where a listener is https */
+    const hf_identity_source *identities; /* none: the local CA's for localhost, where nobody else can connect */
+    size_t identity_count;
+    hf_identity_source given[HF_SERVE_GIVEN]; /* room for those of the command line */
+    const char *local_ca;      /* the folder of the local CA; NULL: where it is by default */
+    uint16_t tls_least;        /* HF_TLS_1_2 where 0 */
+    const char *client_ca;     /* a path: PEM of the roots of clients' certificates; NULL: none are asked for */
+    bool client_optional;      /* with client_ca: one without a certificate is served too */
+    bool rsa_key_exchange;     /* TLS 1.2: TLS_RSA_WITH_AES_128_GCM_SHA256 too */
+    const char *key_log;       /* a path: secrets of connections are appended there; NULL: never */
+    bool redirect_https;       /* requests to http listeners, and plain ones to https listeners, are sent to https */
 
     /* what to serve */
     bool welcome;   /* the site built into the program; files.root is NULL and the server fills files.assets */
@@ -40,6 +55,8 @@ typedef struct hf_serve_options {
     size_t host_count;
 
     hf_limits limits;
+    const hf_network *proxy_from, *trusted; /* who sends PROXY headers; whose Forwarded is believed */
+    size_t proxy_from_count, trusted_count;
 
     /* what to say */
     const char *access_log; /* a path, "-" for standard output, NULL for none: as hf_access_log_open takes it */

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "listen.h"
@@ -20,6 +21,7 @@ struct hf_server {
     hf_listen_set listening;
     uint16_t ports[HF_COUNT(((hf_server_options *)0)->listen)];
     _Atomic bool started;
+    bool own_loop;
     int stop_fd; /* what run waits for, beside the signals */
     char why[4096]; /* NUL-terminated */
 };
@@ -51,6 +53,57 @@ static hf_err open_listeners(hf_server *s, const hf_server_options *o, hf_writer
     return result;
 }
 
+/* What the members say together; every reason is told. */
+static hf_err check_options(const hf_server_options *o, hf_writer *why)
+{
+    const size_t before = why->length;
+    if (o->own_loop && o->threads > 1)
+        hf_write_text(why, "options.own_loop: a loop of your own is one thread, so threads is 0 or 1\n");
+    if (o->own_loop && o->io == HF_SERVER_IO_URING)
+        hf_write_text(why, "options.own_loop: io is HF_SERVER_IO_AUTO or HF_SERVER_IO_EPOLL, whose descriptor others can wait on\n");
+    if (o->io > HF_SERVER_IO_URING)
+        hf_write_text(why, "options.io is one of the names of hf_server_io\n");
+    if (o->routes == NULL && o->route_count > 0)
+        hf_write_text(why, "options.routes is NULL, and route_count is not 0\n");
+    if (o->limits != NULL && o->limits->memory_bytes == 0)
+        hf_write_text(why, "options.limits begins as a copy of *hf_limits_default(): a limit of 0 is none at all\n");
+    return why->length == before ? HF_OK : hf_err_make(HF_ERR_BASE_USAGE);
+}
+
+/* What https listeners need: *secure stays NULL where there are none. */
+static hf_err open_secure(const hf_server *s, const hf_server_options *o, hf_secure **secure, hf_writer *why)
+{
+    hf_identity_source sources[HF_COUNT(o->identities)];
+    size_t count = 0;
+    bool wanted = false;
+    const size_t before = why->length;
+    *secure = NULL;
+    for (size_t i = 0; i < s->listening.count; i++)
+        wanted = wanted || s->listening.at[i].secure;
+    if (!wanted)
+        return HF_OK;
+    for (; count < HF_COUNT(o->identities) && o->identities[count].certificate != NULL; count++)
+        sources[count] = (hf_identity_source){ .certificate = o->identities[count].certificate, .key = o->identities[count].key };
+    if (count == 0)
+        hf_write_text(why, "options.identities is empty, and an https listener needs a certificate and its key\n");
+    for (size_t i = 0; i < count; i++)
+        if (sources[i].key == NULL)
+            hf_write_text(why, "options.identities: a certificate has no key\n");
+    if (why->length > before)
+        return hf_err_make(HF_ERR_BASE_USAGE);
+    hf_identities *ids = hf_identities_load(sources, count, NULL, why);
+    const hf_secure_options plain = { .questions = 1 };
+    *secure = ids != NULL ? hf_secure_new(ids, -1, &plain, 0) : NULL;
+    return *secure != NULL ? HF_OK : hf_err_make(ids == NULL ? HF_ERR_TLS_CERT_UNREADABLE : HF_ERR_BASE_MEMORY);
+}
+
+static hf_loop_kind loop_of(const hf_server_options *o)
+{
+    if (o->own_loop)
+        return HF_LOOP_EPOLL;
+    return o->io == HF_SERVER_IO_EPOLL ? HF_LOOP_EPOLL : o->io == HF_SERVER_IO_URING ? HF_LOOP_URING : HF_LOOP_AUTO;
+}
+
 hf_err hf_server_open(hf_server **server, const hf_server_options *o)
 {
     hf_server *s = hf_alloc_zeroed(hf_allocator_default(), sizeof *s);
@@ -59,16 +112,24 @@ hf_err hf_server_open(hf_server **server, const hf_server_options *o)
         return hf_err_make(HF_ERR_BASE_MEMORY);
     hf_writer why = hf_writer_make(s->why, sizeof s->why - 1);
     s->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    s->own_loop = o->own_loop;
+    const hf_err usage = check_options(o, &why);
     hf_err err = s->stop_fd < 0 ? hf_err_make(HF_ERR_IO_DESCRIPTORS) : open_listeners(s, o, &why);
+    hf_secure *secure = NULL;
+    const hf_err unsafe = open_secure(s, o, &secure, &why);
+    if (err.code == 0)
+        err = unsafe;
     const hf_engine_options options = {
-        .routes = o->routes, .route_count = o->route_count, .context = o->context, .server_name = "handfast",
+        .secure = secure, .routes = o->routes, .route_count = o->routes != NULL ? o->route_count : 0, .context = o->context, .server_name = "handfast",
         .limits = o->limits != NULL ? o->limits : hf_limits_default(),
-        .listeners = s->listening.at, .listener_count = s->listening.count, .threads = o->threads };
+        .listeners = s->listening.at, .listener_count = s->listening.count, .threads = o->own_loop ? 1 : o->threads,
+        .loop = loop_of(o) };
     hf_err engine_err = HF_OK;
     s->engine = hf_engine_open(&options, &engine_err, &why);
+    hf_secure_leave(secure); /* the engine keeps it */
     hf_listen_set_close(&s->listening); /* the loops have descriptors of their own */
     if (err.code == 0)
-        err = engine_err;
+        err = usage.code != 0 ? usage : engine_err;
     if (err.code != 0 && why.length == 0)
         hf_write_text(&why, hf_err_text(err));
     return err;
@@ -81,7 +142,7 @@ const char *hf_server_why(const hf_server *s)
 
 hf_err hf_server_start(hf_server *s)
 {
-    if (s->engine == NULL || atomic_exchange(&s->started, true))
+    if (s->engine == NULL || s->own_loop || atomic_exchange(&s->started, true))
         return hf_err_make(HF_ERR_BASE_USAGE);
     hf_writer why = hf_writer_make(s->why, sizeof s->why - 1);
     return hf_engine_start(s->engine, &why);
@@ -143,6 +204,30 @@ void hf_server_close(hf_server *s)
     if (s->stop_fd >= 0)
         close(s->stop_fd);
     hf_free(hf_allocator_default(), s, sizeof *s);
+}
+
+int hf_server_fd(const hf_server *s)
+{
+    return s->engine != NULL && s->own_loop ? hf_engine_descriptor(s->engine) : -1;
+}
+
+int64_t hf_server_wait_ns(const hf_server *s)
+{
+    struct timespec t;
+    if (s->engine == NULL || !s->own_loop)
+        return -1;
+    const hf_time wake = hf_engine_wake(s->engine);
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    const int64_t now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    return wake.ns == HF_NEVER_NS ? -1 : wake.ns > now ? wake.ns - now : 0;
+}
+
+bool hf_server_turn(hf_server *s)
+{
+    if (s->engine == NULL || !s->own_loop)
+        return false;
+    s->started = true;
+    return hf_engine_turn(s->engine, hf_time_make(0));
 }
 
 uint16_t hf_server_port(const hf_server *s, size_t index)

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker.h"
 
+#include "address.h"
+#include "epoll.h"
 #include "files.h"
+#include "forwarded.h"
 #include "log.h"
+#include "mailbox.h"
 #include "panic.h"
 #include "random.h"
 #include "timer.h"
+#include "traceparent.h"
 
 enum {
     EVENTS = 512,         /* taken from io in one turn: more than it can have seen at once */
@@ -15,26 +20,54 @@ enum {
     REFUSING_AT_MOST = 256 /* connections over a limit that are told so; beyond, they are just reset */
 };
 
+const char hf_worker_secure;
+
 typedef struct connection connection;
 struct connection {
     hf_timer timer; /* first */
-    hf_worker *worker;
+    hf_tenure *tenure; /* it began with: its limits */
     hf_dialog dialog;
     connection *next, *previous;
+    hf_time began;
+    int descriptor;
+    uint32_t signature; /* the place at which it waits for one */
+    hf_pier *proxy; /* until its PROXY header has come: then the web stands on it. NULL: there is none to wait for */
+    uint16_t local; /* of worker.locals */
+    bool secure;
+    bool counted;  /* in the census */
     bool refusing;
     bool dead; /* freed at the end of the turn: events of this turn may still name it */
+};
+
+struct hf_tenure {
+    hf_tenure *next;
+    hf_worker *worker;
+    const hf_worker_config *config; /* NULL once no request needs it */
+    hf_limits limits;               /* the connections' own: they outlive the requests */
+    hf_env env;
+    hf_service service;
+    hf_secure_thread *secure; /* the connections' own, too; NULL: no TLS */
+    hf_files_cache **files; /* one for each route, NULL where the route has none */
+    size_t file_count;
+    size_t error_files;     /* the first of them with error pages; file_count: none */
+    size_t connections;     /* that began with it */
+    hf_web_options plain;   /* what they are without TLS */
+    hf_web_spares spares;
 };
 
 struct hf_worker {
     const hf_env *env;
     hf_io *io;
-    const hf_worker_config *config;
-    hf_service service;
+    hf_tenure *current;  /* the first of those that live */
     hf_timers timers;
+    hf_mailbox *mailbox; /* what other threads tell this one */
     hf_access_buffer log;
-    hf_files_cache **files; /* one for each route, NULL where the route has none */
+    hf_counts counts;
     connection *connections, *dead;
+    hf_address *locals; /* where its connections came in; the first is unknown. Each is kept once, and none is ever dropped */
+    size_t local_count;
     size_t count, refusing;
+    hf_time now;
     bool draining;
     bool looked;        /* a turn has passed since draining began: what the system had accepted by then was seen */
     hf_time drain_until;
@@ -47,29 +80,19 @@ struct hf_worker {
 
 /* ---- what the service asks of us ---------------------------------------------------------------------------- */
 
-static hf_files_cache *cache_of(const hf_worker *w, const hf_files *files)
-{
-    for (size_t i = 0; i < w->config->route_count; i++)
-        if (w->config->routes[i].files == files)
-            return w->files[i];
-    return NULL;
-}
-
 static hf_err answer_files(void *self, const hf_files *files, hf_req *rq, hf_bytes rest)
 {
-    hf_files_cache *cache = cache_of(self, files);
-    HF_ASSERT(cache != NULL);
-    return hf_files_answer(cache, rq, rest);
+    hf_tenure *t = self;
+    const size_t i = (size_t)(rq->match.route - t->config->routes);
+    HF_ASSERT(i < t->file_count && t->config->routes[i].files == files && t->files[i] != NULL);
+    return hf_files_answer(t->files[i], rq, rest);
 }
 
 /* The error pages of the first folder that has some. */
 static bool answer_error(void *self, hf_req *rq, uint16_t status)
 {
-    const hf_worker *w = self;
-    for (size_t i = 0; i < w->config->route_count; i++)
-        if (w->files[i] != NULL && w->config->routes[i].files->error_pages != NULL)
-            return hf_files_answer_error(w->files[i], rq, status);
-    return false;
+    const hf_tenure *t = self;
+    return t->error_files < t->file_count && hf_files_answer_error(t->files[t->error_files], rq, status);
 }
 
 static hf_bytes field_value(const hf_req *rq, hf_field_id id)
@@ -80,20 +103,35 @@ static hf_bytes field_value(const hf_req *rq, hf_field_id id)
 
 static void done(void *self, const hf_req *rq)
 {
-    hf_worker *w = self;
-    if (w->config->access_log == NULL)
-        return;
-    const hf_time now = w->service.now;
+    hf_worker *w = ((hf_tenure *)self)->worker;
+    const hf_worker_config *config = ((hf_tenure *)self)->config;
+    const hf_time now = w->io->ops->clock(w->io); /* not the turn's: what took long in this turn shall show */
     const int64_t duration = now.ns - rq->began.ns;
+    hf_count_request(&w->counts, rq->head.method, rq->status, duration, rq->body_seen, rq->sent);
+    if (w->log.log == NULL)
+        return;
+    hf_web_security tls = { 0 };
+    if (rq->dialog->web != NULL)
+        (void)hf_web_security_of(rq->dialog->web, &tls);
+    hf_traceparent trace = { 0 };
+    const bool traced = hf_traceparent_find(rq->head.fields, &trace);
     const hf_access_record record = {
-        .wall_ms = w->io->ops->wall_ms(w->io) - duration / 1000000,
+        .wall_ms = w->io->ops->wall_ms(w->io) - (w->now.ns - rq->began.ns) / 1000000,
         .conn_id = rq->dialog->id,
         .req_id = hf_req_id(rq),
-        .client = rq->dialog->peer,
+        .trace_id = traced ? trace.trace_id : hf_bytes_make(NULL, 0),
+        .parent_id = traced ? trace.parent_id : hf_bytes_make(NULL, 0),
+        .span_id = traced ? hf_random_next(w->env->random) | 1 : 0, /* "All bytes as zero" is no span */
+        .client = config->trusted_count == 0 ? rq->dialog->peer
+            : hf_forwarded_client(rq->head.fields, &rq->dialog->peer, config->trusted, config->trusted_count),
         .method = rq->head.method_name,
         .path = rq->head.path.len > 0 ? rq->head.path : rq->head.target,
         .query = rq->head.query,
         .version = rq->headless ? 0 : rq->head.version,
+        .tls = tls.version,
+        .cipher = hf_text(tls.suite != NULL ? tls.suite : ""),
+        .resumed = tls.resumed,
+        .tls_client = tls.peer,
         .status = rq->status,
         .request_body_bytes = rq->body_seen,
         .response_body_bytes = rq->sent,
@@ -105,19 +143,152 @@ static void done(void *self, const hf_req *rq)
     hf_access_append(&w->log, now, &record);
 }
 
+static void drive(connection *c);
+
+/* A request was answered later, or by another thread. */
+static void stir(void *self, hf_dialog *d)
+{
+    connection *c = (connection *)((char *)d - offsetof(connection, dialog));
+    (void)self;
+    if (!c->dead)
+        drive(c);
+}
+
+/* ---- generations -------------------------------------------------------------------------------------------- */
+
+static void close_files(hf_tenure *t)
+{
+    for (size_t i = 0; t->files != NULL && i < t->file_count; i++)
+        hf_files_close(t->files[i]);
+    hf_free(&t->env.alloc, t->files, (t->file_count + 1) * sizeof *t->files);
+    t->files = NULL;
+    t->file_count = 0;
+}
+
+/* Lets go of what only requests need. */
+static void retire(hf_tenure *t)
+{
+    const hf_worker_config *config = t->config;
+    HF_ASSERT(t->service.open == 0);
+    if (config == NULL)
+        return;
+    close_files(t);
+    hf_service_fini(&t->service);
+    t->config = NULL;
+    if (config->release != NULL)
+        config->release(config->lent);
+}
+
+void hf_tenure_discard(hf_tenure *t)
+{
+    if (t == NULL)
+        return;
+    HF_ASSERT(t->connections == 0);
+    retire(t);
+    hf_secure_thread_free(t->secure);
+    hf_web_spares_free(&t->spares);
+    hf_free(&t->worker->env->alloc, t, sizeof *t);
+}
+
+/* Lets go of generations that nobody needs any more. */
+static void leave_tenures(hf_worker *w)
+{
+    for (hf_tenure **at = &w->current->next, *t; (t = *at) != NULL;) {
+        if (t->service.open == 0)
+            retire(t);
+        if (t->config != NULL || t->connections > 0) {
+            at = &t->next;
+            continue;
+        }
+        *at = t->next;
+        hf_secure_thread_free(t->secure);
+        hf_web_spares_free(&t->spares);
+        hf_free(&w->env->alloc, t, sizeof *t);
+    }
+}
+
+static hf_err open_files(hf_tenure *t, const hf_worker_config *config)
+{
+    t->files = hf_alloc_zeroed(&t->env.alloc, (config->route_count + 1) * sizeof *t->files);
+    if (t->files == NULL)
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    t->file_count = t->error_files = config->route_count;
+    for (size_t i = 0; i < t->file_count; i++) {
+        const hf_files *files = config->routes[i].files;
+        hf_err err = HF_OK;
+        if (files == NULL)
+            continue;
+        t->files[i] = hf_files_open(files, &t->env, &err);
+        if (t->files[i] == NULL)
+            return err;
+        if (files->error_pages != NULL && t->error_files == t->file_count)
+            t->error_files = i;
+    }
+    return HF_OK;
+}
+
+/* From the thread that carries signatures. */
+static void wake_up(void *io)
+{
+    ((hf_io *)io)->ops->wake(io);
+}
+
+hf_tenure *hf_worker_prepare(hf_worker *w, hf_random *random, const hf_worker_config *config, hf_err *err)
+{
+    hf_tenure *t = hf_alloc_zeroed(&w->env->alloc, sizeof *t);
+    *err = hf_err_make(HF_ERR_BASE_MEMORY);
+    if (t == NULL)
+        return NULL;
+    t->worker = w;
+    t->limits = *config->limits;
+    t->env = *w->env;
+    t->env.limits = &t->limits;
+    t->plain = (hf_web_options){ .http2 = { .connect_protocol = true }, .spares = &t->spares };
+    t->env.random = random; /* opening a folder draws from it, in the caller's thread */
+    const hf_service_hooks hooks = { .self = t, .answer_files = answer_files, .answer_error = answer_error, .done = done,
+        .stir = stir };
+    hf_service_init(&t->service, &t->env, config->app, &hooks);
+    t->service.mailbox = w->mailbox;
+    *err = open_files(t, config);
+    t->env.random = w->env->random;
+    if (err->code == 0 && config->secure != NULL)
+        t->secure = hf_secure_thread_new(config->secure, &t->env, (hf_key_waker){ wake_up, w->io }, err);
+    if (err->code == 0) {
+        t->config = config;
+        return t;
+    }
+    close_files(t);
+    hf_free(&w->env->alloc, t, sizeof *t);
+    return NULL;
+}
+
 /* ---- connections -------------------------------------------------------------------------------------------- */
+
+static void forget_proxy(connection *c)
+{
+    hf_free(&c->tenure->worker->env->alloc, c->proxy, sizeof *c->proxy);
+    c->proxy = NULL;
+}
 
 static void bury(connection *c)
 {
-    hf_worker *w = c->worker;
+    hf_worker *w = c->tenure->worker;
     if (c->dead)
         return;
     c->dead = true;
     hf_dialog_close(&c->dialog, HF_OK);
+    if (c->tenure->secure != NULL)
+        hf_secure_thread_forget(c->tenure->secure, c->signature);
     hf_timer_unset(&w->timers, &c->timer);
     hf_web_free(c->dialog.web);
     c->dialog.web = NULL;
-    hf_census_leave(w->config->census, &c->dialog.peer);
+    if (c->proxy != NULL)
+        c->proxy->ops->free(c->proxy->self);
+    forget_proxy(c);
+    if (c->counted)
+        hf_census_leave(w->current->config->census, &c->dialog.peer);
+    hf_count(&w->counts.closed, 1);
+    c->tenure->connections--;
     w->refusing -= c->refusing;
     w->count--;
     if (c->previous != NULL)
@@ -133,84 +304,229 @@ static void bury(connection *c)
 /* Is the limit memory_bytes near? A sixteenth is kept back, so that there is room to refuse in. */
 static bool memory_is_short(const hf_worker *w)
 {
-    const hf_allocator_counted *memory = w->config->memory;
-    return memory != NULL && atomic_load_explicit(&memory->held, memory_order_relaxed) > memory->limit - memory->limit / 16;
+    const hf_allocator_counted *memory = w->current->config->memory;
+    if (memory == NULL)
+        return false;
+    const uint64_t limit = atomic_load_explicit(&memory->limit, memory_order_relaxed);
+    return atomic_load_explicit(&memory->held, memory_order_relaxed) > limit - limit / 16;
 }
 
 /* Says which limit turned peers away, at most once in ten seconds. */
 static void complain(hf_worker *w, hf_err err, const char *what)
 {
-    const hf_time now = w->service.now;
+    const hf_time now = w->now;
     if (w->complained.ns != 0 && now.ns - w->complained.ns < HF_SECONDS(10))
         return;
     w->complained = now;
     hf_log(HF_LOG_WARNING, err, "%s; %zu connections are open in this thread", what, w->count);
 }
 
+/* Why a handshake failed: peers can cause any number of these, so it is said to whoever asks for it. */
+static void tell_tls_failure(const connection *c)
+{
+    const hf_tls_fault *fault = hf_web_tls_fault(c->dialog.web);
+    char text[64];
+    hf_writer w = hf_writer_make(text, sizeof text);
+    if (fault->err.code == 0)
+        return;
+    hf_address_write(&w, &c->dialog.peer, true);
+    hf_log(HF_LOG_DEBUG, fault->err, "TLS with %.*s failed: %s; the server %s%s%s", HF_STR(hf_written(&w)),
+        hf_err_text(fault->err), fault->state,
+        fault->wanted != NULL ? ", and wants " : "", fault->wanted != NULL ? fault->wanted : "");
+}
+
+static bool begin_web(connection *c, hf_pier pier);
+
+/* The header has come: from here on the connection is the client's that it names. */
+static bool follow_proxy(connection *c, const hf_proxy_header *h)
+{
+    hf_worker *w = c->tenure->worker;
+    const hf_pier pier = *c->proxy;
+    pier.ops->take(pier.self, 0, h->length);
+    if (h->says)
+        c->dialog.peer = h->client;
+    c->dialog.refusal = hf_census_enter(w->current->config->census, &c->dialog.peer);
+    c->counted = true;
+    c->refusing = c->dialog.refusal.code != 0;
+    w->refusing += c->refusing;
+    hf_count(&w->counts.turned_away, c->refusing);
+    forget_proxy(c);
+    return begin_web(c, pier);
+}
+
+/* Reads the PROXY header. True: the web can be driven; else the connection waits, or is buried. */
+static bool greet(connection *c)
+{
+    hf_worker *w = c->tenure->worker;
+    const hf_pier pier = *c->proxy;
+    hf_pier_event event;
+    hf_proxy_header header;
+    hf_proxy_verdict verdict = HF_PROXY_MORE;
+    hf_step s = HF_EVENT;
+    const hf_time patience = hf_time_after(c->began, (int64_t)c->tenure->limits.head_ns);
+    while (verdict == HF_PROXY_MORE && s == HF_EVENT && (s = pier.ops->event(pier.self, w->now, &event)) == HF_EVENT) {
+        const hf_span in = pier.ops->peek(pier.self, 0);
+        verdict = hf_proxy_header_parse(hf_bytes_make(in.ptr, in.len), c->tenure->limits.proxy_header_bytes, &header);
+        if (event.kind == HF_PIER_ENDED && verdict == HF_PROXY_MORE)
+            s = HF_CLOSED;
+    }
+    if (verdict == HF_PROXY_GOOD) {
+        if (follow_proxy(c, &header))
+            return true;
+        bury(c);
+        return false;
+    }
+    if (verdict == HF_PROXY_BAD)
+        complain(w, hf_err_make(HF_ERR_HTTP_PROXY_HEADER), "a proxy's connection was reset");
+    if (verdict == HF_PROXY_BAD)
+        (void)!pier.ops->end(pier.self, 0, (hf_ending){ HF_ENDING_RESET, 0 }).code;
+    if (verdict == HF_PROXY_BAD || s != HF_IDLE || w->draining || !hf_time_before(w->now, patience) ||
+        !hf_timer_set(&w->timers, &c->timer, patience))
+        bury(c);
+    return false;
+}
+
 /* Deals with everything the connection has to say, then notes when it must be looked at again. */
 static void drive(connection *c)
 {
-    hf_worker *w = c->worker;
+    hf_worker *w = c->tenure->worker;
     hf_web_event event;
     hf_step s = HF_EVENT;
+    if (c->proxy != NULL && !greet(c))
+        return;
     for (int i = 0; i < STEPS && !c->dead; i++) {
-        s = hf_web_step(c->dialog.web, w->service.now, &w->out, &event);
+        s = hf_web_step(c->dialog.web, w->now, &w->out, &event);
         if (s != HF_EVENT)
             break;
+        if (event.kind == HF_WEB_WANT_SIGN) { /* what the service would do with the key itself */
+            c->signature = hf_secure_thread_sign(c->tenure->secure, c, c->dialog.web, &event);
+            continue;
+        }
+        if (event.kind == HF_WEB_WANT_VERIFY) {
+            hf_secure_thread_verify(c->tenure->secure, c->dialog.web, &event, (hf_wall){ w->io->ops->wall_ms(w->io) / 1000 });
+            continue;
+        }
         hf_dialog_event(&c->dialog, &event);
         if (event.kind == HF_WEB_CLOSED) {
+            tell_tls_failure(c);
             if (event.err.code == HF_ERR_BASE_MEMORY)
                 complain(w, hf_err_make(HF_ERR_HTTP_MEMORY_LIMIT), "limit memory_bytes: a connection was cut");
             bury(c);
             return;
         }
     }
-    const hf_time wake = s == HF_EVENT ? w->service.now : hf_web_wake(c->dialog.web);
+    const hf_time wake = s == HF_EVENT ? w->now : hf_time_earlier(hf_web_wake(c->dialog.web), hf_dialog_wake(&c->dialog));
     if (s == HF_CLOSED || s == HF_FAULT || !hf_timer_set(&w->timers, &c->timer, wake))
         bury(c);
 }
 
-static void drop(hf_worker *w, const hf_io_event *event)
+static void drop(hf_worker *w, const hf_io_event *event, bool counted)
 {
     (void)!event->pier.ops->end(event->pier.self, 0, (hf_ending){ HF_ENDING_RESET, 0 }).code;
     event->pier.ops->free(event->pier.self);
-    hf_census_leave(w->config->census, &event->peer);
+    hf_count(&w->counts.closed, 1);
+    if (counted)
+        hf_census_leave(w->current->config->census, &event->peer);
 }
 
-static void accept_connection(hf_worker *w, const hf_io_event *event)
+/* Takes the connection into the list. */
+static void link_connection(connection *c)
 {
-    hf_err over = hf_census_enter(w->config->census, &event->peer);
-    if (over.code == 0 && memory_is_short(w))
-        over = hf_err_make(HF_ERR_HTTP_MEMORY_LIMIT);
-    connection *c = NULL;
-    if (over.code == 0 || w->refusing < REFUSING_AT_MOST)
-        c = hf_alloc_zeroed(&w->env->alloc, sizeof *c);
-    if (c == NULL) {
-        complain(w, over.code != 0 ? over : hf_err_make(HF_ERR_BASE_MEMORY), "new connections are reset");
-        drop(w, event);
-        return;
-    }
-    c->worker = w;
-    c->refusing = over.code != 0;
-    c->timer.deadline = HF_NEVER;
-    c->dialog = (hf_dialog){ .service = &w->service, .id = hf_random_next(w->env->random) >> 16, .peer = event->peer,
-        .local = event->local, .refusal = over };
-    w->io->ops->own(w->io, event->pier, c);
-    c->dialog.web = hf_web_new(w->env, c->dialog.id, event->pier, w->service.now);
-    if (c->dialog.web == NULL) { /* the pier went with it */
-        complain(w, hf_err_make(HF_ERR_BASE_MEMORY), "new connections are reset");
-        hf_free(&w->env->alloc, c, sizeof *c);
-        hf_census_leave(w->config->census, &event->peer);
-        return;
-    }
+    hf_worker *w = c->tenure->worker;
+    c->tenure->connections++;
     w->refusing += c->refusing;
     w->count++;
     c->next = w->connections;
     if (c->next != NULL)
         c->next->previous = c;
     w->connections = c;
+}
+
+/* The client is known: what it sends is HTTP, or TLS. False: memory ended. */
+static bool begin_web(connection *c, hf_pier pier)
+{
+    hf_worker *w = c->tenure->worker;
+    hf_tenure *t = c->tenure;
+    c->dialog.web = hf_web_new(&t->env, c->dialog.id, pier, c->secure ? hf_secure_thread_web(t->secure) : &t->plain, w->now);
+    if (c->dialog.web == NULL) { /* the pier went with it */
+        complain(w, hf_err_make(HF_ERR_BASE_MEMORY), "new connections are reset");
+        return false;
+    }
     if (w->draining)
         hf_web_drain(c->dialog.web);
+    return true;
+}
+
+/* What comes first is a PROXY header. False: memory ended, and the pier went. */
+static bool await_header(connection *c, hf_pier pier)
+{
+    c->proxy = hf_alloc(&c->tenure->worker->env->alloc, sizeof *c->proxy);
+    if (c->proxy == NULL)
+        pier.ops->free(pier.self);
+    else
+        *c->proxy = pier;
+    return c->proxy != NULL;
+}
+
+/* The address's place among those known; 0 when memory ends. */
+static uint16_t note_local(hf_worker *w, const hf_address *at)
+{
+    for (size_t i = 1; i < w->local_count; i++)
+        if (hf_address_same(&w->locals[i], at))
+            return (uint16_t)i;
+    const size_t n = w->local_count == 0 ? 1 : w->local_count;
+    hf_address *const locals = n > UINT16_MAX ? NULL
+        : hf_resize(&w->env->alloc, w->locals, w->local_count * sizeof *locals, (n + 1) * sizeof *locals);
+    if (locals == NULL)
+        return 0;
+    locals[0] = (hf_address){ 0 };
+    locals[n] = *at;
+    w->locals = locals;
+    w->local_count = n + 1;
+    return (uint16_t)n;
+}
+
+static void accept_connection(hf_worker *w, const hf_io_event *event)
+{
+    hf_tenure *t = w->current;
+    const bool proxied = hf_networks_have(t->config->proxy_from, t->config->proxy_from_count, &event->peer);
+    /* What proxies bring is counted once it is known for whom. */
+    hf_err over = proxied ? HF_OK : hf_census_enter(t->config->census, &event->peer);
+    if (over.code == 0 && memory_is_short(w))
+        over = hf_err_make(HF_ERR_HTTP_MEMORY_LIMIT);
+    hf_count(&w->counts.accepted, 1);
+    hf_count(&w->counts.turned_away, over.code != 0);
+    connection *c = NULL;
+    const bool secure = event->owner == &hf_worker_secure;
+    /* Where TLS was promised, nothing is ever answered in the clear. */
+    if ((secure && t->secure == NULL) || (t->config->admits != NULL && !t->config->admits(hf_socket_descriptor(event->pier)))) {
+        drop(w, event, !proxied);
+        return;
+    }
+    if (over.code == 0 || w->refusing < REFUSING_AT_MOST)
+        c = hf_alloc_zeroed(&w->env->alloc, sizeof *c);
+    if (c == NULL) {
+        complain(w, over.code != 0 ? over : hf_err_make(HF_ERR_BASE_MEMORY), "new connections are reset");
+        drop(w, event, !proxied);
+        return;
+    }
+    c->tenure = t;
+    c->began = w->now;
+    c->descriptor = hf_socket_descriptor(event->pier);
+    c->signature = HF_SECURE_NOWHERE;
+    c->secure = secure;
+    c->local = note_local(w, &event->local);
+    c->counted = !proxied;
+    c->refusing = over.code != 0;
+    c->timer.deadline = HF_NEVER;
+    c->dialog = (hf_dialog){ .service = &t->service, .id = hf_random_next(w->env->random) >> 16, .peer = event->peer,
+        .refusal = over, .https_port = c->secure ? 0 : t->config->redirect_port };
+    w->io->ops->own(w->io, event->pier, c);
+    link_connection(c);
+    if (!(proxied ? await_header(c, event->pier) : begin_web(c, event->pier))) {
+        bury(c);
+        return;
+    }
     drive(c);
 }
 
@@ -218,13 +534,35 @@ static void accept_connection(hf_worker *w, const hf_io_event *event)
 
 static void tick(hf_worker *w)
 {
-    hf_service_tick(&w->service, w->io->ops->now(w->io), w->io->ops->wall(w->io));
-    w->service.refusing = memory_is_short(w);
+    const bool refusing = memory_is_short(w);
+    w->now = w->io->ops->now(w->io);
+    for (hf_tenure *t = w->current; t != NULL; t = t->next) {
+        if (t->config != NULL) /* else it has no service any more, only connections that began with it */
+            hf_service_tick(&t->service, w->now, w->io->ops->wall(w->io));
+        t->service.refusing = refusing;
+        if (t->secure != NULL)
+            hf_secure_thread_tick(t->secure, w->now, w->io->ops->wall_ms(w->io));
+    }
+}
+
+/* Handshakes go on whose signatures came. */
+static void take_signatures(hf_worker *w)
+{
+    void *owner;
+    hf_err err;
+    hf_bytes signature;
+    for (hf_tenure *t = w->current; t != NULL; t = t->next)
+        while (t->secure != NULL && hf_secure_thread_answer(t->secure, &owner, &err, &signature)) {
+            connection *c = owner;
+            c->signature = HF_SECURE_NOWHERE;
+            hf_web_answer_sign(c->dialog.web, err, signature);
+            drive(c);
+        }
 }
 
 static void check_drain(hf_worker *w)
 {
-    if (!w->draining || hf_time_before(w->service.now, w->drain_until) || w->connections == NULL)
+    if (!w->draining || hf_time_before(w->now, w->drain_until) || w->connections == NULL)
         return;
     hf_log(HF_LOG_WARNING, hf_err_make(HF_ERR_HTTP_DRAINING), "limit drain_ns is over: cutting %zu connections", w->count);
     while (w->connections != NULL) {
@@ -255,6 +593,7 @@ void hf_worker_turn(hf_worker *w, hf_time until)
             accept_connection(w, event);
             break;
         case HF_IO_ACCEPT_FAILED:
+            hf_count(&w->counts.accept_failed, 1);
             complain(w, event->err, "cannot accept connections for a moment, new ones wait");
             break;
         case HF_IO_READY:
@@ -265,17 +604,25 @@ void hf_worker_turn(hf_worker *w, hf_time until)
             break;
         }
     }
+    take_signatures(w);
     /* A connection that is due again at once (it has more to say than one turn allows) waits for the next turn. */
     hf_timer *due[STEPS];
     size_t count = 0;
-    while (count < HF_COUNT(due) && (due[count] = hf_timers_expire(&w->timers, w->service.now)) != NULL)
+    while (count < HF_COUNT(due) && (due[count] = hf_timers_expire(&w->timers, w->now)) != NULL)
         count++;
-    for (size_t i = 0; i < count; i++)
-        if (!((connection *)due[i])->dead)
-            drive((connection *)due[i]);
+    for (size_t i = 0; i < count; i++) {
+        connection *c = (connection *)due[i];
+        if (!c->dead)
+            hf_dialog_tick(&c->dialog);
+        if (!c->dead)
+            drive(c);
+    }
+    hf_mailbox_turn(w->mailbox);
     check_drain(w);
-    hf_access_turn(&w->log, w->service.now);
+    hf_access_turn(&w->log, w->now);
     free_dead(w);
+    if (w->current->next != NULL)
+        leave_tenures(w);
 }
 
 hf_time hf_worker_wake(const hf_worker *w)
@@ -292,11 +639,14 @@ void hf_worker_drain(hf_worker *w)
         return;
     tick(w);
     w->draining = true;
-    w->drain_until = hf_time_after(w->service.now, (int64_t)w->env->limits->drain_ns);
+    w->drain_until = hf_time_after(w->now, (int64_t)w->env->limits->drain_ns);
     w->io->ops->unlisten(w->io);
     for (connection *c = w->connections, *next; c != NULL; c = next) {
         next = c->next;
-        hf_web_drain(c->dialog.web);
+        if (c->dialog.web != NULL) {
+            hf_dialog_drain(&c->dialog);
+            hf_web_drain(c->dialog.web);
+        }
         drive(c);
     }
     free_dead(w);
@@ -312,24 +662,59 @@ size_t hf_worker_connections(const hf_worker *w)
     return w->count;
 }
 
-/* ---- life --------------------------------------------------------------------------------------------------- */
-
-static hf_err open_files(hf_worker *w)
+void hf_worker_adopt(hf_worker *w, hf_tenure *t)
 {
-    const size_t n = w->config->route_count;
-    w->files = hf_alloc_zeroed(&w->env->alloc, (n + 1) * sizeof *w->files);
-    if (w->files == NULL)
-        return hf_err_make(HF_ERR_BASE_MEMORY);
-    for (size_t i = 0; i < n; i++) {
-        hf_err err = HF_OK;
-        if (w->config->routes[i].files == NULL)
-            continue;
-        w->files[i] = hf_files_open(w->config->routes[i].files, w->env, &err);
-        if (w->files[i] == NULL)
-            return err;
-    }
-    return HF_OK;
+    HF_ASSERT(t->worker == w && t->next == NULL && t->config != NULL);
+    t->next = w->current;
+    w->current = t;
+    /* Requests under way know where they began. */
+    for (connection *c = w->connections; c != NULL; c = c->next)
+        c->dialog.service = &t->service;
+    hf_access_buffer_fini(&w->log, w->now);
+    hf_access_buffer_init(&w->log, t->config->access_log, hf_allocator_default());
+    tick(w);
+    leave_tenures(w);
 }
+
+size_t hf_worker_tenures(const hf_worker *w)
+{
+    size_t n = 0;
+    for (const hf_tenure *t = w->current; t != NULL; t = t->next)
+        n += t->config != NULL;
+    return n;
+}
+
+const hf_counts *hf_worker_counts(const hf_worker *w)
+{
+    return &w->counts;
+}
+
+static uint64_t open_requests(const hf_dialog *d)
+{
+    uint64_t n = 0;
+    for (const hf_req *rq = d->open; rq != NULL; rq = rq->next)
+        n++;
+    return n;
+}
+
+size_t hf_worker_list(const hf_worker *w, hf_worker_connection *to, size_t most)
+{
+    size_t n = 0;
+    for (const connection *c = w->connections; c != NULL && n < most; c = c->next) {
+        to[n] = (hf_worker_connection){ .id = c->dialog.id, .peer = c->dialog.peer, 
+            .age_ns = w->now.ns - c->began.ns, .requests = c->dialog.requests, .open = open_requests(&c->dialog),
+            .bytes_sent = c->dialog.web != NULL ? hf_web_bytes_sent(c->dialog.web) : 0,
+            .bytes_unsent = c->dialog.web != NULL ? hf_web_unsent(c->dialog.web) : 0,
+            .current = c->tenure == w->current, .draining = w->draining };
+        if (c->local > 0)
+            to[n].local = w->locals[c->local];
+        to[n].has_tcp = hf_tcp_facts_read(c->descriptor, &to[n].tcp);
+        n++;
+    }
+    return n;
+}
+
+/* ---- life --------------------------------------------------------------------------------------------------- */
 
 hf_worker *hf_worker_new(const hf_env *env, hf_io *io, const hf_worker_config *config, hf_err *err)
 {
@@ -339,21 +724,21 @@ hf_worker *hf_worker_new(const hf_env *env, hf_io *io, const hf_worker_config *c
         return NULL;
     w->env = env;
     w->io = io;
-    w->config = config;
     w->drain_until = HF_NEVER;
     w->out = (hf_out){ .pieces = w->pieces, .capacity = PIECES, .scratch = w->scratch, .scratch_capacity = SCRATCH,
         .room = UINT64_MAX };
-    const hf_service_hooks hooks = { .self = w, .answer_files = answer_files, .answer_error = answer_error, .done = done };
-    hf_service_init(&w->service, env, config->app, &hooks);
     hf_timers_init(&w->timers, &env->alloc);
     /* Not from memory_bytes: what happens when that ends is worth a line. */
     hf_access_buffer_init(&w->log, config->access_log, hf_allocator_default());
+    w->mailbox = hf_mailbox_new(hf_allocator_default(), io, config->limits->messages);
+    if (w->mailbox != NULL)
+        w->current = hf_worker_prepare(w, env->random, config, err);
+    if (w->current == NULL) {
+        hf_worker_free(w);
+        return NULL;
+    }
     tick(w);
-    *err = open_files(w);
-    if (err->code == 0)
-        return w;
-    hf_worker_free(w);
-    return NULL;
+    return w;
 }
 
 void hf_worker_free(hf_worker *w)
@@ -363,11 +748,14 @@ void hf_worker_free(hf_worker *w)
     while (w->connections != NULL)
         bury(w->connections);
     free_dead(w);
-    for (size_t i = 0; w->files != NULL && i < w->config->route_count; i++)
-        hf_files_close(w->files[i]);
-    hf_free(&w->env->alloc, w->files, (w->config->route_count + 1) * sizeof *w->files);
-    hf_access_buffer_fini(&w->log, w->service.now);
+    hf_mailbox_close(w->mailbox); /* what still comes finds its request gone */
+    hf_access_buffer_fini(&w->log, w->now);
+    while (w->current != NULL) {
+        hf_tenure *t = w->current;
+        w->current = t->next;
+        hf_tenure_discard(t);
+    }
     hf_timers_fini(&w->timers);
-    hf_service_fini(&w->service);
+    hf_free(&w->env->alloc, w->locals, w->local_count * sizeof *w->locals);
     hf_free(&w->env->alloc, w, sizeof *w);
 }

@@ -9,10 +9,14 @@
 #include "access_log.h"
 #include "allocator.h"
 #include "census.h"
+#include "counts.h"
 #include "io.h"
+#include "proxy_header.h"
+#include "secure.h"
 #include "service.h"
+#include "tcp_facts.h"
 
-/* Shared by all workers of a process; constant while they run, but for what is atomic. */
+/* One generation of what is served. Shared by all workers of a process, and constant but for what is atomic. */
 typedef struct hf_worker_config {
     const hf_app *app;
     const hf_limits *limits;
@@ -21,9 +25,25 @@ typedef struct hf_worker_config {
     hf_census *census;
     const hf_allocator_counted *memory; /* whose `held` memory_bytes bounds; NULL: not bounded */
     hf_access_log *access_log;          /* NULL: none */
+    hf_secure *secure;                  /* for listeners whose owner is hf_worker_secure; NULL: there are none */
+    uint16_t redirect_port;             /* requests to other listeners are sent to https at this port; 0: they are answered */
+    /* Who begins connections with a PROXY header, and whose Forwarded and X-Forwarded-For are believed. */
+    const hf_network *proxy_from, *trusted;
+    size_t proxy_from_count, trusted_count;
+    /* Whether to talk to whoever connected, by the descriptor (-1: none). NULL: to everybody. */
+    bool (*admits)(int descriptor);
+    /* Called by each worker when nothing of this generation is used by it any more: no request that began with it is
+     * left. From whatever thread the worker runs in. May be NULL. */
+    void (*release)(void *lent);
+    void *lent;
 } hf_worker_config;
 
 typedef struct hf_worker hf_worker;
+/* One generation as one worker serves it: its folders are open. */
+typedef struct hf_tenure hf_tenure;
+
+/* The owner of a listener that speaks TLS, as hf_io.listen takes it; NULL for the others. */
+extern const char hf_worker_secure;
 
 /* Lends `env`, `io` and `config` for life. NULL and *err when a folder cannot be opened or memory ends. */
 hf_worker *hf_worker_new(const hf_env *env, hf_io *io, const hf_worker_config *config, hf_err *err);
@@ -37,5 +57,39 @@ hf_time hf_worker_wake(const hf_worker *w);
 void hf_worker_drain(hf_worker *w);
 bool hf_worker_is_done(const hf_worker *w);
 size_t hf_worker_connections(const hf_worker *w);
+
+/* ---- another generation --------------------------------------------------------------------------------------- */
+
+/* Opens what `config` names, beside what is served. The only call that another thread may make while the worker runs;
+ * `random` is the caller's. NULL and *err, and then `release` is not called. */
+hf_tenure *hf_worker_prepare(hf_worker *w, hf_random *random, const hf_worker_config *config, hf_err *err);
+/* Undoes it: for a tenure that was not adopted. Calls `release`. */
+void hf_tenure_discard(hf_tenure *t);
+/* Every request that begins from now on is answered by it, on old connections too; those under way end with the
+ * generation that they began with. A connection keeps the limits that it began with. The access log is that of `t` at
+ * once: when this returns, the worker uses the one before no more. */
+void hf_worker_adopt(hf_worker *w, hf_tenure *t);
+/* Generations with requests under way, and the current one. */
+size_t hf_worker_tenures(const hf_worker *w);
+
+/* ---- what it does --------------------------------------------------------------------------------------------- */
+
+/* May be read by every thread. */
+const hf_counts *hf_worker_counts(const hf_worker *w);
+
+typedef struct hf_worker_connection {
+    uint64_t id;
+    hf_address peer, local;
+    int64_t age_ns;
+    bool has_tcp;    /* a kernel socket carries it: */
+    hf_tcp_facts tcp;
+    uint64_t requests, open; /* so far; not over */
+    uint64_t bytes_sent, bytes_unsent;
+    bool current; /* it began with the generation that is served now */
+    bool draining;
+} hf_worker_connection;
+
+/* Up to `most` of its connections, newest first; returns how many. In the worker's thread only. */
+size_t hf_worker_list(const hf_worker *w, hf_worker_connection *to, size_t most);
 
 #endif

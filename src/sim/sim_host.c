@@ -47,6 +47,11 @@ static hf_wall host_wall(hf_io *io)
     return (hf_wall){ h->world->epoch.s + h->options.wall_skew_s + h->world->now.ns / HF_SECONDS(1) };
 }
 
+static int64_t host_wall_ms(hf_io *io)
+{
+    return host_wall(io).s * 1000 + host_now(io).ns % HF_SECONDS(1) / HF_MILLISECONDS(1);
+}
+
 /* ---- events ------------------------------------------------------------------------------------------------- */
 
 static hf_sim_stream *accept_one(hf_sim_listener *l)
@@ -200,6 +205,24 @@ static void host_unlisten(hf_io *io)
     unlisten(host_of(io), false);
 }
 
+/* A host's listeners are known by their port: one each. */
+static void host_unlisten_at(hf_io *io, const hf_address *at)
+{
+    hf_sim_host *h = host_of(io);
+    hf_sim_listener *l = hf_sim_listener_find(h, at->port), **place = &h->listeners;
+    if (l == NULL)
+        return;
+    for (hf_sim_stream *s = h->streams, *next; s != NULL; s = next) {
+        next = s->next;
+        if (s->listener == l)
+            hf_sim_stream_abort(s, HF_OK, false);
+    }
+    while (*place != l)
+        place = &(*place)->next;
+    *place = l->next;
+    hf_free(&h->world->alloc, l, sizeof *l);
+}
+
 static hf_err host_connect(hf_io *io, const hf_address *to, void *owner, hf_pier *pier)
 {
     hf_sim_host *h = host_of(io);
@@ -221,10 +244,13 @@ static void host_free(hf_io *io)
 const hf_io_ops hf_sim_io_ops = {
     .name = "simulated network",
     .now = host_now,
+    .clock = host_now,
     .wall = host_wall,
+    .wall_ms = host_wall_ms,
     .wait = host_wait,
     .listen = host_listen,
     .unlisten = host_unlisten,
+    .unlisten_at = host_unlisten_at,
     .connect = host_connect,
     .own = host_own,
     .wake = host_wake,

@@ -215,6 +215,16 @@ static hf_err end(void *self, hf_lane lane, hf_ending ending)
     return hf_err_make(HF_ERR_BASE_USAGE); /* as TCP, the stand-in cannot say it */
 }
 
+static hf_err read_file(void *self, const hf_file *file, uint64_t offset, void *to, size_t n)
+{
+    const hf_sim_stream *s = self;
+    const hf_sim_file *f = hf_sim_file_get(s->host->world, file->handle);
+    if (f == NULL || f->modified_ns != file->modified_ns || offset > f->len || n > f->len - offset)
+        return hf_err_make(HF_ERR_IO_FILE_CHANGED);
+    memcpy(to, f->bytes + offset, n);
+    return HF_OK;
+}
+
 static hf_err open_lane(void *self, hf_lane_kind kind, hf_lane *lane)
 {
     (void)self, (void)kind, (void)lane;
@@ -288,4 +298,5 @@ const hf_pier_ops hf_sim_pier_ops = {
     .open = open_lane,
     .unsent = unsent,
     .free = pier_free,
+    .read = read_file,
 };

@@ -1,58 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "web.h"
+#include "web_core.h"
 
 #include "alloc.h"
-#include "panic.h"
 #include "trace.h"
 
-typedef enum web_state {
-    WEB_OPEN,      /* exchanges come and go */
-    WEB_CLOSING,   /* the core is done: what is queued still leaves, then FIN */
-    WEB_LINGERING, /* FIN left; what still arrives is thrown away, so that the kernel has no cause to reset the answer
-                      (RFC 9112 9.6) */
-    WEB_CLOSED
-} web_state;
+static const hf_web_options plain_options;
 
-struct hf_web {
-    const hf_env *env;
-    uint64_t id;
-    hf_pier pier;
-    hf_http1 *http1;
-    web_state state;
-    bool fin_received;
-    bool stuck;        /* the core ate nothing of what the pier holds: more bytes, time or a command must come first */
-    bool full;         /* stuck because it waits for us (take or end) rather than for the peer */
-    bool owed;         /* the newest exchange has no final answer yet: a refusal is about it, else about a new one */
-    bool put_short;    /* put took less than it was offered: owe a WRITABLE as soon as some of it has gone */
-    bool closed_told;
-    bool http10;       /* the open exchange's request */
-    bool until_close;  /* its answer's body lasts until the connection ends */
-    hf_err why;        /* the close's cause */
-    size_t eaten;      /* consumed by the core, but lent by the last event: taken at the next step */
-    hf_exchange exchange; /* the newest */
-    hf_time send_began, send_moved; /* while the pier holds unsent bytes: since when, and when some last left */
-    uint64_t send_left, send_total;
-    uint64_t bytes_sent;
-    hf_time linger_until;
-    uint8_t nothing[1]; /* input of length 0 lies somewhere too */
-};
+/* The pier, with TLS on it where that is asked for. False: memory ended, and the pier is freed. */
+static bool stand(hf_web *w, hf_pier pier, hf_time now)
+{
+    const hf_web_options *const o = w->options;
+    if (o->tls == NULL) {
+        w->pier = pier;
+        w->begun = o->no_prior_knowledge;
+        hf_web_begin_http1(w, now);
+        return true;
+    }
+    w->tls = hf_tls_pier_new(w->env, hf_tls_server_new(w->env, o->tls, w->id, now), pier, o->room, now);
+    if (w->tls == NULL)
+        return false;
+    w->pier = hf_tls_pier_get(w->tls);
+    w->begun = true;
+    return true;
+}
 
-hf_web *hf_web_new(const hf_env *env, uint64_t id, hf_pier pier, hf_time now)
+hf_web *hf_web_new(const hf_env *env, uint64_t id, hf_pier pier, const hf_web_options *options, hf_time now)
 {
     hf_web *w = hf_alloc_zeroed(&env->alloc, sizeof *w);
-    hf_http1 *http1 = w ? hf_http1_server_new(env, id, now) : NULL;
-    if (http1 == NULL) {
-        hf_free(&env->alloc, w, sizeof *w);
+    if (w == NULL) {
         pier.ops->free(pier.self);
         return NULL;
     }
     w->env = env;
     w->id = id;
-    w->pier = pier;
-    w->http1 = http1;
-    w->linger_until = HF_NEVER;
+    w->options = options != NULL ? options : &plain_options;
+    if (!stand(w, pier, now)) {
+        hf_free(&env->alloc, w, sizeof *w);
+        return NULL;
+    }
     hf_trace(env, now, id, HF_TRACE_CONNECTION_OPENED, 0, 0);
     return w;
+}
+
+static void forget_sending(hf_web *w)
+{
+    hf_free(&w->env->alloc, w->sending, sizeof *w->sending);
+    w->sending = NULL;
 }
 
 void hf_web_free(hf_web *w)
@@ -60,69 +53,15 @@ void hf_web_free(hf_web *w)
     if (w == NULL)
         return;
     w->pier.ops->free(w->pier.self);
-    hf_http1_free(w->http1);
+    if (w->v != NULL)
+        w->v->free(w);
+    if (w->v == &hf_web_http2)
+        hf_web_free_fences(w);
+    forget_sending(w);
     hf_free(&w->env->alloc, w, sizeof *w);
 }
 
 /* ---- sending ------------------------------------------------------------------------------------------------ */
-
-/* Watches how fast the peer takes what we send: slow readers are cut (limits send_idle_ns, send_rate). */
-static void watch_sending(hf_web *w, hf_time now)
-{
-    const uint64_t left = w->pier.ops->unsent(w->pier.self, 0);
-    if (left == 0) {
-        w->send_left = 0;
-        return;
-    }
-    if (w->send_left == 0) {
-        w->send_began = w->send_moved = now;
-        w->send_total = left;
-    } else if (left < w->send_left) {
-        w->send_moved = now;
-    }
-    w->send_left = left;
-}
-
-static hf_time send_deadline(const hf_web *w)
-{
-    if (w->send_left == 0)
-        return HF_NEVER;
-    const hf_time idle = hf_time_after(w->send_moved, (int64_t)w->env->limits->send_idle_ns);
-    const uint64_t rate = w->env->limits->send_rate;
-    if (rate == 0)
-        return idle;
-    /* The backlog began with send_total bytes: at the least rate, what has left by now was due at this moment. */
-    const uint64_t gone = w->send_total - (w->send_left < w->send_total ? w->send_left : w->send_total);
-    const uint64_t seconds = gone / rate < 86400 ? gone / rate : 86400;
-    return hf_time_earlier(idle, hf_time_after(w->send_began, HF_SECONDS(10) + HF_SECONDS(seconds)));
-}
-
-/* True when something went to the pier, so that the core has room again. */
-static bool flush(hf_web *w, hf_time now, hf_out *out)
-{
-    bool moved = false;
-    watch_sending(w, now); /* some piers send between events: what left since then is progress */
-    while (w->state <= WEB_CLOSING && w->pier.ops->unsent(w->pier.self, 0) == 0) {
-        out->count = 0;
-        out->scratch_used = 0;
-        out->bytes = 0;
-        out->room = UINT64_MAX;
-        (void)hf_http1_emit(w->http1, now, out);
-        if (out->count == 0) /* a piece may be empty, and still have a token to bring back */
-            break;
-        moved = true;
-        w->bytes_sent += out->bytes;
-        const uint64_t taken = w->pier.ops->put(w->pier.self, 0, out->pieces, out->count);
-        if (taken != out->bytes) { /* only a failed pier refuses when nothing was unsent: its event says why */
-            w->stuck = true;
-            break;
-        }
-    }
-    watch_sending(w, now);
-    return moved;
-}
-
-/* ---- closing ------------------------------------------------------------------------------------------------ */
 
 static void close_now(hf_web *w, hf_err why)
 {
@@ -135,12 +74,94 @@ static void close_now(hf_web *w, hf_err why)
         w->why = why;
 }
 
+/* Watches how fast the peer takes what we send: slow readers are cut (limits send_idle_ns, send_rate). Where nothing was
+ * left nothing is, until we put something; TLS has words of its own, which leave without us. */
+static void watch_sending(hf_web *w, hf_time now, bool put)
+{
+    if (!put && w->sending == NULL && w->tls == NULL)
+        return;
+    const uint64_t left = w->pier.ops->unsent(w->pier.self, 0);
+    if (left == 0) {
+        forget_sending(w);
+        return;
+    }
+    if (w->sending == NULL) {
+        w->sending = hf_alloc(&w->env->alloc, sizeof *w->sending);
+        if (w->sending == NULL) {
+            close_now(w, hf_err_make(HF_ERR_BASE_MEMORY));
+            return;
+        }
+        *w->sending = (hf_web_sending){ .began = now, .moved = now, .total = left, .left = left };
+    }
+    if (left < w->sending->left)
+        w->sending->moved = now;
+    w->sending->left = left;
+}
+
+static hf_time send_deadline(const hf_web *w)
+{
+    const hf_web_sending *const s = w->sending;
+    if (s == NULL)
+        return HF_NEVER;
+    const hf_time idle = hf_time_after(s->moved, (int64_t)w->env->limits->send_idle_ns);
+    const uint64_t rate = w->env->limits->send_rate;
+    if (rate == 0)
+        return idle;
+    /* The backlog began with `total` bytes: at the least rate, what has left by now was due at this moment. */
+    const uint64_t gone = s->total - (s->left < s->total ? s->left : s->total);
+    const uint64_t seconds = gone / rate < 86400 ? gone / rate : 86400;
+    return hf_time_earlier(idle, hf_time_after(s->began, HF_SECONDS(10) + HF_SECONDS(seconds)));
+}
+
+/* True when something went to the pier, so that the core has room again. */
+static bool flush(hf_web *w, hf_time now, hf_out *out)
+{
+    bool moved = false;
+    watch_sending(w, now, false); /* some piers send between events: what left since then is progress */
+    while (w->v != NULL && w->state <= WEB_CLOSING && w->sending == NULL) {
+        out->count = 0;
+        out->scratch_used = 0;
+        out->bytes = 0;
+        out->room = UINT64_MAX;
+        (void)w->v->emit(w, now, out);
+        if (out->count == 0) /* a piece may be empty, and still have a token to bring back */
+            break;
+        moved = true;
+        w->bytes_sent += out->bytes;
+        const uint64_t taken = w->pier.ops->put(w->pier.self, 0, out->pieces, out->count);
+        watch_sending(w, now, true);
+        if (taken != out->bytes) { /* only a failed pier refuses when nothing was unsent: its event says why */
+            w->stuck = true;
+            break;
+        }
+    }
+    return moved;
+}
+
+/* ---- closing ------------------------------------------------------------------------------------------------ */
+
 /* What is not wanted must still be read, or a full pier would receive no more and never see the peer's FIN. */
 static void throw_away(hf_web *w)
 {
     const hf_span rest = w->pier.ops->peek(w->pier.self, 0);
     if (rest.len > 0)
         w->pier.ops->take(w->pier.self, 0, rest.len);
+    w->thrown += rest.len;
+}
+
+static void linger(hf_web *w, hf_time now)
+{
+    w->state = WEB_LINGERING;
+    w->timed = false;
+    w->linger_until = hf_time_after(now, (int64_t)w->env->limits->linger_ns);
+}
+
+/* Is there nothing that could arrive, so that the kernel has no cause to reset what we sent? Then one call ends both
+ * directions, and nobody need come back for the peer's FIN. Behind TLS a close_notify may still come. */
+static bool may_close_at_once(const hf_web *w)
+{
+    return w->tls == NULL && (w->pier.ops->can & HF_PIER_FREE_ENDS) != 0 && w->thrown == 0 &&
+        (w->fin_received || w->v->is_final(w));
 }
 
 /* The core is done. Its last words leave, then FIN, then we wait for the peer's. */
@@ -149,59 +170,65 @@ static void close_softly(hf_web *w, hf_time now, hf_out *out)
     w->state = WEB_CLOSING;
     throw_away(w);
     (void)flush(w, now, out);
-    if (w->state != WEB_CLOSING || w->pier.ops->unsent(w->pier.self, 0) > 0)
+    if (w->state != WEB_CLOSING || w->sending != NULL)
         return;
-    /* A broken answer whose end is the end of the connection must not end it cleanly. */
-    if (w->until_close && hf_http1_fault(w->http1)->err.code == HF_ERR_HTTP1_BODY_LENGTH) {
-        close_now(w, hf_http1_fault(w->http1)->err);
+    if (!w->v->may_end(w)) {
+        close_now(w, w->v->fault(w)->err);
         return;
     }
-    if (w->pier.ops->end(w->pier.self, 0, (hf_ending){ HF_ENDING_FIN, 0 }).code != 0 || w->fin_received) {
+    if (may_close_at_once(w) || w->pier.ops->end(w->pier.self, 0, (hf_ending){ HF_ENDING_FIN, 0 }).code != 0 ||
+        w->fin_received)
         close_now(w, HF_OK);
+    else
+        linger(w, now);
+}
+
+/* ---- the version -------------------------------------------------------------------------------------------- */
+
+static void chosen(hf_web *w, bool good)
+{
+    if (!good)
+        close_now(w, hf_err_make(HF_ERR_BASE_MEMORY));
+    else if (w->draining)
+        w->v->drain(w);
+}
+
+/* The handshake is complete: ALPN says (RFC 7301), HTTP/1 where it says nothing. */
+static void choose_by_alpn(hf_web *w, hf_time now)
+{
+    const bool two = hf_bytes_equal(hf_tls_protocol(hf_tls_pier_core(w->tls)), hf_text("h2"));
+    if (!two)
+        hf_web_begin_http1(w, now);
+    chosen(w, !two || hf_web_begin_http2(w, now));
+}
+
+/* RFC 9113 3.3: a client with prior knowledge begins with the preface, which no HTTP/1 request looks like once its first
+ * line is there; until then the core of HTTP/1 waits for more, and watches the time. */
+static void choose_by_preface(hf_web *w, hf_time now, hf_bytes held)
+{
+    static const hf_bytes preface = HF_LITERAL("PRI * HTTP/2.0\r\n");
+    const size_t n = held.len < preface.len ? held.len : preface.len;
+    if (n > 0 && memcmp(held.ptr, preface.ptr, n) == 0 && n < preface.len)
         return;
-    }
-    w->state = WEB_LINGERING;
-    w->linger_until = hf_time_after(now, (int64_t)w->env->limits->linger_ns);
+    w->begun = n > 0;
+    if (n < preface.len || memcmp(held.ptr, preface.ptr, n) != 0)
+        return;
+    w->v->free(w);
+    chosen(w, hf_web_begin_http2(w, now));
+}
+
+/* Plain HTTP came where TLS is spoken: its core stands on the pier below, and refuses every request readably. */
+static void take_plain(hf_web *w, hf_time now)
+{
+    w->pier = hf_tls_pier_leave(w->tls);
+    w->tls = NULL;
+    w->misplaced = true;
+    w->stuck = false;
+    hf_web_begin_http1(w, now);
+    chosen(w, true);
 }
 
 /* ---- events ------------------------------------------------------------------------------------------------- */
-
-static void translate(hf_web *w, hf_web_event *event)
-{
-    const hf_http1_event *e = &event->wire;
-    event->exchange = w->exchange;
-    switch (e->kind) {
-    case HF_HTTP1_REQUEST:
-        event->kind = HF_WEB_REQUEST;
-        event->exchange = ++w->exchange;
-        event->head = &e->request;
-        w->http10 = e->request.version == HF_HTTP_1_0;
-        w->owed = true;
-        break;
-    case HF_HTTP1_BODY:
-        event->kind = HF_WEB_BODY;
-        event->body = e->body;
-        break;
-    case HF_HTTP1_TRAILERS:
-        event->kind = HF_WEB_TRAILERS;
-        event->trailers = e->trailers;
-        break;
-    case HF_HTTP1_END:
-        event->kind = HF_WEB_END;
-        break;
-    case HF_HTTP1_REFUSED:
-        event->kind = HF_WEB_REFUSED;
-        if (!w->owed) /* its head was refused: an exchange of its own, or it would be taken for the one before it */
-            event->exchange = ++w->exchange;
-        w->owed = true;
-        if (hf_http1_fault(w->http1)->err.code != 0)
-            w->why = hf_http1_fault(w->http1)->err;
-        break;
-    case HF_HTTP1_RESPONSE:
-    case HF_HTTP1_UPGRADED:
-        hf_panic(__FILE__, __LINE__, "a server core yields no response, and nothing here answers 101");
-    }
-}
 
 /* What an event lends lies in the pier: it is taken only when the owner comes back for the next one. */
 static void take_eaten(hf_web *w)
@@ -214,22 +241,27 @@ static void take_eaten(hf_web *w)
 /* Feeds the core once. */
 static hf_step feed(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
 {
+    uint8_t nothing[1]; /* input of length 0 lies somewhere too */
     const hf_span held = w->pier.ops->peek(w->pier.self, 0);
-    hf_in in = { .ptr = held.ptr != NULL ? held.ptr : w->nothing, .len = held.len, .fin = w->fin_received };
-    const hf_step s = hf_http1_step(w->http1, now, &in, &event->wire);
+    if (!w->begun)
+        choose_by_preface(w, now, hf_bytes_make(held.ptr, held.len));
+    if (w->state != WEB_OPEN)
+        return HF_EVENT;
+    hf_in in = { .ptr = held.ptr != NULL ? held.ptr : nothing, .len = held.len, .fin = w->fin_received };
+    w->timed = false;
+    const hf_step s = w->v->step(w, now, &in, event);
     w->eaten = in.used;
     if (s != HF_EVENT)
         take_eaten(w);
     switch (s) {
     case HF_EVENT:
-        translate(w, event);
         return HF_EVENT;
-    case HF_CLOSED:
-        close_softly(w, now, out);
-        return HF_EVENT; /* not an event of ours: the caller looks at state */
     case HF_FAULT:
         if (w->why.code == 0)
-            w->why = hf_http1_fault(w->http1)->err;
+            w->why = w->v->fault(w)->err;
+        close_softly(w, now, out);
+        return HF_EVENT; /* not an event of ours: the caller looks at state */
+    case HF_CLOSED:
         close_softly(w, now, out);
         return HF_EVENT;
     case HF_IDLE:
@@ -241,12 +273,45 @@ static hf_step feed(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
     return s;
 }
 
+static void see_fin(hf_web *w)
+{
+    w->fin_received = true;
+    w->stuck = w->stuck && w->full;
+    if (w->state == WEB_LINGERING)
+        close_now(w, HF_OK);
+}
+
+/* The peer's direction is over. */
+static void ended(hf_web *w, hf_time now, const hf_pier_event *e)
+{
+    if (e->ending.kind != HF_ENDING_RESET || e->err.code == HF_ERR_TLS_TRUNCATED) {
+        /* RFC 9112 9.8: "Servers SHOULD be prepared to receive an incomplete close from the client": every request says
+         * how long it is, so nothing that was cut can look whole. */
+        see_fin(w);
+    } else if (w->tls == NULL || (e->err.code >> 16) != HF_AREA_TLS) {
+        close_now(w, e->err);
+    } else if (e->err.code == HF_ERR_TLS_PLAIN_HTTP) {
+        take_plain(w, now);
+    } else { /* the alert that says why must arrive: the pier sends it, then FIN */
+        w->why = e->err;
+        linger(w, now);
+    }
+}
+
+static void ask(hf_web_event *event)
+{
+    event->kind = event->wire.tls.kind == HF_TLS_WANT_VERIFY ? HF_WEB_WANT_VERIFY : HF_WEB_WANT_SIGN;
+    event->tls = &event->wire.tls;
+}
+
 /* One event of the pier. True when there was one. */
 static bool pull(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
 {
     hf_pier_event e;
+    if (w->tls != NULL)
+        hf_tls_pier_listen(w->tls, &event->wire.tls);
     const hf_step s = w->pier.ops->event(w->pier.self, now, &e);
-    watch_sending(w, now);
+    watch_sending(w, now, false);
     if (s == HF_CLOSED || s == HF_FAULT) {
         close_now(w, s == HF_FAULT ? hf_err_make(HF_ERR_IO_RESET) : HF_OK);
         return true;
@@ -260,25 +325,29 @@ static bool pull(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
             throw_away(w);
         break;
     case HF_PIER_ENDED:
-        if (e.ending.kind == HF_ENDING_RESET)
-            close_now(w, e.err);
-        w->fin_received = true;
-        w->stuck = w->stuck && w->full;
-        if (w->state == WEB_LINGERING)
-            close_now(w, HF_OK);
+        ended(w, now, &e);
         break;
     case HF_PIER_WRITABLE:
         if (w->state == WEB_CLOSING)
             close_softly(w, now, out);
         else
             (void)flush(w, now, out);
-        w->put_short = false;
-        *event = (hf_web_event){ .kind = HF_WEB_WRITABLE, .exchange = w->exchange };
+        if (w->v != NULL)
+            (void)w->v->writable(w, event);
         break;
     case HF_PIER_RELEASED:
-        *event = (hf_web_event){ .kind = HF_WEB_SENT, .exchange = e.token };
+        if (w->v != &hf_web_http2 || !hf_web_is_fenced(w, e.token)) /* of an exchange that is gone, only the last word counts */
+            *event = (hf_web_event){ .kind = HF_WEB_SENT, .exchange = e.token };
         break;
     case HF_PIER_OPENED:
+        if (w->tls == NULL)
+            break;
+        choose_by_alpn(w, now);
+        *event = (hf_web_event){ .kind = HF_WEB_OPENED };
+        break;
+    case HF_PIER_ASKS:
+        ask(event);
+        break;
     case HF_PIER_EARLY_ACCEPTED:
     case HF_PIER_EARLY_REJECTED:
         break;
@@ -288,7 +357,7 @@ static bool pull(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
 
 static void check_deadlines(hf_web *w, hf_time now)
 {
-    watch_sending(w, now);
+    watch_sending(w, now, false);
     if (w->state == WEB_LINGERING && !hf_time_before(now, w->linger_until))
         close_now(w, HF_OK);
     if (w->state <= WEB_CLOSING && !hf_time_before(now, send_deadline(w))) {
@@ -297,36 +366,66 @@ static void check_deadlines(hf_web *w, hf_time now)
     }
 }
 
-hf_step hf_web_step(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
+static bool is_filled(const hf_web_event *event)
 {
-    enum { NOTHING = -1 };
-    take_eaten(w);
-    check_deadlines(w, now);
-    if (w->stuck && !hf_time_before(now, hf_http1_wake(w->http1)))
-        w->stuck = false;
+    return (int)event->kind != HF_WEB_NOTHING;
+}
+
+/* Nothing is left to be done: when the core wants to be asked again stays as it is until a command or a step. */
+static void note_wake(hf_web *w)
+{
+    w->timed = w->state == WEB_OPEN && w->v != NULL;
+    if (w->timed)
+        w->wake_at = w->v->wake(w);
+}
+
+static hf_time core_wake(const hf_web *w)
+{
+    return w->timed ? w->wake_at : w->v != NULL ? w->v->wake(w) : HF_NEVER;
+}
+
+/* Looks for the next event. HF_CLOSED: the connection is. */
+static hf_step next(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
+{
     while (w->state != WEB_CLOSED) {
-        event->kind = (hf_web_event_kind)NOTHING;
-        if (w->state == WEB_OPEN && !w->stuck && feed(w, now, out, event) == HF_EVENT) {
-            if ((int)event->kind != NOTHING)
+        event->kind = (hf_web_event_kind)HF_WEB_NOTHING;
+        event->whole = false;
+        event->head = NULL;
+        event->fault = NULL;
+        event->tls = NULL;
+        event->err = HF_OK;
+        if (w->v == &hf_web_http2 && hf_web_tell_fence(w, event))
+            return HF_EVENT;
+        const bool open = w->state == WEB_OPEN && w->v != NULL;
+        if (open && !w->stuck && feed(w, now, out, event) == HF_EVENT) {
+            if (is_filled(event))
                 return HF_EVENT;
             continue;
         }
-        if (w->state == WEB_OPEN && flush(w, now, out)) {
-            w->stuck = w->stuck && !w->full; /* full of output: not any more */
-            if (w->put_short) {
-                w->put_short = false;
-                *event = (hf_web_event){ .kind = HF_WEB_WRITABLE, .exchange = w->exchange };
+        if (open && flush(w, now, out)) {
+            if (w->v->moved(w, event))
                 return HF_EVENT;
-            }
             continue;
         }
-        if (!pull(w, now, out, event))
+        if (!pull(w, now, out, event)) {
+            note_wake(w);
             return HF_IDLE;
-        if ((int)event->kind != NOTHING)
+        }
+        if (is_filled(event))
             return HF_EVENT;
     }
-    if (w->closed_told)
-        return HF_CLOSED;
+    return HF_CLOSED;
+}
+
+hf_step hf_web_step(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
+{
+    take_eaten(w);
+    check_deadlines(w, now);
+    if (w->stuck && w->v != NULL && !hf_time_before(now, core_wake(w)))
+        w->stuck = false;
+    const hf_step s = next(w, now, out, event);
+    if (s != HF_CLOSED || w->closed_told)
+        return s;
     w->closed_told = true;
     *event = (hf_web_event){ .kind = HF_WEB_CLOSED, .err = w->why };
     hf_trace(w->env, now, w->id, HF_TRACE_CONNECTION_CLOSED, (uint64_t)w->why.code, 0);
@@ -335,56 +434,112 @@ hf_step hf_web_step(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
 
 hf_time hf_web_wake(const hf_web *w)
 {
-    switch (w->state) {
-    case WEB_OPEN: return hf_time_earlier(hf_http1_wake(w->http1), send_deadline(w));
-    case WEB_CLOSING: return send_deadline(w);
-    case WEB_LINGERING: return w->linger_until;
-    case WEB_CLOSED: break;
+    const hf_time pier = w->tls != NULL ? hf_tls_pier_wake(w->tls) : HF_NEVER;
+    hf_time at = HF_NEVER;
+    switch ((web_state)w->state) {
+    case WEB_OPEN: at = hf_time_earlier(core_wake(w), send_deadline(w)); break;
+    case WEB_CLOSING: at = send_deadline(w); break;
+    case WEB_LINGERING: at = w->linger_until; break;
+    case WEB_CLOSED: return HF_NEVER;
     }
-    return HF_NEVER;
+    return hf_time_earlier(at, pier);
 }
 
 /* ---- commands ----------------------------------------------------------------------------------------------- */
 
-void hf_web_take(hf_web *w, size_t n)
+void hf_web_take(hf_web *w, hf_exchange x, size_t n)
 {
-    hf_http1_take(w->http1, n);
-    w->stuck = false;
+    w->stuck = w->timed = false;
+    if (w->v != NULL)
+        w->v->take(w, x, n);
 }
 
 hf_err hf_web_respond(hf_web *w, hf_exchange x, const hf_response_head *head)
 {
-    HF_ASSERT(x == w->exchange);
-    w->stuck = false;
-    const hf_err err = hf_http1_respond(w->http1, head);
-    w->until_close = w->http10 && head->content_length == HF_LENGTH_UNKNOWN;
-    if (err.code == 0 && head->status >= 200)
-        w->owed = false;
-    return err;
+    w->stuck = w->timed = false;
+    return w->v != NULL ? w->v->respond(w, x, head) : hf_err_make(HF_ERR_HTTP1_NO_EXCHANGE);
+}
+
+hf_err hf_web_inform(hf_web *w, hf_exchange x, const hf_response_head *head)
+{
+    return head->status < 200 ? hf_web_respond(w, x, head) : hf_err_make(HF_ERR_BASE_USAGE);
 }
 
 uint64_t hf_web_put(hf_web *w, hf_exchange x, const hf_extent *extents, size_t count, hf_err *err)
 {
-    HF_ASSERT(x == w->exchange);
-    uint64_t offered = 0;
-    for (size_t i = 0; i < count; i++)
-        offered += hf_extent_length(&extents[i]);
-    const uint64_t taken = hf_http1_put(w->http1, extents, count, err);
-    w->put_short = taken < offered;
-    return taken;
+    w->timed = false;
+    if (w->v != NULL)
+        return w->v->put(w, x, extents, count, err);
+    *err = hf_err_make(HF_ERR_HTTP1_NO_EXCHANGE);
+    return 0;
 }
 
 hf_err hf_web_end(hf_web *w, hf_exchange x, hf_ending ending, hf_fields trailers)
 {
-    HF_ASSERT(x == w->exchange);
-    w->stuck = w->put_short = false;
-    return hf_http1_end(w->http1, ending, trailers);
+    w->stuck = w->timed = false;
+    return w->v != NULL ? w->v->end(w, x, ending, trailers) : hf_err_make(HF_ERR_HTTP1_NO_EXCHANGE);
+}
+
+void hf_web_cancel(hf_web *w, hf_exchange x, hf_err why)
+{
+    w->stuck = w->timed = false;
+    if (w->v != NULL)
+        w->v->cancel(w, x, why);
+    else
+        hf_web_abort(w, why);
+}
+
+hf_err hf_web_push(hf_web *w, hf_exchange x, const hf_request_head *request, hf_exchange *promised)
+{
+    hf_http2_stream stream = 0;
+    if (w->v != &hf_web_http2)
+        return hf_err_make(HF_ERR_HTTP2_PUSH);
+    const hf_err err = hf_http2_push(w->core.http2, (hf_http2_stream)x, request, &stream);
+    *promised = stream;
+    return err;
+}
+
+bool hf_web_can_push(const hf_web *w)
+{
+    return w->v == &hf_web_http2 && hf_http2_can_push(w->core.http2);
+}
+
+void hf_web_prioritise(hf_web *w, hf_exchange x, unsigned urgency, bool incremental)
+{
+    if (w->v == &hf_web_http2)
+        hf_http2_prioritise(w->core.http2, (hf_http2_stream)x, urgency, incremental);
+}
+
+void hf_web_answer_sign(hf_web *w, hf_err err, hf_bytes signature)
+{
+    if (w->tls == NULL)
+        return;
+    hf_tls_answer_sign(hf_tls_pier_core(w->tls), err, signature);
+    hf_tls_pier_answered(w->tls);
+}
+
+void hf_web_answer_verify(hf_web *w, hf_err err)
+{
+    if (w->tls == NULL)
+        return;
+    hf_tls_answer_verify(hf_tls_pier_core(w->tls), err);
+    hf_tls_pier_answered(w->tls);
+}
+
+void hf_web_sign_here(hf_web *w, const hf_web_event *event)
+{
+    if (w->tls == NULL)
+        return;
+    hf_tls_sign_here(hf_tls_pier_core(w->tls), event->tls);
+    hf_tls_pier_answered(w->tls);
 }
 
 void hf_web_drain(hf_web *w)
 {
-    hf_http1_drain(w->http1);
-    w->stuck = false;
+    w->draining = true;
+    w->stuck = w->timed = false;
+    if (w->v != NULL)
+        w->v->drain(w);
 }
 
 void hf_web_abort(hf_web *w, hf_err why)
@@ -393,14 +548,25 @@ void hf_web_abort(hf_web *w, hf_err why)
     close_now(w, why);
 }
 
+/* ---- what it is --------------------------------------------------------------------------------------------- */
+
 const hf_fault *hf_web_fault(const hf_web *w)
 {
-    return hf_http1_fault(w->http1);
+    static const hf_fault none;
+    return w->v != NULL ? w->v->fault(w) : &none;
+}
+
+const hf_tls_fault *hf_web_tls_fault(const hf_web *w)
+{
+    static const hf_tls_fault none;
+    static const hf_tls_fault plain = { .err = { HF_ERR_TLS_PLAIN_HTTP }, .state = "start",
+        .wanted = "a TLS handshake record" };
+    return w->tls != NULL ? hf_tls_fault_of(hf_tls_pier_core(w->tls)) : w->misplaced ? &plain : &none;
 }
 
 bool hf_web_is_idle(const hf_web *w)
 {
-    return hf_http1_is_idle(w->http1);
+    return w->v == NULL || w->v->is_idle(w);
 }
 
 uint64_t hf_web_unsent(const hf_web *w)
@@ -411,4 +577,27 @@ uint64_t hf_web_unsent(const hf_web *w)
 uint64_t hf_web_bytes_sent(const hf_web *w)
 {
     return w->bytes_sent;
+}
+
+hf_version hf_web_version(const hf_web *w)
+{
+    return w->v != NULL ? w->v->version : (hf_version)0;
+}
+
+bool hf_web_security_of(const hf_web *w, hf_web_security *security)
+{
+    if (w->tls == NULL || w->v == NULL)
+        return false;
+    const hf_tls *const t = hf_tls_pier_core(w->tls);
+    *security = (hf_web_security){ .version = hf_tls_version(t), .suite = hf_tls_suite(t), .group = hf_tls_group(t),
+        .protocol = hf_tls_protocol(t), .host = hf_tls_host(t), .peer = hf_tls_peer(t), .resumed = hf_tls_resumed(t),
+        .handshake_ns = hf_tls_pier_handshake_ns(w->tls) };
+    return true;
+}
+
+uint64_t hf_web_swallowed(const hf_web *w, hf_exchange x)
+{
+    if (w->v != &hf_web_http1 || x != w->exchange)
+        return 0;
+    return w->thrown + (w->core.http1 != NULL ? hf_http1_swallowed(w->core.http1) : 0);
 }

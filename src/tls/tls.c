@@ -81,7 +81,7 @@ static hf_step fault(hf_tls *t)
     }
     if (!is_silent(t)) {
         t->alert_due = true;
-        t->alert = hf_alert_of(hf_err_make(t->hs.bad));
+        t->alert = t->hs.fault != NULL ? t->hs.fault->alert : hf_alert_of(hf_err_make(t->hs.bad));
     }
     return HF_FAULT;
 }
@@ -130,8 +130,9 @@ static hf_step handshake_turn(hf_tls *t, hf_tls_event *event)
             return answer == HF_FAULT ? fault(t) : answer;
         switch (e.kind) {
         case HF_HS_WANT_SIGN:
+        case HF_HS_WANT_DECRYPT:
         case HF_HS_WANT_VERIFY:
-            event->kind = e.kind == HF_HS_WANT_SIGN ? HF_TLS_WANT_SIGN : HF_TLS_WANT_VERIFY;
+            event->kind = e.kind == HF_HS_WANT_SIGN ? HF_TLS_WANT_SIGN : e.kind == HF_HS_WANT_DECRYPT ? HF_TLS_WANT_DECRYPT : HF_TLS_WANT_VERIFY;
             hf_handshake_question(&t->hs, event);
             return HF_EVENT;
         case HF_HS_SESSION:
@@ -263,10 +264,15 @@ void hf_tls_answer_verify(hf_tls *t, hf_err err)
 void hf_tls_sign_here(hf_tls *t, const hf_tls_event *event)
 {
     uint8_t signature[HF_SIGNATURE_MOST];
-    size_t n = 0;
-    const hf_err err = event->identity->key == NULL ? hf_err_make(HF_ERR_TLS_SIGNER)
-                                                    : hf_key_sign(event->identity->key, event->scheme, event->message, signature, &n);
+    size_t n = HF_PREMASTER;
+    hf_key *const key = event->identity->key;
+    hf_err err = hf_err_make(HF_ERR_TLS_SIGNER);
+    if (key != NULL && event->kind == HF_TLS_WANT_DECRYPT)
+        err = hf_key_decrypt_premaster(key, event->client_version, event->message, signature);
+    else if (key != NULL)
+        err = hf_key_sign(key, event->scheme, event->message, signature, &n);
     hf_tls_answer_sign(t, err, hf_bytes_make(signature, err.code == 0 ? n : 0));
+    hf_wipe(signature, sizeof signature);
 }
 
 uint16_t hf_tls_version(const hf_tls *t)
@@ -277,6 +283,16 @@ uint16_t hf_tls_version(const hf_tls *t)
 const char *hf_tls_suite(const hf_tls *t)
 {
     return t->hs.suite == NULL ? "none" : t->hs.suite->name;
+}
+
+const char *hf_tls_group(const hf_tls *t)
+{
+    switch (t->hs.group) {
+    case HF_GROUP_X25519: return "x25519";
+    case HF_GROUP_P256: return "secp256r1";
+    case HF_GROUP_P384: return "secp384r1";
+    default: return "none";
+    }
 }
 
 hf_bytes hf_tls_protocol(const hf_tls *t)
@@ -292,6 +308,11 @@ hf_bytes hf_tls_host(const hf_tls *t)
 bool hf_tls_resumed(const hf_tls *t)
 {
     return t->hs.resumed;
+}
+
+hf_bytes hf_tls_peer(const hf_tls *t)
+{
+    return hf_bytes_make(t->hs.peer, t->hs.peer_length);
 }
 
 hf_err hf_tls_export(hf_tls *t, const char *label, hf_bytes context, uint8_t *out, size_t n)

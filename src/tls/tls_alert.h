@@ -7,7 +7,7 @@
 
 #include <handfast/tls.h>
 
-enum { HF_ALERT_CLOSE_NOTIFY = 0, HF_ALERT_INTERNAL = 80, HF_ALERT_USER_CANCELED = 90, HF_ALERT_NO_RENEGOTIATION = 100 };
+enum { HF_ALERT_CLOSE_NOTIFY = 0, HF_ALERT_HANDSHAKE_FAILURE = 40, HF_ALERT_INTERNAL = 80, HF_ALERT_USER_CANCELED = 90, HF_ALERT_NO_RENEGOTIATION = 100 };
 
 /* The alert that is sent for an error of ours. */
 uint8_t hf_alert_of(hf_err err);

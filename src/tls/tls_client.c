@@ -82,6 +82,24 @@ static void offer_old(hf_handshake *h, hf_writer *w)
     ext = offer(h, w, HF_EXT_POINT_FORMATS);
     hf_write_number(w, 0x0100, 2);
     hf_write_close(w, ext, 2);
+    /* RFC 5077 3.2: the ticket, or nothing, which asks for one */
+    const hf_span held = hf_queue_peek(&h->session);
+    hf_session s;
+    ext = offer(h, w, HF_EXT_TICKET);
+    if (held.len > 0 && hf_session_parse(h, hf_bytes_make(held.ptr, held.len), &s) && s.suite->version == HF_TLS_1_2)
+        hf_write(w, s.ticket);
+    hf_write_close(w, ext, 2);
+}
+
+/* RFC 6066 8: any responder, no extensions. */
+static void offer_status(hf_handshake *h, hf_writer *w)
+{
+    if (!h->config->ask_staple)
+        return;
+    const size_t ext = offer(h, w, HF_EXT_STATUS);
+    hf_write_number(w, 1, 1);
+    hf_write_number(w, 0, 4);
+    hf_write_close(w, ext, 2);
 }
 
 static bool offer_extensions(hf_handshake *h, hf_writer *w)
@@ -96,9 +114,15 @@ static bool offer_extensions(hf_handshake *h, hf_writer *w)
     hf_hs_write_schemes(w);
     hf_write_close(w, ext, 2);
     offer_protocols(h, w);
-    ext = offer(h, w, HF_EXT_RECORD_SIZE);
-    hf_write_number(w, HF_RECORD_MOST + 1, 2);
-    hf_write_close(w, ext, 2);
+    offer_status(h, w);
+    if (!h->quic) {
+        ext = offer(h, w, HF_EXT_RECORD_SIZE);
+        hf_write_number(w, HF_RECORD_MOST + 1, 2);
+        hf_write_close(w, ext, 2);
+    } else {
+        h->work->offered |= UINT32_C(1) << HF_EXT_QUIC;
+        hf_hs_write_parameters(h, w);
+    }
     ext = offer(h, w, HF_EXT_VERSIONS);
     list = hf_write_open(w, 1);
     for (uint16_t version = HF_TLS_1_3; version >= HF_TLS_1_2; version--)
@@ -128,7 +152,8 @@ static bool offer_psk(hf_handshake *h, hf_writer *w, size_t block)
     hf_handshake_work *const work = h->work;
     const hf_span held = hf_queue_peek(&h->session);
     hf_session s;
-    if (held.len == 0 || !hf_session_parse(h, hf_bytes_make(held.ptr, held.len), &s) || (work->retried && s.suite->hash != h->suite->hash))
+    if (held.len == 0 || !hf_session_parse(h, hf_bytes_make(held.ptr, held.len), &s) || s.suite->version != HF_TLS_1_3 ||
+        (work->retried && s.suite->hash != h->suite->hash))
         return true;
     const hf_hash hash = (hf_hash)s.suite->hash;
     const size_t n = hf_hash_length(hash), ext = offer(h, w, HF_EXT_PSK), ids = hf_write_open(w, 2);
@@ -161,7 +186,7 @@ static bool send_hello(hf_handshake *h)
 {
     hf_handshake_work *const work = h->work;
     hf_writer w;
-    const size_t room = 1024 + hf_queue_length(&h->session) + hf_queue_length(&work->cookie) + 256 * h->config->protocol_count;
+    const size_t room = 1024 + h->our_parameters.len + hf_queue_length(&h->session) + hf_queue_length(&work->cookie) + 256 * h->config->protocol_count;
     work->psk_tried = false;
     work->offered = 0;
     if (!hf_hs_begin(h, HF_LEVEL_INITIAL, room, HF_MESSAGE_CLIENT_HELLO, &w))
@@ -171,7 +196,7 @@ static bool send_hello(hf_handshake *h)
     hf_write_vector(&w, hf_bytes_make(work->session_id, work->session_id_length), 1);
     const size_t suites = hf_write_open(&w, 2);
     for (size_t i = 0; hf_suite_at(i) != NULL; i++)
-        if (hf_hs_speaks(h, hf_suite_at(i)->version))
+        if (hf_hs_offers(h, hf_suite_at(i)))
             hf_write_number(&w, hf_suite_at(i)->code, 2);
     hf_write_close(&w, suites, 2);
     hf_write_vector(&w, hf_bytes_make("\0", 1), 1);
@@ -243,7 +268,7 @@ static bool agree(hf_handshake *h, const hf_server_hello *sh, const hf_extension
     if (!hf_bytes_equal(sh->session, hf_bytes_make(w->session_id, w->session_id_length)))
         return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, whole, "the session id that was sent");
     const hf_suite *suite = hf_suite_find(sh->suite);
-    if (suite == NULL || suite->version != HF_TLS_1_3 || (w->retried && suite != h->suite))
+    if (suite == NULL || suite->version != HF_TLS_1_3 || !hf_hs_offers(h, suite) || (w->retried && suite != h->suite))
         return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, whole, "a suite that was offered");
     h->suite = suite;
     return true;
@@ -262,6 +287,7 @@ static bool exchange(hf_handshake *h, const hf_extensions *e, hf_bytes whole, ui
         return hf_hs_flaw(h, HF_ERR_TLS_DECODE, whole, "a share");
     if (group != w->exchange[0].group)
         return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, whole, "a share of the group that was offered");
+    h->group = group;
     const hf_err err = hf_exchange_finish(&w->exchange[0], share, secret, n);
     if (err.code != 0)
         return hf_hs_flaw(h, err.code, share, "a share of its group");
@@ -350,12 +376,12 @@ bool hf_client_extensions(hf_handshake *h, hf_bytes body, hf_bytes whole)
         return hf_handshake_fail(h, flaw, body.ptr + body.len);
     if (hf_ext_in(&e, HF_EXT_PROTOCOLS) && !hf_client_read_protocol(h, e.data[HF_EXT_PROTOCOLS]))
         return false;
-    if (hf_ext_in(&e, HF_EXT_RECORD_SIZE)) {
-        hf_reader limit = hf_reader_make(e.data[HF_EXT_RECORD_SIZE]);
-        h->record_limit = (uint16_t)hf_read_number(&limit, 2);
-        if (!hf_reader_done(&limit) || h->record_limit < 64 || h->record_limit > HF_RECORD_MOST + 1)
-            return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, block, "64 to 2^14 + 1 (RFC 8449 4)");
-    }
+    if (!hf_hs_read_parameters(h, &e, block))
+        return false;
+    if (h->quic && h->protocol.len == 0) /* RFC 9001 8.1 */
+        return hf_hs_flaw(h, HF_ERR_TLS_NO_PROTOCOL, block, "application_layer_protocol_negotiation");
+    if (!hf_hs_read_record_limit(h, &e, HF_RECORD_MOST + 1))
+        return false;
     hf_hs_move(h, h->facts & HF_FACT_PSK ? HF_HS_WAIT_FINISHED : HF_HS_WAIT_CERT_OR_REQUEST);
     return hf_hs_absorb(h, whole);
 }
@@ -388,13 +414,12 @@ bool hf_client_request(hf_handshake *h, hf_bytes body, hf_bytes whole)
 
 bool hf_client_certificate(hf_handshake *h, hf_bytes body, hf_bytes whole)
 {
-    if (!hf_hs_read_certificate(h, body, true, 0))
+    if (!hf_hs_read_certificate(h, body, true, h->work->offered & UINT32_C(1) << HF_EXT_STATUS))
         return false;
     if (h->work->chain == NULL)
         return hf_hs_flaw(h, HF_ERR_TLS_DECODE, body, "a certificate of the server (RFC 8446 4.4.2.4)");
     hf_hs_move(h, HF_HS_WAIT_VERIFY);
-    h->suspended = true;
-    hf_hs_tell(h, HF_HS_WANT_VERIFY);
+    hf_hs_ask(h, HF_ASKS_VERIFY);
     return hf_hs_absorb(h, whole);
 }
 
@@ -417,6 +442,8 @@ static bool finish_flight(hf_handshake *h)
 
 bool hf_client_resume(hf_handshake *h, hf_bytes signature)
 {
+    if (h->suite->version == HF_TLS_1_2)
+        return hf_old_client_resume(h, signature);
     return hf_hs_send_verify(h, signature) && finish_flight(h);
 }
 

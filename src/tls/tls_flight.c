@@ -35,6 +35,13 @@ bool hf_hs_end(hf_handshake *h, hf_level level, hf_writer *w)
 
 /* ---- secrets ------------------------------------------------------------------------------------------------ */
 
+void hf_hs_log_secret(const hf_handshake *h, const char *label, const uint8_t *secret, size_t n)
+{
+    const hf_tls_key_log *const log = h->config->key_log;
+    if (log != NULL)
+        log->write(log->self, label, hf_bytes_make(h->work->client_random, HF_TLS_RANDOM), hf_bytes_make(secret, n));
+}
+
 bool hf_hs_handshake_secrets(hf_handshake *h, hf_bytes shared)
 {
     hf_handshake_work *const w = h->work;
@@ -43,6 +50,10 @@ bool hf_hs_handshake_secrets(hf_handshake *h, hf_bytes shared)
                       hf_schedule_derive(&w->schedule, "c hs traffic", transcript, w->client_secret) &&
                       hf_schedule_derive(&w->schedule, "s hs traffic", transcript, w->server_secret) &&
                       hf_schedule_advance(&w->schedule, hf_nothing());
+    if (good) {
+        hf_hs_log_secret(h, "CLIENT_HANDSHAKE_TRAFFIC_SECRET", w->client_secret, hf_hash_length(hash_of(h)));
+        hf_hs_log_secret(h, "SERVER_HANDSHAKE_TRAFFIC_SECRET", w->server_secret, hf_hash_length(hash_of(h)));
+    }
     hf_hs_tell(h, HF_HS_WRITE_HANDSHAKE);
     hf_hs_tell(h, HF_HS_READ_HANDSHAKE);
     return good || hf_hs_broken(h);
@@ -56,8 +67,12 @@ bool hf_hs_master_secrets(hf_handshake *h)
                       hf_schedule_derive(&w->schedule, "c ap traffic", transcript, w->client_traffic) &&
                       hf_schedule_derive(&w->schedule, "s ap traffic", transcript, w->server_traffic) &&
                       hf_schedule_derive(&w->schedule, "exp master", transcript, exporter);
-    if (good)
+    if (good) {
         memcpy(h->exporter, exporter, sizeof h->exporter);
+        hf_hs_log_secret(h, "CLIENT_TRAFFIC_SECRET_0", w->client_traffic, hf_hash_length(hash_of(h)));
+        hf_hs_log_secret(h, "SERVER_TRAFFIC_SECRET_0", w->server_traffic, hf_hash_length(hash_of(h)));
+        hf_hs_log_secret(h, "EXPORTER_SECRET", exporter, hf_hash_length(hash_of(h)));
+    }
     hf_wipe(exporter, sizeof exporter);
     return good || hf_hs_broken(h);
 }
@@ -122,7 +137,8 @@ hf_group hf_hs_group(const hf_handshake *h, size_t i)
 bool hf_hs_send_certificate(hf_handshake *h, const hf_tls_identity *identity)
 {
     hf_writer w;
-    size_t room = 16;
+    const hf_bytes staple = identity != NULL && h->server && h->work->status_asked ? identity->staple : hf_nothing();
+    size_t room = 32 + staple.len;
     const size_t count = identity == NULL ? 0 : hf_chain_length(identity->chain);
     for (size_t i = 0; i < count; i++)
         room += hf_chain_der(identity->chain, i).len + 5;
@@ -132,10 +148,28 @@ bool hf_hs_send_certificate(hf_handshake *h, const hf_tls_identity *identity)
     const size_t list = hf_write_open(&w, 3);
     for (size_t i = 0; i < count; i++) {
         hf_write_vector(&w, hf_chain_der(identity->chain, i), 3);
-        hf_write_number(&w, 0, 2); /* no extensions */
+        const size_t block = hf_write_open(&w, 2);
+        if (i == 0 && staple.len > 0) { /* RFC 8446 4.4.2.1 */
+            const size_t ext = hf_write_ext(&w, HF_EXT_STATUS);
+            hf_write_number(&w, 1, 1);
+            hf_write_vector(&w, staple, 3);
+            hf_write_close(&w, ext, 2);
+        }
+        hf_write_close(&w, block, 2);
     }
     hf_write_close(&w, list, 3);
     return hf_hs_end(h, HF_LEVEL_HANDSHAKE, &w);
+}
+
+/* RFC 6066 8: CertificateStatus. */
+static bool read_staple(hf_handshake *h, hf_bytes data)
+{
+    hf_reader r = hf_reader_make(data);
+    const uint64_t type = hf_read_number(&r, 1);
+    const hf_bytes response = hf_read_vector(&r, 3);
+    if (!hf_reader_done(&r) || type != 1 || response.len == 0)
+        return hf_hs_flaw(h, HF_ERR_TLS_DECODE, data, "an OCSP response");
+    return hf_queue_append(&h->work->staple, response) || hf_hs_broken(h);
 }
 
 bool hf_hs_read_certificate(hf_handshake *h, hf_bytes body, bool modern, uint32_t offered)
@@ -159,6 +193,8 @@ bool hf_hs_read_certificate(hf_handshake *h, hf_bytes body, bool modern, uint32_
             return hf_hs_flaw(h, HF_ERR_TLS_DECODE, body, "a list of certificates");
         if (!hf_extensions_parse(block, HF_IN_CT, offered, &ext, &flaw))
             return hf_handshake_fail(h, flaw, body.ptr + body.len);
+        if (count == 0 && hf_ext_in(&ext, HF_EXT_STATUS) && !read_staple(h, ext.data[HF_EXT_STATUS]))
+            return false;
         if (count == MOST)
             return hf_hs_flaw(h, HF_ERR_TLS_MESSAGE_LENGTH, body, "at most 16 certificates");
         ders[count++] = der;
@@ -191,8 +227,7 @@ bool hf_hs_want_sign(hf_handshake *h)
     hf_handshake_work *const w = h->work;
     if (!signed_content(h, h->server, w->to_sign, &w->to_sign_length))
         return false;
-    h->suspended = true;
-    hf_hs_tell(h, HF_HS_WANT_SIGN);
+    hf_hs_ask(h, HF_ASKS_SIGN);
     return true;
 }
 
@@ -256,4 +291,27 @@ bool hf_hs_check_finished(hf_handshake *h, hf_bytes body)
         return hf_hs_flaw(h, HF_ERR_TLS_FINISHED, body, "the MAC of this handshake");
     h->facts |= HF_FACT_FINISHED;
     return true;
+}
+
+/* ---- QUIC --------------------------------------------------------------------------------------------------- */
+
+void hf_hs_write_parameters(const hf_handshake *h, hf_writer *w)
+{
+    if (!h->quic)
+        return;
+    const size_t ext = hf_write_ext(w, HF_EXT_QUIC);
+    hf_write(w, h->our_parameters);
+    hf_write_close(w, ext, 2);
+}
+
+bool hf_hs_read_parameters(hf_handshake *h, const hf_extensions *e, hf_bytes block)
+{
+    if (!h->quic) /* RFC 9001 8.2: "A fatal unsupported_extension alert MUST be sent ... when the transport is not QUIC" */
+        return !hf_ext_in(e, HF_EXT_QUIC) || hf_hs_flaw(h, HF_ERR_TLS_UNSUPPORTED_EXTENSION, block, "quic_transport_parameters in QUIC alone");
+    if (h->work->parameters_read)
+        return true;
+    if (!hf_ext_in(e, HF_EXT_QUIC)) /* RFC 9001 8.2: "MUST close the connection with an error of type 0x016d" */
+        return hf_hs_flaw(h, HF_ERR_TLS_MISSING_EXTENSION, block, "quic_transport_parameters");
+    h->work->parameters_read = true;
+    return hf_queue_append(&h->peer_parameters, e->data[HF_EXT_QUIC]) || hf_hs_broken(h);
 }

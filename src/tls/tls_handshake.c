@@ -15,6 +15,7 @@ bool hf_handshake_init(hf_handshake *h, const hf_env *env, const hf_tls_config *
     *h = (hf_handshake){ .env = env, .config = config, .crypto = config->crypto, .server = server };
     hf_queue_init(&h->inbox, &env->alloc);
     hf_queue_init(&h->session, &env->alloc);
+    hf_queue_init(&h->peer_parameters, &env->alloc);
     for (size_t i = 0; i < HF_LEVEL_COUNT; i++)
         hf_queue_init(&h->outbox[i], &env->alloc);
     h->state = server ? HF_HS_WAIT_HELLO : HF_HS_WAIT_SERVER_HELLO;
@@ -23,6 +24,8 @@ bool hf_handshake_init(hf_handshake *h, const hf_env *env, const hf_tls_config *
         return false;
     hf_queue_init(&h->work->hello, &env->alloc);
     hf_queue_init(&h->work->cookie, &env->alloc);
+    hf_queue_init(&h->work->raw, &env->alloc);
+    hf_queue_init(&h->work->staple, &env->alloc);
     return true;
 }
 
@@ -43,6 +46,8 @@ static void free_work(hf_handshake *h)
         hf_exchange_fini(&w->exchange[i]);
     hf_queue_fini(&w->hello);
     hf_queue_fini(&w->cookie);
+    hf_queue_fini(&w->raw);
+    hf_queue_fini(&w->staple);
     hf_chain_free(w->chain);
     hf_wipe(w, sizeof *w);
     hf_free(&h->env->alloc, w, sizeof *w);
@@ -54,9 +59,11 @@ void hf_handshake_fini(hf_handshake *h)
     free_work(h);
     wipe_queue(&h->session);
     hf_queue_fini(&h->inbox);
+    hf_queue_fini(&h->peer_parameters);
     for (size_t i = 0; i < HF_LEVEL_COUNT; i++)
         hf_queue_fini(&h->outbox[i]);
     hf_free(&h->env->alloc, h->host, h->host_length);
+    hf_free(&h->env->alloc, h->peer, h->peer_length);
     hf_free(&h->env->alloc, h->fault, sizeof *h->fault);
     hf_wipe(h, sizeof *h);
 }
@@ -86,6 +93,21 @@ bool hf_hs_set_host(hf_handshake *h, hf_bytes host)
     return true;
 }
 
+bool hf_hs_set_peer(hf_handshake *h, hf_bytes subject, int64_t until_s)
+{
+    const size_t n = subject.len < HF_TLS_PEER_MOST ? subject.len : HF_TLS_PEER_MOST;
+    if (n == 0)
+        return true;
+    HF_ASSERT(h->peer == NULL);
+    h->peer = hf_alloc(&h->env->alloc, n);
+    if (h->peer == NULL)
+        return hf_hs_broken(h);
+    memcpy(h->peer, subject.ptr, n);
+    h->peer_length = (uint8_t)n;
+    h->peer_until_s = until_s;
+    return true;
+}
+
 /* ---- faults ------------------------------------------------------------------------------------------------- */
 
 bool hf_handshake_fail(hf_handshake *h, hf_tls_flaw flaw, const uint8_t *end)
@@ -100,6 +122,8 @@ bool hf_handshake_fail(hf_handshake *h, hf_tls_flaw flaw, const uint8_t *end)
         return false;
     f->err = hf_err_make(flaw.code);
     f->alert = hf_alert_of(f->err);
+    if (flaw.code == HF_ERR_TLS_NO_CERTIFICATE && h->suite != NULL && h->suite->version == HF_TLS_1_2)
+        f->alert = HF_ALERT_HANDSHAKE_FAILURE; /* RFC 5246 7.4.6; certificate_required is of TLS 1.3 */
     f->message = h->message;
     f->state = hf_handshake_state_text(h->state);
     f->wanted = flaw.wanted;
@@ -126,7 +150,7 @@ bool hf_hs_broken(hf_handshake *h)
 
 bool hf_hs_absorb(hf_handshake *h, hf_bytes whole)
 {
-    return hf_hashing_add(&h->work->transcript, whole) || hf_hs_broken(h);
+    return (hf_hashing_add(&h->work->transcript, whole) && (!h->work->keep_raw || hf_queue_append(&h->work->raw, whole))) || hf_hs_broken(h);
 }
 
 bool hf_hs_transcript(hf_handshake *h, hf_bytes more, uint8_t *out)
@@ -264,36 +288,62 @@ hf_step hf_handshake_step(hf_handshake *h, hf_time now, hf_hs_event *event)
 
 /* ---- questions ---------------------------------------------------------------------------------------------- */
 
+void hf_hs_ask(hf_handshake *h, hf_hs_question question)
+{
+    static const hf_hs_event_kind kinds[] = {
+        [HF_ASKS_VERIFY] = HF_HS_WANT_VERIFY, [HF_ASKS_SIGN] = HF_HS_WANT_SIGN, [HF_ASKS_DECRYPT] = HF_HS_WANT_DECRYPT,
+    };
+    h->suspended = true;
+    h->work->question = (uint8_t)question;
+    hf_hs_tell(h, kinds[question]);
+}
+
 void hf_handshake_question(const hf_handshake *h, hf_tls_event *event)
 {
+    const hf_handshake_work *const w = h->work;
+    const hf_span held = hf_queue_peek(w->question == HF_ASKS_DECRYPT ? &w->cookie : &w->raw), staple = hf_queue_peek(&w->staple);
+    const bool from_queue = w->question == HF_ASKS_DECRYPT || (w->question == HF_ASKS_SIGN && w->sign_raw);
     event->identity = h->identity;
-    event->scheme = (hf_scheme)h->work->scheme;
-    event->message = hf_bytes_make(h->work->to_sign, h->work->to_sign_length);
-    event->chain = h->work->chain;
+    event->scheme = w->question == HF_ASKS_DECRYPT ? HF_SCHEME_NONE : (hf_scheme)w->scheme;
+    event->message = from_queue ? hf_bytes_make(held.ptr, held.len) : hf_bytes_make(w->to_sign, w->to_sign_length);
+    event->client_version = w->client_version;
+    event->staple = hf_bytes_make(staple.ptr, staple.len);
+    event->chain = w->chain;
     event->host = h->server ? hf_nothing() : hf_bytes_make(h->host, h->host_length);
 }
 
 void hf_handshake_answer_sign(hf_handshake *h, hf_err err, hf_bytes signature)
 {
-    if (!h->suspended || h->failed || h->work->to_sign_length == 0)
+    if (!h->suspended || h->failed || h->work->question == HF_ASKS_VERIFY)
         return;
+    const bool secret = h->work->question == HF_ASKS_DECRYPT;
     h->suspended = false;
+    h->work->question = HF_ASKS_NOTHING;
     h->work->to_sign_length = 0;
-    if (err.code != 0 || signature.len == 0 || signature.len > HF_SIGNATURE_MOST)
-        (void)hf_hs_flaw(h, HF_ERR_TLS_SIGNER, hf_nothing(), "a signature");
-    else if (!(h->server ? hf_server_resume(h, signature) : hf_client_resume(h, signature)))
+    if (err.code != 0 || signature.len == 0 || signature.len > HF_SIGNATURE_MOST || (secret && signature.len != HF_PREMASTER))
+        (void)hf_hs_flaw(h, HF_ERR_TLS_SIGNER, hf_nothing(), secret ? "a premaster secret" : "a signature");
+    else if (secret && !hf_old_server_premaster(h, signature))
+        (void)hf_hs_broken(h);
+    else if (!secret && !(h->server ? hf_server_resume(h, signature) : hf_client_resume(h, signature)))
         (void)hf_hs_broken(h);
 }
 
 void hf_handshake_answer_verify(hf_handshake *h, hf_err err)
 {
-    if (!h->suspended || h->failed || h->work->to_sign_length != 0)
+    if (!h->suspended || h->failed || h->work->question != HF_ASKS_VERIFY)
         return;
     h->suspended = false;
-    if (err.code != 0)
+    h->work->question = HF_ASKS_NOTHING;
+    if (err.code != 0) {
         (void)hf_hs_flaw(h, err.code, hf_chain_der(h->work->chain, 0), "a chain that is believed");
-    else
-        h->facts |= HF_FACT_TRUSTED;
+        return;
+    }
+    h->facts |= HF_FACT_TRUSTED;
+    if (!h->server)
+        return;
+    hf_certificate_facts facts;
+    hf_chain_describe(h->work->chain, 0, &facts);
+    (void)hf_hs_set_peer(h, hf_text(facts.subject), facts.until.s);
 }
 
 hf_bytes hf_handshake_session(const hf_handshake *h)
@@ -306,12 +356,13 @@ bool hf_hs_open(hf_handshake *h)
 {
     /* Not the table's word but what was seen: neither side opens without these. */
     const uint8_t f = h->facts, authentic = HF_FACT_CERTIFICATE | HF_FACT_SIGNATURE | HF_FACT_TRUSTED;
+    const uint8_t by_rsa = HF_FACT_CERTIFICATE | HF_FACT_DECRYPTED | HF_FACT_TRUSTED;
     HF_ASSERT(f & HF_FACT_FINISHED);
     if (h->server)
         HF_ASSERT((f & HF_FACT_PSK) || !(f & HF_FACT_ASKED) || (f & authentic) == authentic ||
                   (!(f & HF_FACT_CERTIFICATE) && h->config->client_auth != HF_TLS_CLIENT_AUTH_REQUIRE));
     else
-        HF_ASSERT((f & HF_FACT_PSK) || (f & authentic) == authentic);
+        HF_ASSERT((f & HF_FACT_PSK) || (f & authentic) == authentic || (h->suite->rsa && (f & by_rsa) == by_rsa));
     hf_hs_move(h, h->suite->version == HF_TLS_1_3 ? HF_HS_OPEN : HF_HS_OLD_OPEN);
     hf_hs_tell(h, HF_HS_DONE);
     return true;

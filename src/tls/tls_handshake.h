@@ -24,10 +24,14 @@ typedef enum hf_level { HF_LEVEL_INITIAL, HF_LEVEL_HANDSHAKE, HF_LEVEL_APPLICATI
     X(WAIT_FINISHED, "waits for Finished") \
     X(OLD_CERT, "TLS 1.2: waits for Certificate") \
     X(OLD_STATUS, "TLS 1.2: waits for ServerKeyExchange or CertificateStatus") \
+    X(OLD_STATUS_RSA, "TLS 1.2, RSA: waits for CertificateStatus, CertificateRequest or ServerHelloDone") \
     X(OLD_SERVER_KEY, "TLS 1.2: waits for ServerKeyExchange") \
     X(OLD_REQUEST, "TLS 1.2: waits for CertificateRequest or ServerHelloDone") \
     X(OLD_DONE, "TLS 1.2: waits for ServerHelloDone") \
+    X(OLD_CLIENT_CERT, "TLS 1.2: waits for the client's Certificate") \
     X(OLD_CLIENT_KEY, "TLS 1.2: waits for ClientKeyExchange") \
+    X(OLD_CLIENT_VERIFY, "TLS 1.2: waits for the client's CertificateVerify") \
+    X(OLD_TICKET, "TLS 1.2: waits for NewSessionTicket") \
     X(OLD_CCS, "TLS 1.2: waits for ChangeCipherSpec") \
     X(OLD_FINISHED, "TLS 1.2: waits for Finished") \
     X(OPEN, "connected") \
@@ -44,13 +48,14 @@ enum {
     HF_FACT_TRUSTED = 4,     /* the application believes the chain */
     HF_FACT_FINISHED = 8,    /* the peer's Finished holds */
     HF_FACT_PSK = 16,        /* resumed: the binder or the server's choice of it holds */
-    HF_FACT_ASKED = 32       /* we asked the client for a certificate */
+    HF_FACT_ASKED = 32,      /* we asked the client for a certificate */
+    HF_FACT_DECRYPTED = 64   /* RSA key exchange: its Finished shows that the peer has the certificate's key */
 };
 
 /* In the order in which they are told. */
 typedef enum hf_hs_event_kind {
     HF_HS_WRITE_HANDSHAKE, HF_HS_READ_HANDSHAKE, HF_HS_WRITE_APPLICATION, HF_HS_READ_APPLICATION, /* secret, suite */
-    HF_HS_WANT_VERIFY, HF_HS_WANT_SIGN,
+    HF_HS_WANT_VERIFY, HF_HS_WANT_SIGN, HF_HS_WANT_DECRYPT,
     HF_HS_KEY_UPDATE, /* the peer has a new key; `asked`: it wants one of ours */
     HF_HS_SESSION,
     HF_HS_DONE,
@@ -76,18 +81,23 @@ typedef struct hf_handshake {
     hf_tls_fault *fault;             /* NULL: none, or no memory for one */
     hf_queue inbox, outbox[HF_LEVEL_COUNT];
     hf_queue session;                /* client: the one that is tried, or that came */
+    hf_bytes our_parameters;         /* QUIC: lent until the handshake is open */
+    hf_queue peer_parameters;        /* QUIC: as they came; authentic once the handshake is open */
     uint8_t *host;                   /* SNI, or the host asked for */
+    uint8_t *peer;                   /* server: the subject of the client's certificate, once it is believed */
+    int64_t peer_until_s;            /* the end of its validity */
     hf_bytes protocol;               /* lies in the config */
     uint8_t resumption[48], exporter[48]; /* TLS 1.2: resumption holds the master secret */
+    uint16_t group;                  /* of the key exchange, 0 before */
     uint16_t record_limit;           /* of the peer (RFC 8449), 0: none was told */
     uint16_t pending;                /* 1 << hf_hs_event_kind */
-    uint8_t state, facts, host_length;
+    uint8_t state, facts, host_length, peer_length;
     uint8_t message;                 /* under way */
     uint8_t tickets;                 /* client: how many came */
     bool server, suspended, failed, resumed;
     bool compatible; /* ChangeCipherSpec is sent for the sake of middleboxes */
     bool update_asked;
-    bool quic;
+    bool quic;               /* set, with our_parameters, between init and begin or the first feed (RFC 9001 8.2) */
     bool early_offered; /* server: the ClientHello announced early data, which is not taken */
     bool old_ccs_due; /* TLS 1.2: ChangeCipherSpec goes behind what is in the INITIAL outbox */
     int32_t bad;        /* the error when `failed` */

@@ -12,6 +12,8 @@ const uint8_t hf_retry_random[HF_TLS_RANDOM] = {
     0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 };
 
+enum { COOKIE = 16 };
+
 /* ---- choices ------------------------------------------------------------------------------------------------ */
 
 static bool choose_version(hf_handshake *h, const hf_client_hello *ch, hf_bytes whole, uint16_t *version)
@@ -37,14 +39,14 @@ static bool choose_suite(hf_handshake *h, const hf_client_hello *ch)
     const hf_suite *chosen = NULL;
     for (size_t i = 0; i + 1 < ch->suites.len && chosen == NULL; i += 2) {
         const hf_suite *s = hf_suite_find((uint16_t)(ch->suites.ptr[i] << 8 | ch->suites.ptr[i + 1]));
-        if (s == NULL || s->version != HF_TLS_1_3)
+        if (s == NULL || s->version != HF_TLS_1_3 || !hf_hs_offers(h, s))
             continue;
         if (s->aead == HF_AEAD_CHACHA20_POLY1305)
             chosen = s;
         break;
     }
     for (size_t i = 0; hf_suite_at(i) != NULL && chosen == NULL; i++)
-        if (hf_suite_at(i)->version == HF_TLS_1_3 && hf_wire_list_has(ch->suites, hf_suite_at(i)->code))
+        if (hf_suite_at(i)->version == HF_TLS_1_3 && hf_hs_offers(h, hf_suite_at(i)) && hf_wire_list_has(ch->suites, hf_suite_at(i)->code))
             chosen = hf_suite_at(i);
     if (chosen == NULL)
         return hf_hs_flaw(h, HF_ERR_TLS_NO_SUITE, ch->suites, "a suite of TLS 1.3");
@@ -57,7 +59,8 @@ static bool choose_suite(hf_handshake *h, const hf_client_hello *ch)
 static bool choose_protocol(hf_handshake *h, const hf_client_hello *ch)
 {
     if (!hf_ext_in(&ch->ext, HF_EXT_PROTOCOLS) || h->config->protocol_count == 0)
-        return true;
+        /* RFC 9001 8.1: "endpoints MUST use ALPN", or close with no_application_protocol */
+        return !h->quic || hf_hs_flaw(h, HF_ERR_TLS_NO_PROTOCOL, ch->extensions_block, "application_layer_protocol_negotiation");
     hf_reader r = hf_reader_make(ch->ext.data[HF_EXT_PROTOCOLS]);
     const hf_bytes list = hf_read_vector(&r, 2);
     size_t best = h->config->protocol_count;
@@ -87,15 +90,15 @@ static bool choose_identity(hf_handshake *h, const hf_client_hello *ch)
     if (!hf_reader_done(&r) || list.len < 2 || list.len % 2 != 0)
         return hf_hs_flaw(h, HF_ERR_TLS_DECODE, ch->ext.data[HF_EXT_SCHEMES], "a list of schemes");
     h->identity = NULL;
-    for (unsigned pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i < h->config->identity_count && h->identity == NULL; i++) {
-            const hf_tls_identity *const id = &h->config->identities[i];
-            const hf_scheme scheme = hf_hs_choose_scheme(list, hf_chain_kind(id->chain), false);
-            if (scheme == HF_SCHEME_NONE || (pass == 0 && !hf_chain_covers(id->chain, hf_bytes_make(h->host, h->host_length))))
-                continue;
-            h->identity = id;
-            h->work->scheme = (uint16_t)scheme;
-        }
+    hf_candidates candidates = hf_hs_candidates(h);
+    const hf_tls_identity *id;
+    while (h->identity == NULL && (id = hf_hs_candidate_next(&candidates)) != NULL) {
+        const hf_scheme scheme = hf_hs_choose_scheme(list, hf_chain_kind(id->chain), false);
+        if (scheme == HF_SCHEME_NONE)
+            continue;
+        h->identity = id;
+        h->work->scheme = (uint16_t)scheme;
+    }
     return h->identity != NULL || hf_hs_flaw(h, HF_ERR_TLS_NO_SCHEME, list, "a scheme that a key of ours signs with");
 }
 
@@ -135,18 +138,6 @@ static bool choose_group(hf_handshake *h, const hf_client_hello *ch, hf_group *g
     if (h->work->retried && (share->ptr == NULL || entries != 1 || *group != h->work->group))
         return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, ch->ext.data[HF_EXT_KEY_SHARE], "one share, of the group that was asked for");
     return *group != HF_GROUP_NONE || hf_hs_flaw(h, HF_ERR_TLS_NO_GROUP, list, "X25519, P-256 or P-384");
-}
-
-static bool read_record_limit(hf_handshake *h, const hf_client_hello *ch)
-{
-    hf_reader r = hf_reader_make(ch->ext.data[HF_EXT_RECORD_SIZE]);
-    if (!hf_ext_in(&ch->ext, HF_EXT_RECORD_SIZE))
-        return true;
-    const uint16_t limit = (uint16_t)hf_read_number(&r, 2);
-    if (!hf_reader_done(&r) || limit < 64)
-        return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, ch->ext.data[HF_EXT_RECORD_SIZE], "64 or more (RFC 8449 4)");
-    h->record_limit = limit;
-    return true;
 }
 
 /* ---- tickets ------------------------------------------------------------------------------------------------ */
@@ -189,16 +180,23 @@ static bool choose_psk(hf_handshake *h, const hf_client_hello *ch, hf_bytes whol
         return hf_hs_flaw(h, HF_ERR_TLS_DECODE, e->data[HF_EXT_PSK], "identities and binders");
     const bool with_dhe = memchr(modes.ptr, 1, modes.len) != NULL;
     hf_bytes chosen = hf_nothing();
+    hf_ticket t;
     int i = 0;
     for (; ids.at != ids.end && !ids.bad && !binders.bad; i++) {
         const hf_bytes ticket = hf_read_vector(&ids, 2);
-        const uint32_t age = (uint32_t)hf_read_number(&ids, 4);
+        (void)hf_read_number(&ids, 4); /* obfuscated_ticket_age: matters only for early data */
         const hf_bytes binder = hf_read_vector(&binders, 1);
-        if (!with_dhe || *selected >= 0 || i >= HF_TLS_PSK_TRIES || ids.bad || !hf_ticket_open(h, ticket, age, w->psk, &w->psk_length))
+        if (!with_dhe || *selected >= 0 || i >= HF_TLS_PSK_TRIES || ids.bad || !hf_ticket_open(h, ticket, &t) || t.suite->version != HF_TLS_1_3 ||
+            t.suite->hash != h->suite->hash)
             continue;
         *selected = i;
         chosen = binder;
+        memcpy(w->psk, t.secret, t.secret_length);
+        w->psk_length = t.secret_length;
+        if (!hf_hs_set_peer(h, hf_bytes_make(t.peer, t.peer_length), t.peer_until_s))
+            return false;
     }
+    hf_wipe(&t, sizeof t);
     if (ids.bad || binders.bad || binders.at != binders.end)
         return hf_hs_flaw(h, HF_ERR_TLS_DECODE, e->data[HF_EXT_PSK], "as many binders as identities");
     if (!hf_schedule_begin(&w->schedule, h->crypto, (hf_hash)h->suite->hash, hf_bytes_make(w->psk, *selected < 0 ? 0u : w->psk_length)))
@@ -238,6 +236,12 @@ static bool send_hello(hf_handshake *h, const hf_client_hello *ch, hf_group grou
         hf_write_number(&w, (uint64_t)psk, 2);
         hf_write_close(&w, ext, 2);
     }
+    const hf_span cookie = hf_queue_peek(&h->work->cookie);
+    if (retry && cookie.len > 0) {
+        ext = hf_write_ext(&w, HF_EXT_COOKIE);
+        hf_write_vector(&w, hf_bytes_make(cookie.ptr, cookie.len), 2);
+        hf_write_close(&w, ext, 2);
+    }
     hf_write_close(&w, block, 2);
     return hf_hs_end(h, HF_LEVEL_INITIAL, &w);
 }
@@ -245,7 +249,7 @@ static bool send_hello(hf_handshake *h, const hf_client_hello *ch, hf_group grou
 static bool send_extensions(hf_handshake *h)
 {
     hf_writer w;
-    if (!hf_hs_begin(h, HF_LEVEL_HANDSHAKE, 512, HF_MESSAGE_EXTENSIONS, &w))
+    if (!hf_hs_begin(h, HF_LEVEL_HANDSHAKE, 512 + h->our_parameters.len, HF_MESSAGE_EXTENSIONS, &w))
         return false;
     const size_t block = hf_write_open(&w, 2);
     if (h->record_limit != 0) {
@@ -261,6 +265,7 @@ static bool send_extensions(hf_handshake *h)
     }
     if (h->host_length > 0 && !h->resumed)
         hf_write_close(&w, hf_write_ext(&w, HF_EXT_HOST), 2); /* RFC 6066 3: SHALL include it, empty */
+    hf_hs_write_parameters(h, &w);
     hf_write_close(&w, block, 2);
     return hf_hs_end(h, HF_LEVEL_HANDSHAKE, &w);
 }
@@ -298,6 +303,7 @@ static bool send_flight(hf_handshake *h, const hf_client_hello *ch, hf_group gro
 {
     hf_handshake_work *const w = h->work;
     hf_exchange *const x = &w->exchange[0];
+    h->group = (uint16_t)group;
     uint8_t ours[HF_SHARE_MOST], secret[HF_SHARED_MOST];
     size_t n = 0;
     if (!hf_crypto_random(h->crypto, w->server_random, HF_TLS_RANDOM) || !hf_exchange_make(h->crypto, x, group) || !hf_exchange_share(x, ours))
@@ -319,12 +325,31 @@ static bool send_flight(hf_handshake *h, const hf_client_hello *ch, hf_group gro
     return good;
 }
 
+/* RFC 8446 4.2.2: the client MUST copy the cookie of the HelloRetryRequest. */
+static bool check_cookie(hf_handshake *h, const hf_client_hello *ch)
+{
+    const hf_span sent = hf_queue_peek(&h->work->cookie);
+    hf_reader r = hf_reader_make(ch->ext.data[HF_EXT_COOKIE]);
+    const hf_bytes came = hf_read_vector(&r, 2);
+    if (!h->work->retried || sent.len == 0)
+        return true;
+    if (!hf_ext_in(&ch->ext, HF_EXT_COOKIE))
+        return hf_hs_flaw(h, HF_ERR_TLS_MISSING_EXTENSION, ch->extensions_block, "the cookie of the HelloRetryRequest");
+    return (hf_reader_done(&r) && hf_bytes_equal(came, hf_bytes_make(sent.ptr, sent.len))) ||
+           hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, ch->ext.data[HF_EXT_COOKIE], "the cookie of the HelloRetryRequest");
+}
+
 /* RFC 8446 4.4.1: the first ClientHello stands in the transcript as its hash. */
 static bool send_retry(hf_handshake *h, const hf_client_hello *ch, hf_group group, hf_bytes whole)
 {
     uint8_t synthetic[HF_MESSAGE_HEADER + HF_HASH_MOST] = { 254, 0, 0, 0 };
     const hf_hash hash = (hf_hash)h->suite->hash;
     const size_t n = hf_hash_length(hash);
+    uint8_t cookie[COOKIE];
+    const bool good = !h->config->retry_cookie || (hf_crypto_random(h->crypto, cookie, sizeof cookie) &&
+                                                   hf_queue_append(&h->work->cookie, hf_bytes_make(cookie, sizeof cookie)));
+    if (!good)
+        return hf_hs_broken(h);
     synthetic[3] = (uint8_t)n;
     h->work->retried = true;
     h->work->group = (uint16_t)group;
@@ -358,9 +383,12 @@ static bool hello(hf_handshake *h, hf_bytes body, hf_bytes whole)
     memcpy(h->work->client_random, ch.random.ptr, HF_TLS_RANDOM);
     if (!choose_version(h, &ch, whole, &version) || !read_host(h, &ch) || !choose_protocol(h, &ch))
         return false;
+    h->work->status_asked = hf_ext_in(&ch.ext, HF_EXT_STATUS) && ch.ext.data[HF_EXT_STATUS].len > 0 && ch.ext.data[HF_EXT_STATUS].ptr[0] == 1;
     if (version == HF_TLS_1_2)
         return hf_old_server_hello(h, &ch, whole);
-    if (!choose_suite(h, &ch) || !read_record_limit(h, &ch) || !choose_group(h, &ch, &group, &share))
+    if (h->quic && ch.session.len > 0) /* RFC 9001 8.4 */
+        return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, ch.session, "no session id: middlebox compatibility is not for QUIC");
+    if (!choose_suite(h, &ch) || !check_cookie(h, &ch) || !hf_hs_read_record_limit(h, &ch.ext, UINT16_MAX) || !hf_hs_read_parameters(h, &ch.ext, ch.extensions_block) || !choose_group(h, &ch, &group, &share))
         return false;
     h->compatible = ch.session.len > 0; /* RFC 8446 D.4 */
     h->early_offered |= hf_ext_in(&ch.ext, HF_EXT_EARLY);
@@ -390,10 +418,8 @@ bool hf_server_certificate(hf_handshake *h, hf_bytes body, hf_bytes whole)
     if (h->work->chain == NULL && h->config->client_auth == HF_TLS_CLIENT_AUTH_REQUIRE)
         return hf_hs_flaw(h, HF_ERR_TLS_NO_CERTIFICATE, body, "a certificate of the client");
     hf_hs_move(h, h->work->chain == NULL ? HF_HS_WAIT_FINISHED : HF_HS_WAIT_VERIFY);
-    if (h->work->chain != NULL) {
-        h->suspended = true;
-        hf_hs_tell(h, HF_HS_WANT_VERIFY);
-    }
+    if (h->work->chain != NULL)
+        hf_hs_ask(h, HF_ASKS_VERIFY);
     return true;
 }
 

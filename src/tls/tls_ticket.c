@@ -9,7 +9,7 @@
 
 #include "crypto_secret.h"
 
-enum { FORMAT = 1, NAME = 16, NONCES = 1, TICKETS = 2, BINDING = 32 };
+enum { FORMAT = 2, SESSION_FORMAT = 1, NAME = 16, TICKETS = 2, BINDING = 32, MASTER = 48 };
 
 static uint64_t wall_ms(const hf_handshake *h)
 {
@@ -36,6 +36,11 @@ static bool psk_of(hf_handshake *h, hf_bytes nonce, uint8_t *psk)
     return hf_hkdf_label(h->crypto, hash, hf_bytes_make(h->resumption, n), "resumption", nonce, psk, n);
 }
 
+static size_t secret_length(const hf_suite *suite)
+{
+    return suite->version == HF_TLS_1_2 ? MASTER : hf_hash_length((hf_hash)suite->hash);
+}
+
 /* ---- server ------------------------------------------------------------------------------------------------- */
 
 /* name | nonce | sealed state | tag */
@@ -56,36 +61,73 @@ static bool seal(hf_handshake *h, hf_bytes plain, hf_writer *w)
     return good;
 }
 
-static bool send_one(hf_handshake *h, uint8_t number)
+static uint64_t lifetime_s(const hf_handshake *h)
 {
-    uint8_t psk[HF_HASH_MOST], plain[HF_TLS_TICKET_PLAIN], binding[BINDING], age_add[4];
-    const uint64_t lifetime = h->env->limits->tls_ticket_s < 604800 ? h->env->limits->tls_ticket_s : 604800;
-    hf_writer p = hf_writer_make(plain, sizeof plain), w;
-    if (!psk_of(h, hf_bytes_make(&number, 1), psk) || !binding_of(h, binding) || !hf_crypto_random(h->crypto, age_add, sizeof age_add) ||
-        !hf_hs_begin(h, HF_LEVEL_APPLICATION, 256, HF_MESSAGE_TICKET, &w))
+    return h->env->limits->tls_ticket_s < 604800 ? h->env->limits->tls_ticket_s : 604800;
+}
+
+/* The vector with the sealed state. */
+static bool write_ticket(hf_handshake *h, const uint8_t age_add[4], hf_bytes secret, hf_writer *w)
+{
+    uint8_t plain[HF_TLS_TICKET_PLAIN], binding[BINDING];
+    hf_writer p = hf_writer_make(plain, sizeof plain);
+    if (!binding_of(h, binding))
         return false;
     hf_write_number(&p, FORMAT, 1);
     hf_write_number(&p, h->suite->code, 2);
     hf_write_number(&p, wall_ms(h), 8);
     hf_write(&p, hf_bytes_make(age_add, 4));
     hf_write(&p, hf_bytes_make(binding, BINDING));
-    hf_write_vector(&p, hf_hs_hash_bytes(h, psk), 1);
-    hf_write_number(&w, lifetime, 4);
+    hf_write_vector(&p, secret, 1);
+    hf_write_vector(&p, hf_bytes_make(h->peer, h->peer_length), 1);
+    hf_write_number(&p, (uint64_t)h->peer_until_s, 8);
+    const size_t ticket = hf_write_open(w, 2);
+    const bool good = !p.overflowed && seal(h, hf_written(&p), w);
+    hf_write_close(w, ticket, 2);
+    hf_wipe(plain, sizeof plain);
+    return good;
+}
+
+static bool send_one(hf_handshake *h, uint8_t number)
+{
+    uint8_t psk[HF_HASH_MOST], age_add[4];
+    hf_writer w;
+    if (!psk_of(h, hf_bytes_make(&number, 1), psk) || !hf_crypto_random(h->crypto, age_add, sizeof age_add) ||
+        !hf_hs_begin(h, HF_LEVEL_APPLICATION, HF_TLS_TICKET_PLAIN + 128, HF_MESSAGE_TICKET, &w))
+        return false;
+    hf_write_number(&w, lifetime_s(h), 4);
     hf_write(&w, hf_bytes_make(age_add, 4));
     hf_write_vector(&w, hf_bytes_make(&number, 1), 1);
-    const size_t ticket = hf_write_open(&w, 2);
-    const bool good = seal(h, hf_written(&p), &w);
-    hf_write_close(&w, ticket, 2);
+    const bool good = write_ticket(h, age_add, hf_hs_hash_bytes(h, psk), &w);
     hf_write_number(&w, 0, 2);
     hf_wipe(psk, sizeof psk);
-    hf_wipe(plain, sizeof plain);
     return good && hf_hs_end(h, HF_LEVEL_APPLICATION, &w);
+}
+
+/* RFC 5077 3.3. RFC 7627 5.3 and the master secret's use in resumption: only sessions with the extended master secret. */
+bool hf_ticket_send_old(hf_handshake *h)
+{
+    static const uint8_t no_age[4];
+    hf_writer w;
+    if (!hf_hs_begin(h, HF_LEVEL_INITIAL, HF_TLS_TICKET_PLAIN + 128, HF_MESSAGE_TICKET, &w))
+        return false;
+    hf_write_number(&w, lifetime_s(h), 4);
+    if (!hf_ticket_may_send(h)) /* announced, and now not to be had: an empty one (3.3) */
+        hf_write_number(&w, 0, 2);
+    else if (!write_ticket(h, no_age, hf_bytes_make(h->resumption, MASTER), &w))
+        return hf_hs_broken(h);
+    return hf_hs_end(h, HF_LEVEL_INITIAL, &w);
+}
+
+bool hf_ticket_may_send(const hf_handshake *h)
+{
+    /* A client that did not prove itself as asked gets none either: what it could resume is worth nothing. */
+    return h->config->ticket_key_count > 0 && (h->config->client_auth == HF_TLS_CLIENT_AUTH_NONE || (h->facts & (HF_FACT_SIGNATURE | HF_FACT_PSK)));
 }
 
 bool hf_ticket_send(hf_handshake *h)
 {
-    /* A client that did not prove itself as asked gets none either: what it could resume is worth nothing. */
-    if (h->config->ticket_key_count == 0 || (h->config->client_auth != HF_TLS_CLIENT_AUTH_NONE && !(h->facts & (HF_FACT_SIGNATURE | HF_FACT_PSK))))
+    if (!hf_ticket_may_send(h))
         return true;
     for (uint8_t i = 0; i < TICKETS; i++)
         if (!send_one(h, i))
@@ -113,25 +155,27 @@ static bool open_sealed(hf_handshake *h, hf_bytes ticket, uint8_t *plain, size_t
     return false;
 }
 
-bool hf_ticket_open(hf_handshake *h, hf_bytes ticket, uint32_t hidden_age_ms, uint8_t *psk, uint8_t *psk_length)
+bool hf_ticket_open(hf_handshake *h, hf_bytes bytes, hf_ticket *ticket)
 {
     uint8_t plain[HF_TLS_TICKET_PLAIN + HF_AEAD_TAG], binding[BINDING];
     size_t length = 0;
-    (void)hidden_age_ms; /* told by the client; matters only for early data */
-    if (!open_sealed(h, ticket, plain, &length) || !binding_of(h, binding))
+    if (!open_sealed(h, bytes, plain, &length) || !binding_of(h, binding))
         return false;
     hf_reader r = hf_reader_make(hf_bytes_make(plain, length));
     const uint64_t format = hf_read_number(&r, 1);
     const hf_suite *suite = hf_suite_find((uint16_t)hf_read_number(&r, 2));
     const uint64_t minted = hf_read_number(&r, 8), now = wall_ms(h);
-    (void)hf_read(&r, 4);
-    const hf_bytes bound = hf_read(&r, BINDING), secret = hf_read_vector(&r, 1);
-    const bool good = hf_reader_done(&r) && format == FORMAT && suite != NULL && suite->hash == h->suite->hash && now >= minted &&
+    (void)hf_read(&r, 4); /* ticket_age_add: matters only for early data */
+    const hf_bytes bound = hf_read(&r, BINDING), secret = hf_read_vector(&r, 1), peer = hf_read_vector(&r, 1);
+    const int64_t peer_until_s = (int64_t)hf_read_number(&r, 8);
+    const bool good = hf_reader_done(&r) && format == FORMAT && suite != NULL && hf_hs_offers(h, suite) && now >= minted &&
                       now - minted < h->env->limits->tls_ticket_s * 1000 && hf_secret_equal(bound.ptr, binding, BINDING) &&
-                      secret.len == hf_hash_length((hf_hash)suite->hash);
+                      secret.len == secret_length(suite) && peer.len <= HF_TLS_PEER_MOST &&
+                      (peer.len == 0 || now / 1000 <= (uint64_t)peer_until_s); /* a session does not outlive the certificate */
     if (good) {
-        memcpy(psk, secret.ptr, secret.len);
-        *psk_length = (uint8_t)secret.len;
+        *ticket = (hf_ticket){ .suite = suite, .secret_length = (uint8_t)secret.len, .peer_length = (uint8_t)peer.len, .peer_until_s = peer_until_s };
+        memcpy(ticket->secret, secret.ptr, secret.len);
+        memcpy(ticket->peer, peer.ptr, peer.len);
     }
     hf_wipe(plain, sizeof plain);
     return good;
@@ -139,21 +183,22 @@ bool hf_ticket_open(hf_handshake *h, hf_bytes ticket, uint32_t hidden_age_ms, ui
 
 /* ---- client ------------------------------------------------------------------------------------------------- */
 
-bool hf_session_write(hf_handshake *h, uint32_t lifetime_s, uint32_t age_add, hf_bytes nonce, hf_bytes ticket)
+bool hf_session_write(hf_handshake *h, uint32_t lifetime, uint32_t age_add, hf_bytes nonce, hf_bytes ticket)
 {
     uint8_t psk[HF_HASH_MOST], host[BINDING];
     hf_queue_take(&h->session, hf_queue_length(&h->session));
     const hf_span space = hf_queue_reserve(&h->session, 128 + ticket.len);
     hf_writer w = hf_writer_make(space.ptr, space.len);
-    if (space.ptr == NULL || !psk_of(h, nonce, psk) || !hf_hash_of(h->crypto, HF_HASH_SHA256, hf_bytes_make(h->host, h->host_length), host))
+    const bool old = h->suite->version == HF_TLS_1_2;
+    if (space.ptr == NULL || (!old && !psk_of(h, nonce, psk)) || !hf_hash_of(h->crypto, HF_HASH_SHA256, hf_bytes_make(h->host, h->host_length), host))
         return false;
-    hf_write_number(&w, FORMAT, 1);
+    hf_write_number(&w, SESSION_FORMAT, 1);
     hf_write_number(&w, h->suite->code, 2);
     hf_write_number(&w, wall_ms(h), 8);
-    hf_write_number(&w, lifetime_s, 4);
+    hf_write_number(&w, lifetime, 4);
     hf_write_number(&w, age_add, 4);
     hf_write(&w, hf_bytes_make(host, BINDING));
-    hf_write_vector(&w, hf_hs_hash_bytes(h, psk), 1);
+    hf_write_vector(&w, old ? hf_bytes_make(h->resumption, MASTER) : hf_hs_hash_bytes(h, psk), 1);
     hf_write_vector(&w, ticket, 2);
     hf_queue_commit(&h->session, w.length);
     hf_wipe(psk, sizeof psk);
@@ -166,13 +211,13 @@ bool hf_session_parse(const hf_handshake *h, hf_bytes bytes, hf_session *out)
     hf_reader r = hf_reader_make(bytes);
     const uint64_t format = hf_read_number(&r, 1);
     out->suite = hf_suite_find((uint16_t)hf_read_number(&r, 2));
-    const uint64_t received = hf_read_number(&r, 8), lifetime_s = hf_read_number(&r, 4), now = wall_ms(h);
+    const uint64_t received = hf_read_number(&r, 8), lifetime = hf_read_number(&r, 4), now = wall_ms(h);
     const uint32_t age_add = (uint32_t)hf_read_number(&r, 4);
     const hf_bytes bound = hf_read(&r, BINDING);
     out->psk = hf_read_vector(&r, 1);
     out->ticket = hf_read_vector(&r, 2);
-    if (!hf_reader_done(&r) || format != FORMAT || out->suite == NULL || out->suite->version != HF_TLS_1_3 || now < received ||
-        now - received >= lifetime_s * 1000 || out->psk.len != hf_hash_length((hf_hash)out->suite->hash) ||
+    if (!hf_reader_done(&r) || format != SESSION_FORMAT || out->suite == NULL || !hf_hs_offers(h, out->suite) || now < received ||
+        now - received >= lifetime * 1000 || out->psk.len != secret_length(out->suite) ||
         !hf_hash_of(h->crypto, HF_HASH_SHA256, hf_bytes_make(h->host, h->host_length), host) || memcmp(bound.ptr, host, BINDING) != 0)
         return false;
     out->hidden_age_ms = (uint32_t)(now - received) + age_add; /* RFC 8446 4.2.11.1 */

@@ -145,6 +145,7 @@ typedef struct hf_suite {
     uint8_t hash, aead; /* hf_hash, hf_aead_kind */
     bool ecdsa;         /* TLS 1.2: which kind of key signs */
     const char *name;
+    bool rsa;           /* TLS 1.2: nothing is signed; the premaster secret is encrypted to the certificate's key */
 } hf_suite;
 
 /* NULL when it is none of ours. */

@@ -125,7 +125,9 @@ static bool flush_old_ccs(hf_tls *t, hf_out *out)
 static bool flush_handshake(hf_tls *t, hf_out *out)
 {
     for (unsigned level = 0; level < HF_LEVEL_COUNT; level++)
-        if ((level == HF_LEVEL_APPLICATION && !flush_old_ccs(t, out)) || !flush_level(t, out, (hf_level)level))
+        if (level != HF_LEVEL_INITIAL && !t->write[level].on)
+            continue; /* an answer made messages, and their key comes with the next step */
+        else if ((level == HF_LEVEL_APPLICATION && !flush_old_ccs(t, out)) || !flush_level(t, out, (hf_level)level))
             return false;
     if (hf_handshake_is_open(&t->hs) && t->write[HF_LEVEL_HANDSHAKE].on)
         hf_record_keys_fini(&t->write[HF_LEVEL_HANDSHAKE]);
@@ -243,6 +245,8 @@ size_t hf_tls_emit(hf_tls *t, hf_time now, hf_out *out)
 static hf_tls_piece *slot(hf_tls *t)
 {
     const size_t most = t->env->limits->output_extents;
+    while (t->released < t->sealed && t->pieces[t->released].token == 0)
+        t->released++; /* nobody waits to be told */
     if (t->released > 0 && t->released == t->count)
         t->released = t->sealed = t->count = 0;
     if (t->count == t->capacity && t->released > 0) {

@@ -278,11 +278,11 @@ static inline void begin(rig *r)
     hf_service_init(&r->service, &r->world.env, &r->app, &hooks);
     hf_service_tick(&r->service, r->now, (hf_wall){ 784111777 });
     r->dialog = (hf_dialog){ .service = &r->service, .id = 0xabc };
-    r->web = hf_web_new(&r->world.env, 1, fake_pier_get(&r->pier), r->now);
+    r->web = hf_web_new(&r->world.env, 1, fake_pier_get(&r->pier), NULL, r->now);
     r->dialog.web = r->web;
 }
 
-static inline void setup(rig *r)
+static inline void setup_with(rig *r, const hf_route *table, size_t count)
 {
     memset(r, 0, sizeof *r);
     hf_test_world_init(&r->world, 1);
@@ -294,9 +294,14 @@ static inline void setup(rig *r)
         .scratch_capacity = sizeof r->scratch, .room = UINT64_MAX };
     char text[1000];
     hf_writer why = hf_writer_make(text, sizeof text);
-    r->router = hf_router_new(&r->world.env.alloc, routes, HF_COUNT(routes), &why);
+    r->router = hf_router_new(&r->world.env.alloc, table, count, &why);
     assert_non_null(r->router);
     begin(r);
+}
+
+static inline void setup(rig *r)
+{
+    setup_with(r, routes, HF_COUNT(routes));
 }
 
 static inline void teardown(rig *r)

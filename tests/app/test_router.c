@@ -220,6 +220,18 @@ static void an_empty_table_answers_nothing(void **state)
     unmake(&t);
 }
 
+static hf_err body_handler(hf_req *rq, hf_bytes piece)
+{
+    (void)rq, (void)piece;
+    return HF_OK;
+}
+
+static hf_err upload_handler(hf_req *rq, const hf_upload *upload)
+{
+    (void)rq, (void)upload;
+    return HF_OK;
+}
+
 static void refused(const hf_route *route, const char *wanted)
 {
     table t;
@@ -244,10 +256,29 @@ static void every_wrong_row_is_refused_with_its_sentence(void **state)
           "route 0 (get /): no such method; names are case-sensitive, as in GET\n" },
         { { .method = "CONNECT", .path = "/", .handle = handler }, "route 0 (CONNECT /): CONNECT and TRACE are not served\n" },
         { { .method = "TRACE", .path = "/", .handle = handler }, "route 0 (TRACE /): CONNECT and TRACE are not served\n" },
-        { { .path = "/" }, "route 0 (GET /): a route has either handle or files\n" },
-        { { .path = "/", .handle = handler, .files = &some_files }, "route 0 (GET /): a route has either handle or files\n" },
+        { { .path = "/" }, "route 0 (GET /): a route has one of handle, files, websocket and events\n" },
+        { { .path = "/", .handle = handler, .events = handler }, "route 0 (GET /): a route has one of handle, files, websocket and events\n" },
+        { { .method = "POST", .path = "/", .events = handler }, "route 0 (POST /): live routes answer GET\n" },
+        { { .path = "/", .handle = handler, .files = &some_files }, "route 0 (GET /): a route has one of handle, files, websocket and events\n" },
         { { .method = "POST", .path = "/{rest...}", .files = &some_files },
           "route 0 (POST /{rest...}): files answer GET (and HEAD by themselves)\n" },
+        { { .path = "/", .handle = handler, .takes = HF_TAKES_FORM },
+          "route 0 (GET /): requests with this method have no body: neither body nor takes\n" },
+        { { .method = "DELETE", .path = "/", .handle = handler, .body = body_handler },
+          "route 0 (DELETE /): requests with this method have no body: neither body nor takes\n" },
+        { { .method = "POST", .path = "/", .handle = handler, .body = body_handler, .takes = HF_TAKES_JSON },
+          "route 0 (POST /): a body is either taken piece by piece (body) or read for the handler (takes)\n" },
+        { { .method = "POST", .path = "/", .handle = handler, .upload = upload_handler },
+          "route 0 (POST /): upload takes the files of a form: .takes = HF_TAKES_FORM\n" },
+        { { .method = "POST", .path = "/", .handle = handler, .takes = HF_TAKES_FORM, .upload = upload_handler,
+              .idempotency = HF_IDEMPOTENT_TAKEN },
+          "route 0 (POST /): the body of a request with Idempotency-Key is compared whole: neither body nor upload\n" },
+        { { .method = "PUT", .path = "/", .handle = handler, .idempotency = HF_IDEMPOTENT_REQUIRED },
+          "route 0 (PUT /): this method is idempotent by itself, and needs no Idempotency-Key\n" },
+        { { .method = "POST", .path = "/", .handle = handler, .takes = (hf_takes)7 },
+          "route 0 (POST /): takes and idempotency are one of their names\n" },
+        { { .path = "/{rest...}", .files = &some_files, .idempotency = HF_IDEMPOTENT_TAKEN },
+          "route 0 (GET /{rest...}): files take no body\n" },
         { { .path = "/a{b}", .handle = handler }, "route 0 (GET /a{b}): " SEGMENT },
         { { .path = "/{b}a", .handle = handler }, "route 0 (GET /{b}a): " SEGMENT },
         { { .path = "/{}", .handle = handler }, "route 0 (GET /{}): " SEGMENT },

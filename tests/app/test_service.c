@@ -50,6 +50,32 @@ static void a_handler_may_set_what_we_would_add(void **state)
     teardown(&r);
 }
 
+static void a_name_too_long_for_the_ready_lines_is_said_all_the_same(void **state)
+{
+    (void)state;
+    static rig r;
+    static char name[301];
+    memset(name, 'n', 300);
+    setup(&r);
+    r.app.server_name = name;
+    hf_service_tick(&r.service, r.now, (hf_wall){ 784111778 });
+    const char *text = ask(&r, "GET /hello/x" H "\r\n");
+    has(text, "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:38 GMT\r\nServer: nnn");
+    has(text, "nnn\r\nCache-Control: no-cache\r\nContent-Type: text/plain; charset=utf-8\r\n");
+    teardown(&r);
+}
+
+static void no_name_is_no_field(void **state)
+{
+    (void)state;
+    static rig r;
+    setup(&r);
+    r.app.server_name = NULL;
+    hf_service_tick(&r.service, r.now, (hf_wall){ 784111778 });
+    has(ask(&r, "GET /hello/x" H "\r\n"), "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:38 GMT\r\nCache-Control: no-cache\r\n");
+    teardown(&r);
+}
+
 static void answers_to_unsafe_methods_are_not_stored(void **state)
 {
     (void)state;
@@ -387,6 +413,7 @@ int main(void)
         cmocka_unit_test(a_handler_answers_with_the_fields_every_answer_has),
         cmocka_unit_test(head_runs_the_handler_of_get_and_keeps_the_body_here),
         cmocka_unit_test(a_handler_may_set_what_we_would_add),
+        cmocka_unit_test(a_name_too_long_for_the_ready_lines_is_said_all_the_same), cmocka_unit_test(no_name_is_no_field),
         cmocka_unit_test(answers_to_unsafe_methods_are_not_stored),
         cmocka_unit_test(a_long_text_is_whole),
         cmocka_unit_test(a_redirect_says_where),

@@ -37,7 +37,7 @@ static void every_row_says_rule_cause_and_remedy(void **state)
 static bool names_a_source(const char *rule)
 {
     static const char *const sources[] = {
-        "RFC ", "limit ", "limits ", "limits.def: ", "SIGTERM: ", "hf_allocator: ",
+        "RFC ", "Fetch ", "limit ", "limits ", "limits.def: ", "SIGTERM: ", "hf_allocator: ",
         "the function's contract in its header", "the system call's own manual page",
         "two versions must never be mixed in one answer", /* our own rule: no document states it */
     };

@@ -34,7 +34,7 @@ skip() { # NAME WHAT
 exits() { # WANTED ARGUMENT...
     wanted=$1
     shift
-    "$program" "$@" >"$scratch/out" 2>"$scratch/err"
+    timeout 30 "$program" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null
     got=$?
     [ $got = "$wanted" ]
     result $? "handfast $* exits with $wanted" "$scratch/err"
@@ -45,14 +45,25 @@ exits 0 version --json
 exits 2
 exits 2 srve
 exits 2 serve --listne http://localhost
-exits 1 serve --listen https://localhost
 exits 1 explain HF-NOPE-999
 exits 0 explain HF-HTTP1-003
 exits 1 serve "$scratch/missing"
+# Every command says alike that it was used wrongly.
+for command in $("$program" --help | sed -n '/^Commands$/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
+    exits 2 "$command" --there-is-no-such-option
+done
+exits 2 sim --seed x
+exits 2 sim --world atlantis
+exits 0 sim --seed=3 --world=http1 --quiet
 
 "$program" limits >/dev/full 2>"$scratch/err"
 [ $? = 1 ] && grep -q 'cannot write to standard output' "$scratch/err"
 result $? 'output that cannot be written is a failure' "$scratch/err"
+
+"$program" limits >&- 2>"$scratch/err"
+[ $? = 1 ] && grep -q 'cannot write to standard output' "$scratch/err"
+result $? 'so is output to nowhere' "$scratch/err"
+exits 2 sim --seeds 0
 
 CLICOLOR_FORCE=1 "$program" limits | grep -q "$(printf '\033')"
 result $? 'CLICOLOR_FORCE colours a pipe'
@@ -111,6 +122,43 @@ if command -v bash >/dev/null; then
 else
     skip 'bash completes' bash
 fi
+
+# What zsh makes of the line when Tab is pressed at its end, in a terminal of its own.
+cat >"$scratch/tab.zsh" <<'EOF'
+zmodload zsh/zpty
+zpty -b z zsh -f -i
+zpty -w z "PROMPT=; RPROMPT=; unset zle_bracketed_paste; autoload -Uz compinit; compinit -u -D; . ${(q)1}; show() { zle complete-word; zle -I; print -r -- \"<\"\"<\$BUFFER>>\"; BUFFER=; exit; }; zle -N show; bindkey '^I' show; print rea\"\"dy"
+zpty -r -m z line '*ready*'
+zpty -w -n z "$2"$'\t'
+zpty -r -m z line '*<<*>>*'
+line=${line##*<<}
+print -r -- ${line%%>>*}
+zpty -d z
+EOF
+tries='handfast serve|handfast ser
+handfast serve --no-precompressed|handfast serve --no-p
+handfast serve --log-format combined|handfast serve --log-format c
+handfast serve --limit idle_ns=|handfast serve --limit idl
+handfast explain HF-HTTP1-003|handfast explain HF-HTTP1-003
+handfast help limits|handfast help lim
+handfast completion fish|handfast completion f
+handfast errors --color=always|handfast errors --color=al'
+each() { # SHELL FUNCTION - one test a row of `tries`
+    "$program" completion "$1" >"$scratch/completion.$1"
+    printf '%s\n' "$tries" >"$scratch/tries"
+    while IFS='|' read -r wanted typed; do
+        got=$($2 "$typed" 2>"$scratch/err" | sed 's/ *$//')
+        [ "$got" = "$wanted" ]
+        result $? "$1 completes \"$typed\" to \"$wanted\" (got \"$got\")" "$scratch/err"
+    done <"$scratch/tries"
+}
+in_zsh() { timeout 20 zsh -f "$scratch/tab.zsh" "$scratch/completion.zsh" "$1" </dev/null; }
+in_fish() { # the one thing that it offers, in place of the last word
+    offered=$(HOME="$scratch" timeout 20 fish -N -c "source $scratch/completion.fish; complete -C '$1'" </dev/null | cut -f1)
+    printf '%s %s\n' "${1% *}" "$offered"
+}
+if command -v zsh >/dev/null; then each zsh in_zsh; else skip 'zsh completes' zsh; fi
+if command -v fish >/dev/null; then each fish in_fish; else skip 'fish completes' fish; fi
 
 echo "1..$n"
 exit $failed

@@ -160,10 +160,10 @@ static void explain_finds_an_error_however_it_is_written(void **state)
 {
     (void)state;
     static const char wanted[] = "HF-HTTP1-012 Host is missing\n"
-        "  status  400\n"
-        "  rule    RFC 9112 3.2: a server answers 400 to an HTTP/1.1 request without Host\n"
-        "  cause   an HTTP/1.1 request without a Host field\n"
-        "  remedy  send Host\n";
+        "  status   400\n"
+        "  rule     RFC 9112 3.2: a server answers 400 to an HTTP/1.1 request without Host\n"
+        "  cause    an HTTP/1.1 request without a Host field\n"
+        "  remedy   send Host\n";
     assert_string_equal(said("explain|HF-HTTP1-012"), wanted);
     assert_string_equal(said("explain|hf-http1-12"), wanted);
     assert_string_equal(said("explain|Http1-12"), wanted);
@@ -173,7 +173,7 @@ static void explain_finds_an_error_however_it_is_written(void **state)
     refused("explain|HF-HTP1-012", 1, "handfast explain: there is no error HF-HTP1-012; did you mean HF-HTTP1-012?\n");
     refused("explain|what", 1, "handfast explain: there is no error what; handfast errors lists them all\n");
     refused("explain|0", 1, "handfast explain: no error is reported with status 0; handfast errors lists them all\n");
-    refused("explain", 2, "handfast explain: CODE is missing\nSee handfast explain --help.\n");
+    refused("explain", 2, "handfast explain: CODE | chain FILE|URL is missing\nSee handfast explain --help.\n");
 }
 
 static void limits_lists_the_whole_table(void **state)
@@ -188,9 +188,9 @@ static void limits_lists_the_whole_table(void **state)
                  (unsigned long long)info.value, info.unit);
         assert_non_null(strstr(json, word));
     }
-    assert_non_null(strstr(plain, "head_ns                   10 s\n"));
-    assert_non_null(strstr(plain, "header_bytes              32 KiB\n"));
-    assert_non_null(strstr(plain, "header_fields             100 fields\n"));
+    assert_non_null(strstr(plain, "head_ns                   10 s (from 100 ms to 8760 h)\n"));
+    assert_non_null(strstr(plain, "header_bytes              32 KiB (from 2 KiB to 16 MiB)\n"));
+    assert_non_null(strstr(plain, "header_fields             100 fields (from 16 fields to 10000 fields)\n"));
     free(plain);
     free(json);
 }

@@ -4,6 +4,10 @@
  */
 #include "cli/shell.h"
 
+#include <unistd.h>
+
+#include "limit_rules.h"
+
 static shell sh;
 
 static const hf_serve_options *serve(const char *line)
@@ -49,19 +53,19 @@ static void defaults_are_the_documented_ones(void **state)
 static void every_option_arrives(void **state)
 {
     (void)state;
-    const hf_serve_options *o = serve("serve|--listen|http://127.0.0.1|--listen=http://[::1]:9000|/tmp|--threads=3|"
-        "--access-log|off|--log-format|combined|--listing|--spa=app.html|--index|a.html|--index=b.html|--error-pages|/|"
+    const hf_serve_options *o = serve("serve|--listen|http://127.0.0.1|--listen=http://[::1]:9000|/etc|--threads=3|"
+        "--access-log|off|--log-format|combined|--listing|--spa=passwd|--index|a.html|--index=b.html|--error-pages|/|"
         "--follow-symlinks|--no-precompressed|--cache-control|max-age=60, public|--user|www-data|--io|epoll|-q");
     assert_int_equal(o->listener_count, 2);
     assert_int_equal(o->listeners[0].addresses[0].port, 80);
     assert_int_equal(o->listeners[1].addresses[0].family, 6);
     assert_int_equal(o->listeners[1].addresses[0].port, 9000);
-    assert_string_equal(o->files.root, "/tmp");
+    assert_string_equal(o->files.root, "/etc");
     assert_int_equal(o->threads, 3);
     assert_null(o->access_log);
     assert_int_equal(o->log_format, HF_ACCESS_COMBINED);
     assert_true(o->files.listing && o->files.follow_symlinks && o->files.no_precompressed && o->quiet);
-    assert_string_equal(o->files.spa, "app.html");
+    assert_string_equal(o->files.spa, "passwd");
     assert_string_equal(o->files.index[0], "a.html");
     assert_string_equal(o->files.index[1], "b.html");
     assert_null(o->files.index[2]);
@@ -79,8 +83,21 @@ static void the_last_of_a_boolean_holds(void **state)
     assert_false(serve("serve|--no-precompressed|--precompressed")->files.no_precompressed);
     assert_int_equal(serve("serve|--no-compress")->limits.compress_bytes, 0);
     assert_true(serve("serve|--no-compress|--compress")->limits.compress_bytes > 0);
+    /* the page must be there: a folder of our own to stand in */
+    char top[] = "/tmp/hf_spa_XXXXXX", *old = getcwd(NULL, 0);
+    assert_true(old != NULL && mkdtemp(top) != NULL && chdir(top) == 0);
+    FILE *page = fopen("index.html", "w");
+    assert_non_null(page);
+    fclose(page);
     assert_string_equal(serve("serve|--spa")->files.spa, "index.html");
     assert_string_equal(serve("serve|--spa|.")->files.root, "."); /* --spa takes its value behind = only */
+    assert_int_equal(unlink("index.html"), 0);
+    shell_done(&sh);
+    shell_run(&sh, "serve|--spa");
+    assert_int_equal(sh.status, 1);
+    assert_string_equal(sh.err, "handfast serve: option --spa: ./index.html: No such file or directory\n");
+    assert_true(chdir(old) == 0 && rmdir(top) == 0);
+    free(old);
     assert_true(serve("serve|--welcome")->welcome);
     assert_null(serve("serve|--welcome")->files.root);
     assert_string_equal(serve("serve|--access-log|-")->access_log, "-");
@@ -133,9 +150,22 @@ static const refusal refusals[] = {
     /* listeners */
     { "serve|--listen|localhost:8080", 2, LISTEN "localhost:8080: the scheme is missing; write http://localhost:8080" HELP },
     { "serve|--listen|8080", 2, LISTEN "8080: the scheme is missing; write http://localhost:8080" HELP },
-    { "serve|--listen|ftp://x", 2, LISTEN "ftp://x: the scheme must be http, as in http://localhost:8080" HELP },
-    { "serve|--listen|https://localhost:8443", 1, LISTEN "https://localhost:8443: https is not built yet: this version speaks "
-      "plain HTTP/1 only; use http://localhost:8443\n" },
+    { "serve|--listen|ftp://x", 2, LISTEN "ftp://x: the scheme must be http or https, as in http://localhost:8080" HELP },
+    { "serve|--listen|https://localhost/x", 2, LISTEN "https://localhost/x: a listener is https://host[:port] and nothing else: no path, "
+      "query or user" HELP },
+    /* certificates */
+    { "serve|--listen|https://localhost|--certificate|a.pem", 2, "--certificate and --key go in pairs: a.pem has no key" HELP },
+    { "serve|--listen|https://localhost|--key|a.key", 2, "--certificate and --key go in pairs: a.key has no certificate" HELP },
+    { "serve|--certificate|a.pem|--key|a.key", 2, "--certificate is for https listeners, and there is none; give --listen "
+      "https://HOST:PORT" HELP },
+    { "serve|--ocsp|a.der", 2, "option --ocsp: it belongs to the --certificate before it, and there is none" HELP },
+    { "serve|--client-ca|a.pem", 2, "--client-ca is for https listeners, and there is none; give --listen https://HOST:PORT" HELP },
+    { "serve|--listen|https://localhost|--client-auth|optional", 2, "--client-auth optional: whose certificates? Give --client-ca FILE" HELP },
+    { "serve|--listen|https://localhost|--tls-rsa-key-exchange|--tls-min|1.3", 2, "--tls-rsa-key-exchange is of TLS 1.2, which --tls-min 1.3 "
+      "refuses" HELP },
+    { "serve|--redirect-https", 2, "--redirect-https: there is no https listener to go to; give --listen https://HOST:PORT" HELP },
+    { "serve|--listen|https://localhost|--key|", 2, "option --key: got \"\"; it must be a PEM file" HELP },
+    { "serve|--listen|https://localhost|--key-log|", 2, "option --key-log: got \"\"; it must be a path" HELP },
     { "serve|--listen|http://example.org", 2, LISTEN "http://example.org: the host \"example.org\" is neither localhost, an IPv4 "
       "address, an IPv6 address in brackets, nor *" HELP },
     { "serve|--listen|http://1.2.3", 2, LISTEN "http://1.2.3: the host \"1.2.3\" is neither localhost, an IPv4 address, an IPv6 "
@@ -210,10 +240,12 @@ static const refusal refusals[] = {
       "1M or 2G" HELP },
     { "serve|--limit|header_fields=-1", 2, "option --limit: header_fields got \"-1\"; it must be a whole number, such as 100, 5k "
       "or 1M" HELP },
+    { "serve|--limit|output_bytes=1", 2, "option --limit: output_bytes got 1 bytes; it must be from 16 KiB to 1 GiB" HELP },
+    { "serve|--limit|http2_frame_bytes=1", 2, "option --limit: http2_frame_bytes got 1 bytes; it must be from 16 KiB to 16777215 bytes" HELP },
     { "serve|--limit|body_rate=fast", 2, "option --limit: body_rate got \"fast\"; it must be bytes per second, such as 128, 64k or "
       "1M" HELP },
     { "serve|--limit|connections=0", 2, "option --limit: connections must not be 0: nothing could be served" HELP },
-    { "serve|--limit|input_bytes=100", 2, "option --limit: input_bytes (100) must be at least header_bytes (32768)" HELP },
+    { "serve|--limit|input_bytes=8k", 2, "option --limit: input_bytes (8192) must be at least header_bytes (32768)" HELP },
     { "serve|--limit|target_bytes=1M", 2, "option --limit: header_bytes (32768) must be at least target_bytes (1048576)" HELP },
 };
 
@@ -277,12 +309,36 @@ static void every_limit_can_be_set_by_its_name(void **state)
     for (size_t i = 0; hf_limit_row(i, &info); i++) {
         char line[256];
         const bool time = strcmp(info.unit, "ns") == 0;
-        snprintf(line, sizeof line, "serve|--limit|%s=32768%s", info.name, time ? "ns" : "");
+        /* the least suits every limit but those that others must fit into */
+        uint64_t value = hf_limit_bounds_of(info.name, info.unit).least;
+        if (strcmp(info.name, "input_bytes") == 0 || strcmp(info.name, "header_bytes") == 0)
+            value = 32768;
+        snprintf(line, sizeof line, "serve|--limit|%s=%llu%s", info.name, (unsigned long long)value, time ? "ns" : "");
         const hf_limits *got = &serve(line)->limits;
         hf_limits wanted = *hf_limits_default();
-        ((uint64_t *)&wanted)[i] = 32768; /* suits those limits, too, that depend on one another */
-        if (((const uint64_t *)got)[i] != 32768 || memcmp(got, &wanted, sizeof wanted) != 0)
+        ((uint64_t *)&wanted)[i] = value;
+        if (((const uint64_t *)got)[i] != value || memcmp(got, &wanted, sizeof wanted) != 0)
             fail_msg("%s went elsewhere", info.name);
+    }
+}
+
+/* A value with which nothing could be served, or with which sums of limits would wrap, is refused with what is allowed. */
+static void every_limit_has_bounds_that_hold_its_default(void **state)
+{
+    (void)state;
+    hf_limit_info info;
+    char why[256];
+    for (size_t i = 0; hf_limit_row(i, &info); i++) {
+        const hf_limit_bounds b = hf_limit_bounds_of(info.name, info.unit);
+        if (info.value < b.least || info.value > b.most || b.most > INT64_MAX)
+            fail_msg("%s: its default, %llu, is not from %llu to %llu", info.name, (unsigned long long)info.value,
+                (unsigned long long)b.least, (unsigned long long)b.most);
+        assert_false(hf_limit_refuses(info.name, info.unit, b.least, why, sizeof why));
+        assert_false(hf_limit_refuses(info.name, info.unit, b.most, why, sizeof why));
+        assert_true(hf_limit_refuses(info.name, info.unit, b.most + 1, why, sizeof why));
+        assert_non_null(strstr(why, "it must be from "));
+        if (b.least > 0)
+            assert_true(hf_limit_refuses(info.name, info.unit, b.least - 1, why, sizeof why));
     }
 }
 
@@ -298,6 +354,7 @@ int main(void)
         cmocka_unit_test_teardown(too_many_of_what_repeats_is_refused, clean),
         cmocka_unit_test_teardown(limits_take_units, clean),
         cmocka_unit_test_teardown(every_limit_can_be_set_by_its_name, clean),
+        cmocka_unit_test(every_limit_has_bounds_that_hold_its_default),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

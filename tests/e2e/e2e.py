@@ -38,14 +38,17 @@ class Server:
             args = (*args, "--access-log", "off")
         self.process = subprocess.Popen([HANDFAST, "serve", *([] if configured else ["--listen", "http://localhost:0"]), *map(str, args)],
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=before, env=env)
-        self.port = None
+        self.port = self.tls_port = None
         for line in self.process.stderr:
             self.lines.append(line)
-            found = re.search(r"http://localhost:(\d+)/", line)
-            if found:
-                self.port = int(found.group(1))
+            found = re.search(r"^  (https?)://localhost:(\d+)/", line)
+            if found and found.group(1) == "http":
+                self.port = self.port or int(found.group(2))
+            elif found:
+                self.tls_port = self.tls_port or int(found.group(2))
+            if line.startswith("Stop it"):
                 break
-        if self.port is None:
+        if self.port is None and self.tls_port is None:
             raise AssertionError("no address was announced: " + "".join(self.lines))
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -66,8 +69,17 @@ class Server:
 
     def serving(self):
         """The process id of the serving process."""
-        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, text=True)
-        return int(children.stdout.split()[0])
+        return self.child("hf-serving")
+
+    def child(self, name):
+        """The process id of the child that calls itself so: it does a moment after its start."""
+        for _ in range(100):
+            children = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(self.process.pid)], capture_output=True, text=True)
+            found = [int(line.split()[0]) for line in children.stdout.splitlines() if line.split()[1] == name]
+            if found:
+                return found[0]
+            time.sleep(0.02)
+        raise AssertionError(f"no child {name}: {children.stdout}")
 
     def memory_kib(self):
         with open(f"/proc/{self.serving()}/status") as f:

@@ -56,6 +56,45 @@ static void a_get_is_answered_and_the_connection_stays(void **state)
     expect_output(OK_EMPTY);
 }
 
+static void a_core_that_slept_goes_on_where_it_was(void **state)
+{
+    (void)state;
+    hf_http1_rest rest;
+    open_rig(RIG_ECHO);
+    rig_text(&r, GET);
+    assert_false(hf_http1_pause(r.h, &rest)); /* its answer has not left */
+    expect_output(OK_EMPTY);
+    assert_true(hf_http1_pause(r.h, &rest));
+    assert_false(hf_http1_sleep(r.h, &rest)); /* it holds memory still */
+    r.now = hf_http1_wake(r.h);
+    rig_text(&r, "");
+    const hf_time wake = hf_http1_wake(r.h);
+    assert_true(hf_http1_sleep(r.h, &rest));
+    assert_int_equal(rest.offset, sizeof GET - 1);
+    assert_int_equal(rest.requests, 1);
+    assert_int_equal(hf_http1_rest_wake(&w.env, &rest).ns, wake.ns);
+    r.h = hf_http1_server_wake(&w.env, 1, &rest, r.now);
+    assert_non_null(r.h);
+    rig_text(&r, GET);
+    expect_output(OK_EMPTY);
+    rig_text(&r, "GET / HTTP/1.1\n");
+    assert_int_equal(hf_http1_fault(r.h)->offset, 2 * (sizeof GET - 1) + 14);
+}
+
+static void a_request_that_ends_with_its_head_is_told_once_where_that_is_asked(void **state)
+{
+    (void)state;
+    open_rig(RIG_EARLY);
+    hf_http1_merge_ends(r.h);
+    rig_text(&r, GET);
+    assert_null(strstr(r.log, "END"));
+    assert_int_equal(r.requests, 1);
+    rig_text(&r, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
+    assert_int_equal(r.requests, 2);
+    rig_text(&r, GET);
+    assert_int_equal(r.requests, 3);
+}
+
 static void a_post_is_echoed(void **state)
 {
     (void)state;
@@ -283,6 +322,21 @@ static void what_must_not_be_sent_is_refused(void **state)
     assert_int_equal(rig_respond(&r, 200, 0).code, HF_ERR_HTTP1_NO_EXCHANGE);
 }
 
+static void ready_made_lines_leave_before_the_fields(void **state)
+{
+    (void)state;
+    static const hf_field field = { HF_LITERAL("X"), HF_LITERAL("y"), HF_FIELD_OTHER };
+    static uint8_t long_line[70000];
+    hf_response_head head = { .status = 200, .fields = { &field, 1 }, .lines = { HF_LITERAL("A: b\r\n"), HF_LITERAL("C: d\r\nE: f\r\n") } };
+    open_rig(RIG_SILENT);
+    rig_text(&r, GET);
+    head.lines[1] = hf_bytes_make(long_line, sizeof long_line);
+    assert_int_equal(hf_http1_respond(r.h, &head).code, HF_ERR_HTTP1_BAD_HEAD);
+    head.lines[1] = hf_text("C: d\r\nE: f\r\n");
+    assert_int_equal(hf_http1_respond(r.h, &head).code, 0);
+    expect_output("HTTP/1.1 200 OK\r\nA: b\r\nC: d\r\nE: f\r\nX: y\r\nContent-Length: 0\r\n\r\n");
+}
+
 static void more_than_the_declared_length_is_refused_and_less_breaks_the_connection(void **state)
 {
     (void)state;
@@ -464,7 +518,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(a_get_is_answered_and_the_connection_stays), T(a_post_is_echoed),
+        T(a_get_is_answered_and_the_connection_stays), T(a_core_that_slept_goes_on_where_it_was),
+        T(a_request_that_ends_with_its_head_is_told_once_where_that_is_asked),
+        T(a_post_is_echoed),
         T(a_chunked_body_is_decoded_and_its_trailers_told), T(an_answer_of_unknown_length_is_chunked),
         T(http_1_0_gets_an_answer_until_close), T(http_1_0_persists_only_when_asked),
         T(connection_close_ends_it_and_later_bytes_are_not_read), T(head_gets_no_body),
@@ -473,6 +529,7 @@ int main(void)
         T(http_1_0_expects_nothing_and_gets_no_interim), T(a_small_unread_body_is_swallowed), T(a_large_unread_body_closes),
         T(a_small_unread_chunked_body_is_swallowed_and_a_large_one_closes), T(an_upgrade_leaves_what_follows_untouched),
         T(no_upgrade_that_was_not_offered), T(connect_becomes_a_tunnel), T(what_must_not_be_sent_is_refused),
+        T(ready_made_lines_leave_before_the_fields),
         T(more_than_the_declared_length_is_refused_and_less_breaks_the_connection),
         T(a_reset_in_a_chunked_body_leaves_no_last_chunk), T(an_untaken_body_stops_the_core),
         T(emit_cuts_where_there_is_no_room_and_the_token_leaves_last),

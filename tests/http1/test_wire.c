@@ -90,6 +90,28 @@ static void each_byte_at_each_place_of_a_value_is_judged(void **state)
         }
 }
 
+static void a_field_is_fit_when_each_of_its_bytes_is(void **state)
+{
+    (void)state;
+    for (size_t length = 0; length <= 35; length++) {
+        char value[36];
+        memset(value, 'v', sizeof value);
+        hf_field field = { hf_text("X-Name"), { (const uint8_t *)value, length }, HF_FIELD_OTHER };
+        assert_true(hf_http1_field_is_fit(&field));
+        for (size_t at = 0; at < length; at++) {
+            for (unsigned c = 0; c < 256; c++) {
+                value[at] = (char)c;
+                assert_int_equal(hf_http1_field_is_fit(&field), c == '\t' || (c >= 0x20 && c != 0x7f));
+            }
+            value[at] = at % 2 ? '\t' : 'v'; /* what may stay makes the rest no less wrong */
+        }
+    }
+    const hf_field lie = { hf_text("Date: x\r\nEvil"), hf_text("y"), HF_FIELD_DATE };
+    assert_false(hf_http1_field_is_fit(&lie));
+    const hf_field own = { hf_field_spelling(HF_FIELD_DATE), hf_text("y\r"), HF_FIELD_DATE };
+    assert_false(hf_http1_field_is_fit(&own));
+}
+
 static void chunk_sizes_are_read_up_to_the_largest(void **state)
 {
     (void)state;
@@ -134,7 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_line_is_cut_into_its_parts), cmocka_unit_test(higher_minor_versions_are_read_as_1_1),
         cmocka_unit_test(a_line_is_judged_only_when_it_is_whole), cmocka_unit_test(a_field_line_is_trimmed_and_identified),
-        cmocka_unit_test(each_byte_at_each_place_of_a_value_is_judged),
+        cmocka_unit_test(each_byte_at_each_place_of_a_value_is_judged), cmocka_unit_test(a_field_is_fit_when_each_of_its_bytes_is),
         cmocka_unit_test(chunk_sizes_are_read_up_to_the_largest), cmocka_unit_test(a_status_line_is_written_with_its_space),
         cmocka_unit_test(what_is_written_fits_the_length_told_before),
     };

@@ -16,7 +16,7 @@
 static hf_test_world w;
 static hf_hpack_decoder decoder;
 static hf_hpack_encoder encoder;
-static hf_hpack_list list;
+static hf_field_list list;
 
 static int set_up(void **state)
 {
@@ -24,7 +24,7 @@ static int set_up(void **state)
     hf_test_world_init(&w, 1);
     hf_hpack_decoder_init(&decoder, &w.env.alloc, 4096);
     hf_hpack_encoder_init(&encoder, &w.env.alloc, 4096);
-    hf_hpack_list_init(&list, &w.env.alloc, w.limits.header_bytes, (uint32_t)w.limits.header_fields);
+    hf_field_list_init(&list, &w.env.alloc, w.limits.header_bytes, (uint32_t)w.limits.header_fields);
     return 0;
 }
 
@@ -33,7 +33,7 @@ static int tear_down(void **state)
     (void)state;
     hf_hpack_decoder_fini(&decoder);
     hf_hpack_encoder_fini(&encoder);
-    hf_hpack_list_fini(&list);
+    hf_field_list_fini(&list);
     hf_test_world_fini(&w);
     return 0;
 }
@@ -59,7 +59,7 @@ static void expect_decoded(const char *hex, const char *lines)
     const size_t n = unhex(hex, bytes);
     uint8_t *const block = malloc(n);
     memcpy(block, bytes, n);
-    hf_hpack_flaw flaw;
+    hf_field_flaw flaw;
     size_t length = 0;
     assert_true(hf_hpack_decode(&decoder, hf_bytes_make(block, n), &list, &flaw));
     for (uint32_t i = 0; i < list.count; i++) {
@@ -76,7 +76,7 @@ static void expect_table(uint32_t size, const char *lines)
     char got[1024];
     size_t length = 0;
     for (uint32_t age = 0; age < decoder.table.count; age++) {
-        const hf_field f = hf_hpack_table_at(&decoder.table, age);
+        const hf_field f = hf_field_table_at(&decoder.table, age);
         length += (size_t)sprintf(got + length, "%.*s: %.*s\n", HF_STR(f.name), HF_STR(f.value));
     }
     got[length] = 0;
@@ -87,7 +87,7 @@ static void expect_table(uint32_t size, const char *lines)
 static void expect_refused(const char *hex)
 {
     uint8_t bytes[512];
-    hf_hpack_flaw flaw;
+    hf_field_flaw flaw;
     const size_t n = unhex(hex, bytes);
     hf_hpack_decoder d;
     hf_hpack_decoder_init(&d, &w.env.alloc, 4096);
@@ -197,7 +197,7 @@ static void size_updates_evict(void **state)
 static void a_bomb_is_cut_short_and_costs_no_memory(void **state)
 {
     (void)state;
-    hf_hpack_flaw flaw;
+    hf_field_flaw flaw;
     static uint8_t block[40000];
     size_t n = 0;
     memcpy(block, "\x40\x01\x61\x7f\xa1\x1e", 6); /* 4000 = 127 + (0x1e << 7 | 0x21) */
@@ -217,7 +217,7 @@ static void a_bomb_is_cut_short_and_costs_no_memory(void **state)
 static void a_bomb_of_names_costs_no_memory(void **state)
 {
     (void)state;
-    hf_hpack_flaw flaw;
+    hf_field_flaw flaw;
     static uint8_t block[40000];
     size_t n = 0;
     memcpy(block, "\x40\x7f\xa1\x1e", 4);
@@ -232,7 +232,7 @@ static void a_bomb_of_names_costs_no_memory(void **state)
     assert_true(hf_hpack_decode(&decoder, hf_bytes_make(block, n), &list, &flaw));
     assert_true(list.too_large);
     assert_int_equal(decoder.table.count, 1);
-    assert_int_equal(hf_hpack_table_at(&decoder.table, 0).value.ptr[0], 'a' + 24);
+    assert_int_equal(hf_field_table_at(&decoder.table, 0).value.ptr[0], 'a' + 24);
     assert_true(w.memory.most < 4 * w.limits.header_bytes);
 }
 
@@ -250,7 +250,7 @@ static void limit_http2_table_bytes(void **state)
         const hf_field f = { { (const uint8_t *)name, n }, HF_LITERAL("some value that is inserted"), HF_FIELD_OTHER };
         hf_hpack_begin(&encoder, &out);
         hf_hpack_field(&encoder, &out, &f);
-        hf_hpack_flaw flaw;
+        hf_field_flaw flaw;
         assert_true(hf_hpack_decode(&decoder, hf_written(&out), &list, &flaw));
         assert_true(decoder.table.size <= w.limits.http2_table_bytes && encoder.table.size == decoder.table.size);
     }
@@ -279,7 +279,7 @@ static size_t encode_one(const char *name, const char *value, uint8_t *to)
     const hf_field f = { hf_text(name), hf_text(value), HF_FIELD_OTHER };
     hf_hpack_begin(&encoder, &out);
     hf_hpack_field(&encoder, &out, &f);
-    hf_hpack_flaw flaw;
+    hf_field_flaw flaw;
     assert_true(hf_hpack_decode(&decoder, hf_written(&out), &list, &flaw));
     assert_int_equal(list.count, 1);
     assert_int_equal(list.at[0].name.len, strlen(name));
@@ -355,7 +355,7 @@ static void any_fields_go_there_and_back(void **state)
             hf_hpack_field(&encoder, &out, &fields[k]);
             bytes += fields[k].name.len + n + 32;
         }
-        hf_hpack_flaw flaw;
+        hf_field_flaw flaw;
         uint8_t *const block = malloc(out.length + 1);
         memcpy(block, to, out.length);
         assert_true(hf_hpack_decode(&decoder, hf_bytes_make(block, out.length), &list, &flaw));
@@ -387,7 +387,7 @@ static void any_allocation_may_fail(void **state)
             hf_hpack_begin(&encoder, &out);
             hf_hpack_field(&encoder, &out, &f);
             hf_hpack_field(&encoder, &out, &f);
-            hf_hpack_flaw flaw;
+            hf_field_flaw flaw;
             if (!hf_hpack_decode(&decoder, hf_written(&out), &list, &flaw)) {
                 assert_true(flaw.memory);
                 break;
@@ -431,7 +431,7 @@ static size_t tell_story(const char *folder, int number, bool encode, size_t *pl
             *packed += out.length;
             wire = hf_written(&out);
         }
-        hf_hpack_flaw flaw = { 0 };
+        hf_field_flaw flaw = { 0 };
         if (!hf_hpack_decode(&decoder, wire, &list, &flaw))
             fail_msg("%s case %zu: wanted %s", path, cases, flaw.wanted);
         expect_fields(&c, path, cases);

@@ -103,6 +103,20 @@ hf_err hf_reply_field(hf_req *rq, const char *name, hf_bytes value)
     return HF_OK;
 }
 
+/* The fields one by one are what these tests look at; test_worker looks at the whole on the wire. */
+bool hf_req_lines(hf_req *rq, hf_bytes lines);
+bool hf_req_lines(hf_req *rq, hf_bytes lines)
+{
+    (void)rq, (void)lines;
+    return false;
+}
+
+hf_err hf_req_field(hf_req *rq, hf_field_id id, hf_bytes value);
+hf_err hf_req_field(hf_req *rq, hf_field_id id, hf_bytes value)
+{
+    return hf_reply_field(rq, (const char *)hf_field_spelling(id).ptr, value);
+}
+
 hf_err hf_reply_extents(hf_req *rq, uint16_t status, const hf_extent *extents, size_t count)
 {
     assert_int_equal(rq->status, 0);

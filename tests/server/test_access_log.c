@@ -167,9 +167,9 @@ static void the_longest_record_fits_one_pipe_write(void **state)
         const hf_bytes all = hf_bytes_make(big, 40000);
         const hf_access_record r = { .wall_ms = INT64_MAX, .conn_id = UINT64_MAX, .req_id = all, .method = all, .path = all,
             .query = all, .version = HF_HTTP_1_1, .status = UINT16_MAX, .request_body_bytes = UINT64_MAX,
-            .response_body_bytes = UINT64_MAX, .duration_ns = INT64_MAX, .user_agent = all, .referer = all,
+            .trace_id = all, .parent_id = all, .span_id = UINT64_MAX, .response_body_bytes = UINT64_MAX, .duration_ns = INT64_MAX, .user_agent = all, .referer = all,
             .client = { .family = 6, .port = 65535, .ip = "\x20\x01\x0d\xb8\x11\x11\x22\x22\x33\x33\x44\x44\x55\x55\x66" },
-            .err = hf_err_make(HF_ERR_HTTP1_BODY_TIMEOUT) };
+            .tls = 0x0304, .cipher = all, .tls_client = all, .err = hf_err_make(HF_ERR_HTTP1_BODY_TIMEOUT) };
         for (int kind = HF_ACCESS_JSON; kind <= HF_ACCESS_LOGFMT; kind++) {
             const char *text = formatted((hf_access_format)kind, &r);
             assert_true(strlen(text) <= HF_ACCESS_LINE);
@@ -177,6 +177,19 @@ static void the_longest_record_fits_one_pipe_write(void **state)
         }
     }
     free(big);
+}
+
+static void who_the_client_was_is_told_and_cannot_break_the_line(void **state)
+{
+    (void)state;
+    hf_access_record r = usual();
+    r.tls = 0x0303;
+    r.cipher = hf_text("X");
+    assert_null(strstr(formatted(HF_ACCESS_JSON, &r), "tls.client"));
+    r.tls_client = hf_text("/O=Test/CN=al\"ice\n");
+    assert_non_null(strstr(formatted(HF_ACCESS_JSON, &r), "\"tls.resumed\":false,\"tls.client.subject\":\"/O=Test/CN=al\\\"ice\\"));
+    assert_non_null(strstr(formatted(HF_ACCESS_LOGFMT, &r), "tls.client.subject=\"/O=Test/CN=al"));
+    assert_null(strstr(formatted(HF_ACCESS_COMBINED, &r), "ice"));
 }
 
 static void a_writer_without_room_is_left_alone(void **state)
@@ -599,6 +612,7 @@ int main(void)
         cmocka_unit_test(no_peer_breaks_a_line_or_moves_a_cursor),
         cmocka_unit_test(every_byte_in_every_format_stays_printable),
         cmocka_unit_test(the_longest_record_fits_one_pipe_write),
+        cmocka_unit_test(who_the_client_was_is_told_and_cannot_break_the_line),
         cmocka_unit_test(a_writer_without_room_is_left_alone),
         cmocka_unit_test(text_is_cut_between_characters),
         cmocka_unit_test(secrets_in_queries_are_redacted),

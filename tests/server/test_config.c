@@ -4,6 +4,7 @@
  */
 #include "server/config_world.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include "config_tree.h"
@@ -49,7 +50,7 @@ static void config_becomes_the_options_of_the_server(void **state)
         "site a.example *.b.example {\n files www {\n index a.html b.html\n listing on\n spa s.html\n hidden on\n compress off\n"
         " follow_symlinks on\n precompressed off\n cache_control max-age=5\n error_pages www\n }\n"
         " route GET POST /x/{id} {\n redirect /y/{id} 308\n max_body 5k\n }\n}\nsite * {\n answer 404 none\n}\n" },
-        { "www/", "" }, { 0 } };
+        { "www/", "" }, { "www/s.html", "" }, { 0 } };
     static hf_serve_options o;
     hf_config_plan plan;
     assert_string_equal(table_load(&t, files, NULL), "");
@@ -347,6 +348,35 @@ static void any_allocation_may_fail(void **state)
     }
 }
 
+/* Twice the routes may not cost four times as much. Hosts, too. */
+static void a_large_configuration_is_checked_in_time(void **state)
+{
+    (void)state;
+    enum { MANY = 15000 };
+    for (size_t shape = 0; shape < 3; shape++) {
+        char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+        assert_non_null(out);
+        for (int i = 0; shape < 2 && i < MANY; i++) {
+            fputs(i == 0 ? "site * {\n" : "", out);
+            fprintf(out, shape == 0 ? "route GET /a%d/{x}/b {\nanswer 200 x\n}\n" : "route POST /{a}/%d/{rest...} {\nanswer 200 x\n}\n", i);
+        }
+        fputs(shape < 2 ? "}\n" : "", out);
+        for (int i = 0; shape == 2 && i < MANY; i++)
+            fprintf(out, "site h%d.example {\nanswer 200 x\n}\n", i);
+        fclose(out);
+        const table_file files[] = { { "c", text }, { 0 } };
+        const clock_t begun = clock();
+        assert_string_equal(table_load(&t, files, NULL), "");
+        const double seconds = (double)(clock() - begun) / CLOCKS_PER_SEC;
+        table_end(&t);
+        free(text);
+        if (seconds > 1.5) /* 5 s and more when each is compared with each; sanitizers are slow */
+            fail_msg("shape %zu: %.2f s", shape, seconds);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +396,7 @@ int main(void)
         cmocka_unit_test(limit_config_words),
         cmocka_unit_test(limit_config_problems),
         cmocka_unit_test(any_allocation_may_fail),
+        cmocka_unit_test(a_large_configuration_is_checked_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,6 +110,90 @@ static void a_hot_file_costs_no_system_call(void **state)
     teardown(s);
 }
 
+/* From the second time on: the first may be the last. */
+static hf_cached *sending(shelf *s, const char *path)
+{
+    return hf_file_cache_sending(get(s, path));
+}
+
+static void a_hot_file_that_is_too_large_for_memory_is_copied_once(void **state)
+{
+    (void)state;
+    enum { SIZE = 300000 };
+    shelf place, *s = setup(&place);
+    char *old_text = malloc(SIZE + 1), *new_text = malloc(SIZE + 1), *got = malloc(SIZE);
+    assert_true(old_text && new_text && got);
+    memset(old_text, 'o', SIZE);
+    memset(new_text, 'n', SIZE);
+    old_text[SIZE] = new_text[SIZE] = 0;
+    temp_write(&s->folder, "large.bin", old_text);
+    temp_settle();
+    open_cache(s);
+    hf_cached *watched = sending(s, "large.bin");
+    assert_null(watched->found.file.fixed);
+    hf_cached *fixed = sending(s, "large.bin");
+    assert_non_null(fixed->found.file.fixed);
+    assert_ptr_not_equal(watched, fixed); /* an answer that began with the file goes on watching it */
+    assert_null(watched->found.file.fixed);
+    assert_int_equal(hf_file_cache_count(s->cache).bytes, SIZE);
+    assert_string_equal(watched->etag, fixed->etag);
+    const hf_file_calls before = hf_file_calls_made();
+    for (unsigned i = 0; i < 100; i++) {
+        hf_cached *again = sending(s, "large.bin");
+        assert_ptr_equal(again, fixed);
+        assert_true(hf_file_unchanged(&again->found.file));
+        hf_cached_release(again);
+    }
+    assert_int_equal(since(before).opens + since(before).stats + since(before).reads, 0);
+
+    temp_write(&s->folder, "large.bin", new_text); /* the same inode */
+    temp_settle();
+    assert_false(hf_file_unchanged(&watched->found.file));
+    assert_memory_equal(fixed->found.file.fixed, old_text, SIZE);
+    assert_int_equal(pread(fixed->found.file.handle, got, SIZE, 0), SIZE);
+    assert_memory_equal(got, old_text, SIZE);
+    assert_int_equal(pwrite(fixed->found.file.handle, "x", 1, 0), -1); /* nobody can */
+    assert_int_equal(ftruncate(fixed->found.file.handle, 1), -1);
+    s->now = hf_time_after(s->now, HF_SECONDS(1));
+    hf_cached *next = sending(s, "large.bin");
+    assert_string_not_equal(next->etag, fixed->etag);
+    hf_cached_release(next);
+    next = sending(s, "large.bin");
+    assert_memory_equal(next->found.file.fixed, new_text, SIZE);
+    hf_cached_release(next);
+    hf_cached_release(watched);
+    hf_cached_release(fixed);
+    teardown(s);
+    free(old_text);
+    free(new_text);
+    free(got);
+}
+
+static void limit_hot_copy_bytes(void **state)
+{
+    (void)state;
+    shelf place, *s = setup(&place);
+    s->world.limits.hot_file_bytes = 0;
+    s->world.limits.hot_copy_bytes = 4;
+    temp_write(&s->folder, "f.bin", "fffff");
+    temp_settle();
+    open_cache(s);
+    for (unsigned i = 0; i < 3; i++) {
+        hf_cached *four = sending(s, "a.txt"), *five = sending(s, "f.bin");
+        assert_true((four->found.file.fixed != NULL) == (i > 0));
+        assert_null(five->found.file.fixed);
+        hf_cached_release(four);
+        hf_cached_release(five);
+    }
+    s->world.limits.hot_bytes = 5; /* all of which a.txt and the next together do not fit into */
+    hf_cached_release(sending(s, "b.txt"));
+    hf_cached *next = sending(s, "b.txt");
+    assert_non_null(next->found.file.fixed);
+    assert_int_equal(hf_file_cache_count(s->cache).bytes, 4); /* the colder one went */
+    hf_cached_release(next);
+    teardown(s);
+}
+
 static void limit_hot_check_ns(void **state)
 {
     (void)state;
@@ -237,7 +321,7 @@ static void limit_hot_files(void **state)
     (void)state;
     shelf place, *s = setup(&place);
     s->world.limits.hot_files = 2;
-    s->world.limits.hot_file_bytes = 0; /* each holds a descriptor */
+    s->world.limits.hot_file_bytes = s->world.limits.hot_copy_bytes = 0; /* each holds a descriptor */
     open_cache(s);
     const int first = dup(0);
     close(first);
@@ -335,7 +419,7 @@ static void shedding_gives_up_descriptors_that_nobody_holds(void **state)
 {
     (void)state;
     shelf place, *s = setup(&place);
-    s->world.limits.hot_file_bytes = 0;
+    s->world.limits.hot_file_bytes = s->world.limits.hot_copy_bytes = 0;
     open_cache(s);
     touch(s, "a.txt");
     hf_cached *held = get(s, "b.txt");
@@ -434,6 +518,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hot_file_costs_no_system_call),
+        cmocka_unit_test(a_hot_file_that_is_too_large_for_memory_is_copied_once),
+        cmocka_unit_test(limit_hot_copy_bytes),
         cmocka_unit_test(limit_hot_check_ns),
         cmocka_unit_test(every_change_is_noticed_within_a_second),
         cmocka_unit_test(a_sibling_that_comes_or_goes_is_noticed),

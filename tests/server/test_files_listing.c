@@ -52,11 +52,12 @@ static void json_lists_folders_first_then_names(void **state)
     (void)state;
     shelf place, *s = setup(&place);
     temp_write(&s->folder, "b", "12");
-    temp_write(&s->folder, "a\"\\", "1");
+    temp_write(&s->folder, "a\"\t", "1");
     temp_write(&s->folder, "B", "");
+    temp_write(&s->folder, "c\\d", ""); /* no request can name it, so no link leads to it */
     temp_dir(&s->folder, "z");
     temp_date(&s->folder, "b", 784111777);
-    temp_date(&s->folder, "a\"\\", 0);
+    temp_date(&s->folder, "a\"\t", 0);
     temp_date(&s->folder, "B", 0);
     temp_date(&s->folder, "z", 951782400); /* a leap day */
     read_with(s, "", 0, false);
@@ -65,7 +66,7 @@ static void json_lists_folders_first_then_names(void **state)
         "{\"path\":\"/x\\ny/\",\"complete\":true,\"entries\":[\n"
         "{\"name\":\"z\",\"type\":\"folder\",\"modified\":\"2000-02-29T00:00:00Z\"},\n"
         "{\"name\":\"B\",\"type\":\"file\",\"size\":0,\"modified\":\"1970-01-01T00:00:00Z\"},\n"
-        "{\"name\":\"a\\\"\\\\\",\"type\":\"file\",\"size\":1,\"modified\":\"1970-01-01T00:00:00Z\"},\n"
+        "{\"name\":\"a\\\"\\t\",\"type\":\"file\",\"size\":1,\"modified\":\"1970-01-01T00:00:00Z\"},\n"
         "{\"name\":\"b\",\"type\":\"file\",\"size\":2,\"modified\":\"1994-11-06T08:49:37Z\"}]}\n");
     teardown(s);
 }

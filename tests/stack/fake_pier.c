@@ -8,7 +8,7 @@
 
 void fake_pier_init(fake_pier *p)
 {
-    *p = (fake_pier){ .room = UINT64_MAX };
+    *p = (fake_pier){ .room = UINT64_MAX, .reads_good = SIZE_MAX };
 }
 
 static void fake_drop_pieces(fake_pier *p)
@@ -229,9 +229,25 @@ static void fake_free(void *self)
     fake_drop_pieces(p);
 }
 
+/* Files are full of 'F'. */
+static hf_err fake_read(void *self, const hf_file *file, uint64_t offset, void *to, size_t n)
+{
+    fake_pier *p = self;
+    assert_true(offset + n <= file->size);
+    if (p->reads == p->reads_good)
+        return hf_err_make(HF_ERR_IO_FILE_CHANGED);
+    p->reads++;
+    p->most_read = n > p->most_read ? n : p->most_read;
+    memset(to, 'F', n);
+    return HF_OK;
+}
+
 hf_pier fake_pier_get(fake_pier *p)
 {
     static const hf_pier_ops ops = { .name = "fake", .can = HF_PIER_TAKES_FILES, .event = fake_event, .peek = fake_peek, .take = fake_take,
-        .put = fake_put, .end = fake_end, .open = fake_open_lane, .unsent = fake_unsent, .free = fake_free };
-    return (hf_pier){ &ops, p };
+        .put = fake_put, .end = fake_end, .open = fake_open_lane, .unsent = fake_unsent, .free = fake_free, .read = fake_read };
+    static hf_pier_ops ending;
+    ending = ops;
+    ending.can |= HF_PIER_FREE_ENDS;
+    return (hf_pier){ p->free_ends ? &ending : &ops, p };
 }

@@ -16,6 +16,8 @@ typedef struct fake_pier {
     size_t slice;        /* bytes that one READABLE brings; 0: all there are */
     size_t most_held;    /* it receives no more while it holds so many: back-pressure. 0: no bound */
     uint64_t room;       /* bytes that may still leave; UINT64_MAX at first */
+    size_t reads_good;   /* reads of files that find them unchanged; SIZE_MAX at first */
+    bool free_ends;      /* HF_PIER_FREE_ENDS; before fake_pier_get */
     bool fin, reset;     /* what the peer does after the bytes it was given to say */
 
     /* what happened */
@@ -25,6 +27,7 @@ typedef struct fake_pier {
     size_t refusals;     /* calls that were not */
     bool fin_sent, reset_sent, freed;
     size_t taken;        /* bytes of input */
+    size_t reads, most_read; /* of files: calls, and the longest */
 
     /* its own */
     uint8_t *coming;

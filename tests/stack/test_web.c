@@ -53,7 +53,7 @@ static void note(rig *r, const char *text, uint64_t n)
 static void begin(rig *r)
 {
     r->pier.room = UINT64_MAX;
-    r->web = hf_web_new(&r->world.env, 1, fake_pier_get(&r->pier), r->now);
+    r->web = hf_web_new(&r->world.env, 1, fake_pier_get(&r->pier), NULL, r->now);
 }
 
 static void setup(rig *r, app a)
@@ -119,6 +119,13 @@ static void answer(rig *r)
     answer_with(r, 200, r->app == APP_LENT ? HF_EXTENT_LENT : HF_EXTENT_COPIED, r->body_bytes);
 }
 
+static void on_end(rig *r, hf_exchange x)
+{
+    note(r, "end", x);
+    if (!r->answered && r->app <= APP_LENT)
+        answer(r);
+}
+
 static void deal(rig *r, const hf_web_event *e)
 {
     switch (e->kind) {
@@ -127,17 +134,17 @@ static void deal(rig *r, const hf_web_event *e)
         r->newest = e->exchange;
         r->answered = false;
         r->requests++;
+        if (e->whole)
+            on_end(r, e->exchange);
         break;
     case HF_WEB_BODY:
         r->body_seen += e->body.len;
         if (r->app != APP_STUCK)
-            hf_web_take(r->web, e->body.len);
+            hf_web_take(r->web, r->newest, e->body.len);
         break;
     case HF_WEB_TRAILERS: note(r, "trailers", e->trailers.count); break;
     case HF_WEB_END:
-        note(r, "end", e->exchange);
-        if (!r->answered && r->app <= APP_LENT)
-            answer(r);
+        on_end(r, e->exchange);
         break;
     case HF_WEB_REFUSED:
         note(r, "refused", e->exchange);
@@ -154,6 +161,10 @@ static void deal(rig *r, const hf_web_event *e)
         if (r->pending.bytes.len > 0)
             pump(r);
         break;
+    case HF_WEB_RESET:
+    case HF_WEB_OPENED:
+    case HF_WEB_WANT_SIGN:
+    case HF_WEB_WANT_VERIFY: fail_msg("no such event on a plain HTTP/1 connection"); break;
     case HF_WEB_CLOSED:
         assert_false(r->closed);
         r->closed = true;
@@ -195,6 +206,93 @@ static size_t count(const rig *r, const char *text)
 }
 
 #define GET "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+#define LAST "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+/* As setup, on a pier whose free ends it in good order, with a reserve of cores where `spares` is given. */
+static void setup_ending(rig *r, hf_web_options *options)
+{
+    setup(r, APP_TEXT);
+    hf_web_free(r->web);
+    fake_pier_fini(&r->pier);
+    fake_pier_init(&r->pier);
+    r->pier.room = UINT64_MAX;
+    r->pier.free_ends = true;
+    r->web = hf_web_new(&r->world.env, 1, fake_pier_get(&r->pier), options, r->now);
+    assert_non_null(r->web);
+}
+
+/* ---- the end without waiting -------------------------------------------------------------------------------- */
+
+static void a_client_that_says_close_is_not_waited_for(void **state)
+{
+    (void)state;
+    static rig r;
+    setup_ending(&r, NULL);
+    say(&r, LAST);
+    drive(&r);
+    assert_int_equal(count(&r, "200 OK"), 1);
+    assert_true(r.closed);
+    assert_int_equal(r.why, 0);
+    assert_false(r.pier.fin_sent || r.pier.reset_sent);
+    teardown(&r);
+}
+
+static void what_comes_behind_the_last_request_is_waited_out(void **state)
+{
+    (void)state;
+    static rig r;
+    setup_ending(&r, NULL);
+    say(&r, LAST "\r\n");
+    drive(&r);
+    assert_int_equal(count(&r, "200 OK"), 1);
+    assert_false(r.closed);
+    assert_true(r.pier.fin_sent);
+    teardown(&r);
+}
+
+static void a_client_that_did_not_say_close_is_waited_for(void **state)
+{
+    (void)state;
+    static rig r;
+    setup_ending(&r, NULL);
+    r.close = true;
+    say(&r, GET);
+    drive(&r);
+    assert_int_equal(count(&r, "Connection: close"), 1);
+    assert_false(r.closed);
+    assert_true(r.pier.fin_sent);
+    teardown(&r);
+}
+
+static void an_idle_connection_lends_its_core_to_others(void **state)
+{
+    (void)state;
+    static rig r;
+    hf_web_spares spares = { 0 };
+    hf_web_options options = { .spares = &spares };
+    setup_ending(&r, &options);
+    drive(&r);
+    assert_int_equal(spares.count, 0); /* nobody said a word: there is none yet */
+    say(&r, GET);
+    drive(&r);
+    assert_int_equal(spares.count, 1);
+    say(&r, "GET / HTTP/1.1\r\nHo");
+    drive(&r);
+    assert_int_equal(spares.count, 0);
+    say(&r, "st: a\r\n\r\n");
+    drive(&r);
+    assert_int_equal(spares.count, 1);
+    assert_int_equal(count(&r, "200 OK"), 2);
+    pass(&r, (int64_t)r.world.limits.idle_ns - 1);
+    assert_false(r.closed || r.pier.fin_sent);
+    pass(&r, 1); /* who sleeps is still timed */
+    assert_true(r.pier.fin_sent);
+    hf_web_free(r.web);
+    r.web = NULL;
+    hf_web_spares_free(&spares);
+    teardown(&r);
+}
 
 /* ---- requests and answers ----------------------------------------------------------------------------------- */
 
@@ -334,10 +432,10 @@ static void a_body_waits_until_it_is_taken(void **state)
     say(&r, "56789");
     drive(&r);
     assert_int_equal(r.body_seen, 5); /* nothing was taken: nothing comes */
-    hf_web_take(r.web, 2);
+    hf_web_take(r.web, r.newest, 2);
     drive(&r);
     assert_int_equal(r.body_seen, 5 + 8);
-    hf_web_take(r.web, 8);
+    hf_web_take(r.web, r.newest, 8);
     drive(&r);
     assert_string_equal(r.log, "request 1;end 1;");
     answer(&r);
@@ -735,6 +833,10 @@ static void any_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_client_that_says_close_is_not_waited_for),
+        cmocka_unit_test(what_comes_behind_the_last_request_is_waited_out),
+        cmocka_unit_test(a_client_that_did_not_say_close_is_waited_for),
+        cmocka_unit_test(an_idle_connection_lends_its_core_to_others),
         cmocka_unit_test(a_request_is_answered_in_one_put),
         cmocka_unit_test(sixteen_pipelined_requests_leave_in_one_put),
         cmocka_unit_test(more_answers_than_the_core_holds_all_leave),

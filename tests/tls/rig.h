@@ -33,9 +33,12 @@ typedef struct rig_end {
     hf_err ended;
     uint8_t session[4096];
     size_t session_length;
+    uint8_t staple[64]; /* of the last WANT_VERIFY */
+    size_t staple_length;
     uint64_t tokens;
     bool fin;        /* the other end is told that nothing follows */
     bool hold;       /* questions are not answered */
+    bool eager;      /* emits between each event and the next step */
     hf_err verdict;  /* answer to WANT_VERIFY; with `judge` the real one */
     bool judge;
     size_t most_per_emit;
@@ -62,7 +65,7 @@ typedef struct rig {
 
 [[maybe_unused]] static hf_tls_identity  rig_identity(rig *r, const char *pem, const char *key)
 {
-    hf_tls_identity id = { NULL, NULL };
+    hf_tls_identity id = { .chain = NULL };
     assert_int_equal(hf_chain_load(r->crypto, hf_text(pem), &id.chain).code, 0);
     assert_int_equal(hf_key_load(r->crypto, hf_text(key), &id.key).code, 0);
     assert_true(hf_chain_matches(id.chain, id.key));
@@ -105,7 +108,7 @@ typedef struct rig {
     for (int i = 0; i < 2; i++) {
         rig_end *const e = ends[i];
         hf_tls_free(e->t);
-        *e = (rig_end){ .wire = e->wire, .data = e->data, .hold = e->hold, .judge = e->judge, .verdict = e->verdict };
+        *e = (rig_end){ .wire = e->wire, .data = e->data, .hold = e->hold, .eager = e->eager, .judge = e->judge, .verdict = e->verdict };
     }
     r->server.t = hf_tls_server_new(&r->w.env, &r->server_config, 1, r->now);
     r->client.t = hf_tls_client_new(&r->w.env, &r->client_config, 2, r->now, hf_text(host), session);
@@ -141,7 +144,7 @@ typedef struct rig {
 
 [[maybe_unused]] static void  rig_event(rig *r, rig_end *e, const hf_tls_event *event)
 {
-    static const char *const names[] = { "OPENED", "READABLE", "WRITABLE", "ENDED", "RELEASED", "WANT_SIGN", "WANT_VERIFY", "SESSION" };
+    static const char *const names[] = { "OPENED", "READABLE", "WRITABLE", "ENDED", "RELEASED", "WANT_SIGN", "WANT_VERIFY", "SESSION", "WANT_DECRYPT" };
     if (event->kind != HF_TLS_READABLE)
         rig_log(e, names[event->kind]);
     switch (event->kind) {
@@ -156,11 +159,15 @@ typedef struct rig {
     case HF_TLS_ENDED: e->ended = event->err; break;
     case HF_TLS_RELEASED: e->tokens += event->token; break;
     case HF_TLS_WANT_SIGN:
+    case HF_TLS_WANT_DECRYPT:
         if (!e->hold)
             hf_tls_sign_here(e->t, event);
         break;
     case HF_TLS_WANT_VERIFY: {
         hf_verdict v;
+        e->staple_length = event->staple.len < sizeof e->staple ? event->staple.len : sizeof e->staple;
+        if (e->staple_length > 0)
+            memcpy(e->staple, event->staple.ptr, e->staple_length);
         const hf_trust_question q = { event->host, { 2000000000 }, e == &r->server };
         if (!e->hold)
             hf_tls_answer_verify(e->t, e->judge ? hf_trust_verify(r->trust, event->chain, &q, &v) : e->verdict);
@@ -176,6 +183,8 @@ typedef struct rig {
     }
 }
 
+[[maybe_unused]] static size_t  rig_emit(rig *r, rig_end *e);
+
 /* Feeds e from the front of its peer's wire, at most `most` bytes of it shown. */
 [[maybe_unused]] static void  rig_feed(rig *r, rig_end *e, rig_end *peer, size_t most)
 {
@@ -187,6 +196,8 @@ typedef struct rig {
         assert_true(in.used <= in.len);
         if (e->last == HF_EVENT) /* before the buffer moves: what is lent lies there */
             rig_event(r, e, &event);
+        if (e->eager)
+            rig_emit(r, e);
         peer->wire_length -= in.used;
         most -= in.used;
         memmove(peer->wire, peer->wire + in.used, peer->wire_length);

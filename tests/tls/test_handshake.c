@@ -330,7 +330,7 @@ static void tls_1_2_with_every_key_and_suite(void **state)
                 expect_talk();
             assert_int_equal(hf_tls_version(r.server.t), HF_TLS_1_2);
             assert_true(hf_bytes_equal(hf_tls_protocol(r.client.t), hf_text("http/1.1")));
-            assert_string_equal(r.client.log, "WANT_VERIFY\nOPENED\n");
+            assert_string_equal(r.client.log, "WANT_VERIFY\nSESSION\nOPENED\n");
         }
     /* a server that speaks 1.2 alone, and one that speaks 1.3 alone */
     r.client_config.most_version = 0;

@@ -8,18 +8,35 @@
 static rig r;
 static uint8_t recorded[2][8192]; /* what the client sent, what the server sent */
 static size_t lengths[2];
+static uint8_t session[4096];
+static size_t session_length;
+static const char *host;
 
+static void start(void)
+{
+    rig_start_session(&r, host, hf_bytes_make(session, session_length));
+}
+
+/* An RSA key draws its blinding at its first use and keeps it: only a fresh one draws the same again. */
 static void seed_again(void)
 {
     hf_random_seed(&r.entropy, 77);
+    hf_key_free(r.identities[1].key);
+    assert_int_equal(hf_key_load(r.crypto, hf_text(identity_rsa_key), &r.identities[1].key).code, 0);
 }
 
-static int set_up_version(uint16_t most)
+static void open_rig(uint16_t most)
 {
     rig_open(&r, 1);
+    host = "localhost";
+    session_length = 0;
     r.client_config.most_version = most;
+}
+
+static int record(void)
+{
     seed_again();
-    rig_start(&r, "localhost");
+    start();
     lengths[0] = lengths[1] = 0;
     rig_end *const ends[] = { &r.client, &r.server };
     for (int round = 0; round < 6; round++)
@@ -36,13 +53,53 @@ static int set_up_version(uint16_t most)
 static int set_up(void **state)
 {
     (void)state;
-    return set_up_version(HF_TLS_1_3);
+    open_rig(HF_TLS_1_3);
+    return record();
 }
 
 static int set_up_old(void **state)
 {
     (void)state;
-    return set_up_version(HF_TLS_1_2);
+    open_rig(HF_TLS_1_2);
+    return record();
+}
+
+static int set_up_resumed(void **state)
+{
+    (void)state;
+    open_rig(HF_TLS_1_2);
+    start();
+    rig_pump(&r);
+    session_length = r.client.session_length;
+    assert_true(session_length > 0);
+    memcpy(session, r.client.session, session_length);
+    (void)record();
+    assert_true(hf_tls_resumed(r.server.t) && hf_tls_resumed(r.client.t));
+    return 0;
+}
+
+static int set_up_client_auth(void **state)
+{
+    (void)state;
+    open_rig(HF_TLS_1_2);
+    r.server_config.client_auth = HF_TLS_CLIENT_AUTH_REQUIRE;
+    r.client_config.identities = &r.identities[4];
+    r.client_config.identity_count = 1;
+    return record();
+}
+
+static int set_up_rsa(void **state)
+{
+    static const uint16_t rsa = 0x009c;
+    (void)state;
+    open_rig(HF_TLS_1_2);
+    host = "rsa.test";
+    r.server_config.rsa_key_exchange = r.client_config.rsa_key_exchange = true;
+    r.client_config.suites = &rsa;
+    r.client_config.suite_count = 1;
+    (void)record();
+    assert_string_equal(hf_tls_suite(r.server.t), "TLS_RSA_WITH_AES_128_GCM_SHA256");
+    return 0;
 }
 
 static int tear_down(void **state)
@@ -57,7 +114,7 @@ static rig_end *replay(bool to_server, const uint8_t *bytes, size_t n)
 {
     rig_end *const e = to_server ? &r.server : &r.client, *const peer = to_server ? &r.client : &r.server;
     seed_again();
-    rig_start(&r, "localhost");
+    start();
     rig_emit(&r, &r.client); /* in the order of the recording: secrets are drawn alike */
     if (!to_server)
         rig_feed(&r, &r.server, &r.client, SIZE_MAX);
@@ -143,7 +200,7 @@ static void any_slicing_gives_the_same_events_and_output(void **state)
     strcpy(log, e->log);
     for (int round = 0; round < 200; round++) {
         seed_again();
-        rig_start(&r, "localhost");
+        start();
         rig_emit(&r, &r.client);
         r.client.wire_length = 0;
         for (size_t at = 0; at < lengths[0];) {
@@ -186,7 +243,7 @@ static size_t run_failing(size_t fail_at, bool fail_on)
     r.w.memory.calls = 0;
     r.w.memory.fail_at = fail_at;
     r.w.memory.fail_on = fail_on;
-    rig_start(&r, "localhost");
+    start();
     if (r.server.t != NULL && r.client.t != NULL)
         rig_pump(&r);
     r.w.memory.fail_at = 0;
@@ -208,7 +265,7 @@ static void any_allocation_may_fail(void **state)
 static void wake_lies_ahead_of_an_idle_core(void **state)
 {
     (void)state;
-    rig_start(&r, "localhost");
+    start();
     rig_emit(&r, &r.client);
     assert_true(hf_time_before(r.now, hf_tls_wake(r.client.t)));
     rig_pump(&r);
@@ -225,12 +282,13 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define OLD(name) { "tls_1_2_" #name, name, set_up_old, tear_down, NULL }
+#define RESUMED(name) { "tls_1_2_resumed_" #name, name, set_up_resumed, tear_down, NULL }
+#define AUTH(name) { "tls_1_2_client_certificate_" #name, name, set_up_client_auth, tear_down, NULL }
+#define RSA(name) { "tls_1_2_rsa_" #name, name, set_up_rsa, tear_down, NULL }
+#define ALL(X) X(what_was_recorded_opens_again), X(every_truncation_is_told), X(every_changed_byte_ends_in_a_fault), \
+               X(any_slicing_gives_the_same_events_and_output), X(any_allocation_may_fail), X(wake_lies_ahead_of_an_idle_core)
     const struct CMUnitTest tests[] = {
-        T(what_was_recorded_opens_again), T(every_truncation_is_told), T(every_changed_byte_ends_in_a_fault),
-        T(any_slicing_gives_the_same_events_and_output), T(a_fault_is_sticky_and_emit_comes_to_an_end), T(any_allocation_may_fail),
-        T(wake_lies_ahead_of_an_idle_core), OLD(what_was_recorded_opens_again), OLD(every_truncation_is_told),
-        OLD(every_changed_byte_ends_in_a_fault), OLD(any_slicing_gives_the_same_events_and_output), OLD(any_allocation_may_fail),
-        OLD(wake_lies_ahead_of_an_idle_core),
+        T(a_fault_is_sticky_and_emit_comes_to_an_end), ALL(T), ALL(OLD), ALL(RESUMED), ALL(AUTH), ALL(RSA),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,6 +43,11 @@ static const pair allowed[] = {
     { false, HF_HS_OLD_SERVER_KEY, 12 },    { false, HF_HS_OLD_REQUEST, 13 },
     { false, HF_HS_OLD_REQUEST, 14 },       { false, HF_HS_OLD_DONE, 14 },
     { false, HF_HS_OLD_CCS, HF_MESSAGE_CCS }, { false, HF_HS_OLD_FINISHED, 20 },
+    { true, HF_HS_OLD_CLIENT_CERT, 11 },    { true, HF_HS_OLD_CLIENT_VERIFY, 15 },
+    /* RFC 5077 3.3, RFC 6066 8 */
+    { false, HF_HS_OLD_TICKET, 4 },         { false, HF_HS_OLD_STATUS, 22 },
+    { false, HF_HS_OLD_STATUS, 12 },        { false, HF_HS_OLD_STATUS_RSA, 22 },
+    { false, HF_HS_OLD_STATUS_RSA, 13 },    { false, HF_HS_OLD_STATUS_RSA, 14 },
 };
 
 static bool is_allowed(bool server, unsigned state, unsigned message)

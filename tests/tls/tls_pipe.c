@@ -4,7 +4,7 @@
  *   tls_pipe server PORT [OPTION...]        echoes lines; says on stderr what was agreed
  *   tls_pipe client PORT HOST [OPTION...]   sends stdin, prints what comes
  * Options: auth (ask for a client certificate), cert (show one), group=NUMBER, twice (client: connect again with the session),
- * rsa (that identity alone), alpn=NAME, old (TLS 1.2 at most).
+ * rsa (that identity alone), alpn=NAME, old (TLS 1.2 at most), exchange (TLS_RSA_WITH_AES_128_GCM_SHA256 alone), staple (ask for one).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include "tls/rig.h"
 
 typedef struct pipe_options {
-    bool auth, cert, twice, rsa, old;
+    bool auth, cert, twice, rsa, old, exchange, staple;
     uint16_t group;
     hf_bytes protocol;
 } pipe_options;
@@ -168,6 +168,8 @@ int main(int argc, char **argv)
         o.twice |= strcmp(argv[i], "twice") == 0;
         o.rsa |= strcmp(argv[i], "rsa") == 0;
         o.old |= strcmp(argv[i], "old") == 0;
+        o.exchange |= strcmp(argv[i], "exchange") == 0;
+        o.staple |= strcmp(argv[i], "staple") == 0;
         if (strncmp(argv[i], "group=", 6) == 0)
             o.group = (uint16_t)strtol(argv[i] + 6, NULL, 0);
         if (strncmp(argv[i], "alpn=", 5) == 0)
@@ -180,6 +182,11 @@ int main(int argc, char **argv)
     c->groups = o.group != 0 ? &o.group : NULL;
     c->group_count = 1;
     c->most_version = o.old ? HF_TLS_1_2 : 0;
+    static const uint16_t exchange = 0x009c;
+    c->rsa_key_exchange = o.exchange;
+    c->suites = o.exchange ? &exchange : NULL;
+    c->suite_count = 1;
+    c->ask_staple = o.staple;
     c->client_auth = o.auth ? HF_TLS_CLIENT_AUTH_REQUIRE : HF_TLS_CLIENT_AUTH_NONE;
     r.client.judge = r.server.judge = true;
     if (o.cert || o.rsa) {

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An environment for a core under the fuzzer: plain memory, a seeded random, limits of its own.
+ */
+#ifndef HF_FUZZ_ENV_H
+#define HF_FUZZ_ENV_H
+
+#include <stdlib.h>
+
+#include "random.h"
+
+static hf_env fuzz_env;
+static hf_limits fuzz_limits;
+static hf_random fuzz_random;
+
+static inline void *fuzz_resize(void *ctx, void *old, size_t old_size, size_t new_size)
+{
+    (void)ctx, (void)old_size;
+    if (new_size == 0) {
+        free(old);
+        return NULL;
+    }
+    void *const p = realloc(old, new_size);
+    if (p == NULL)
+        abort();
+    return p;
+}
+
+static inline void fuzz_env_init(void)
+{
+    fuzz_limits = *hf_limits_default();
+    hf_random_seed(&fuzz_random, 1);
+    fuzz_env = (hf_env){ .alloc = { fuzz_resize, NULL }, .random = &fuzz_random, .limits = &fuzz_limits };
+}
+
+#endif

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One table under one lock: a key is looked at twice for each request that carries one, and such requests do real work.
+ * Entries lie in a hash table with chains, and in the order of their age, which is the order in which they go.
+ */
+#include "idempotency.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "alloc.h"
+
+enum { BUCKETS = 4096 };
+
+typedef enum entry_state { RUNNING, ANSWERED, LOST } entry_state;
+
+typedef struct hf_idempotent entry;
+struct hf_idempotent {
+    hf_idempotency_store *store;
+    entry *chain;           /* of its bucket */
+    entry *older, *newer;
+    entry_state state;
+    bool held;              /* somebody will say what became of it */
+    hf_time until;
+    const void *route;
+    uint64_t hash;
+    hf_bytes key, request;  /* memory of the entry */
+    uint8_t *memory;        /* of both */
+    size_t memory_size;
+    uint16_t status;
+    hf_bytes fields, body;  /* fields: name NUL value NUL, ... */
+    uint8_t *answer;        /* of both */
+    size_t answer_size;
+};
+
+struct hf_idempotency_store {
+    hf_allocator alloc;
+    hf_limits limits;
+    _Atomic uint32_t references;
+    pthread_mutex_t lock; /* of all below */
+    entry *buckets[BUCKETS];
+    entry *oldest, *newest;
+    uint64_t count, bytes;
+};
+
+hf_idempotency_store *hf_idempotency_new(const hf_allocator *alloc, const hf_limits *limits)
+{
+    hf_idempotency_store *s = hf_alloc_zeroed(alloc, sizeof *s);
+    if (s == NULL)
+        return NULL;
+    s->alloc = *alloc;
+    s->limits = *limits;
+    atomic_init(&s->references, 1);
+    pthread_mutex_init(&s->lock, NULL);
+    return s;
+}
+
+/* ---- entries: under the lock -------------------------------------------------------------------------------- */
+
+/* FNV-1a: the key is the client's, and a crowd of keys in one bucket slows its sender's own requests; how many there can
+ * be is bounded. */
+static uint64_t hash_of(const void *route, hf_bytes key)
+{
+    uint64_t h = 14695981039346656037u ^ (uint64_t)(uintptr_t)route;
+    for (size_t i = 0; i < key.len; i++)
+        h = (h ^ key.ptr[i]) * 1099511628211u;
+    return h ^ h >> 32;
+}
+
+static entry **place_of(hf_idempotency_store *s, uint64_t hash, const void *route, hf_bytes key)
+{
+    entry **at = &s->buckets[hash % BUCKETS];
+    while (*at != NULL && !((*at)->hash == hash && (*at)->route == route && hf_bytes_equal((*at)->key, key)))
+        at = &(*at)->chain;
+    return at;
+}
+
+static void remove_entry(entry *e)
+{
+    hf_idempotency_store *s = e->store;
+    entry **at = &s->buckets[e->hash % BUCKETS];
+    while (*at != e)
+        at = &(*at)->chain;
+    *at = e->chain;
+    if (e->older != NULL)
+        e->older->newer = e->newer;
+    else
+        s->oldest = e->newer;
+    if (e->newer != NULL)
+        e->newer->older = e->older;
+    else
+        s->newest = e->older;
+    s->count--;
+    s->bytes -= e->memory_size + e->answer_size;
+    hf_free(&s->alloc, e->memory, e->memory_size);
+    hf_free(&s->alloc, e->answer, e->answer_size);
+    hf_free(&s->alloc, e, sizeof *e);
+}
+
+/* Makes room for one more of `bytes`: what is over goes, then the oldest answered ones. False when all that is left is
+ * being answered. */
+static bool make_room(hf_idempotency_store *s, hf_time now, uint64_t bytes)
+{
+    for (entry *e = s->oldest, *next; e != NULL; e = next) {
+        const bool full = s->count >= s->limits.idempotency_keys || s->bytes + bytes > s->limits.idempotency_bytes;
+        next = e->newer;
+        if (!full && hf_time_before(now, e->until))
+            break;
+        if (!e->held)
+            remove_entry(e);
+    }
+    return s->count < s->limits.idempotency_keys && s->bytes + bytes <= s->limits.idempotency_bytes;
+}
+
+static entry *add_entry(hf_idempotency_store *s, hf_time now, const hf_idempotency_request *r, hf_bytes whole, uint64_t hash)
+{
+    entry *e = hf_alloc_zeroed(&s->alloc, sizeof *e);
+    uint8_t *memory = hf_alloc(&s->alloc, whole.len);
+    if (e == NULL || memory == NULL) {
+        hf_free(&s->alloc, e, sizeof *e);
+        hf_free(&s->alloc, memory, whole.len);
+        return NULL;
+    }
+    memcpy(memory, whole.ptr, whole.len);
+    *e = (entry){ .store = s, .held = true, .route = r->route, .hash = hash, .memory = memory, .memory_size = whole.len,
+        .key = hf_bytes_make(memory, r->key.len), .request = hf_bytes_make(memory + r->key.len, whole.len - r->key.len),
+        .until = hf_time_after(now, (int64_t)s->limits.idempotency_ns), .older = s->newest,
+        .chain = s->buckets[hash % BUCKETS] };
+    s->buckets[hash % BUCKETS] = e;
+    if (s->newest != NULL)
+        s->newest->newer = e;
+    else
+        s->oldest = e;
+    s->newest = e;
+    s->count++;
+    s->bytes += whole.len;
+    return e;
+}
+
+void hf_idempotency_drop(hf_idempotency_store *s)
+{
+    if (s == NULL || atomic_fetch_sub_explicit(&s->references, 1, memory_order_acq_rel) > 1)
+        return;
+    while (s->oldest != NULL)
+        remove_entry(s->oldest);
+    pthread_mutex_destroy(&s->lock);
+    const hf_allocator alloc = s->alloc;
+    hf_free(&alloc, s, sizeof *s);
+}
+
+/* ---- requests ----------------------------------------------------------------------------------------------- */
+
+/* Key and parts in one run, each part behind its length, so that no two requests look alike. Gives memory; ptr is NULL
+ * when there is none. */
+static hf_span gather(const hf_allocator *alloc, const hf_idempotency_request *r)
+{
+    size_t size = r->key.len;
+    for (size_t i = 0; i < r->part_count; i++)
+        size += sizeof r->parts[i].len + r->parts[i].len;
+    uint8_t *memory = hf_alloc(alloc, size), *p = memory;
+    if (memory == NULL)
+        return (hf_span){ NULL, size };
+    memcpy(p, r->key.ptr, r->key.len);
+    p += r->key.len;
+    for (size_t i = 0; i < r->part_count; i++) {
+        memcpy(p, &r->parts[i].len, sizeof r->parts[i].len);
+        p += sizeof r->parts[i].len;
+        if (r->parts[i].len > 0)
+            memcpy(p, r->parts[i].ptr, r->parts[i].len);
+        p += r->parts[i].len;
+    }
+    return (hf_span){ memory, size };
+}
+
+/* The next NUL-terminated piece. */
+static hf_bytes next_text(const uint8_t **p)
+{
+    const hf_bytes b = hf_text((const char *)*p);
+    *p += b.len + 1;
+    return b;
+}
+
+static bool copy_answer(const entry *e, hf_idempotency_answer *a, void *(*copy)(void *self, size_t size), void *self)
+{
+    uint8_t *memory = copy(self, e->answer_size + 1);
+    if (memory == NULL)
+        return false;
+    if (e->answer_size > 0)
+        memcpy(memory, e->answer, e->answer_size);
+    *a = (hf_idempotency_answer){ .status = e->status, .body = hf_bytes_make(memory + e->fields.len, e->body.len) };
+    for (const uint8_t *p = memory; p < memory + e->fields.len && a->field_count < HF_COUNT(a->fields); a->field_count++) {
+        a->fields[a->field_count].name = next_text(&p);
+        a->fields[a->field_count].value = next_text(&p);
+    }
+    return true;
+}
+
+hf_idempotency_verdict hf_idempotency_begin(hf_idempotency_store *s, hf_time now, const hf_idempotency_request *r,
+    hf_idempotent **held, hf_idempotency_answer *answer, void *(*copy)(void *self, size_t size), void *self)
+{
+    const uint64_t hash = hash_of(r->route, r->key);
+    const hf_span whole = gather(&s->alloc, r);
+    *held = NULL;
+    if (whole.ptr == NULL)
+        return HF_IDEMPOTENCY_MEMORY;
+    hf_idempotency_verdict verdict;
+    pthread_mutex_lock(&s->lock);
+    entry *e = *place_of(s, hash, r->route, r->key);
+    if (e != NULL && !e->held && !hf_time_before(now, e->until)) {
+        remove_entry(e);
+        e = NULL;
+    }
+    if (e != NULL && !hf_bytes_equal(e->request, hf_bytes_make(whole.ptr + r->key.len, whole.len - r->key.len)))
+        verdict = HF_IDEMPOTENCY_MISMATCH;
+    else if (e != NULL && e->state == ANSWERED)
+        verdict = copy_answer(e, answer, copy, self) ? HF_IDEMPOTENCY_AGAIN : HF_IDEMPOTENCY_MEMORY;
+    else if (e != NULL)
+        verdict = e->state == LOST ? HF_IDEMPOTENCY_LOST : HF_IDEMPOTENCY_BUSY;
+    else if (!make_room(s, now, whole.len))
+        verdict = HF_IDEMPOTENCY_FULL;
+    else if ((e = add_entry(s, now, r, hf_bytes_make(whole.ptr, whole.len), hash)) == NULL)
+        verdict = HF_IDEMPOTENCY_MEMORY;
+    else {
+        atomic_fetch_add_explicit(&s->references, 1, memory_order_relaxed);
+        *held = e;
+        verdict = HF_IDEMPOTENCY_FIRST;
+    }
+    pthread_mutex_unlock(&s->lock);
+    hf_free(&s->alloc, whole.ptr, whole.len);
+    return verdict;
+}
+
+/* ---- answers ------------------------------------------------------------------------------------------------ */
+
+/* Gives memory: fields, then body. ptr is NULL when it is too large or there is none. */
+static hf_span pack(const hf_idempotency_store *s, hf_fields fields, const hf_bytes *pieces, size_t count, size_t *head)
+{
+    size_t size = 0;
+    *head = 0;
+    for (size_t i = 0; i < fields.count; i++)
+        *head += fields.at[i].name.len + fields.at[i].value.len + 2;
+    for (size_t i = 0; i < count; i++)
+        size += pieces[i].len;
+    if (size > HF_IDEMPOTENT_BODY)
+        return (hf_span){ NULL, 0 };
+    uint8_t *memory = hf_alloc(&s->alloc, *head + size + 1), *p = memory;
+    if (memory == NULL)
+        return (hf_span){ NULL, 0 };
+    for (size_t i = 0; i < fields.count; i++)
+        for (int k = 0; k < 2; k++) {
+            const hf_bytes b = k == 0 ? fields.at[i].name : fields.at[i].value;
+            if (b.len > 0)
+                memcpy(p, b.ptr, b.len);
+            p[b.len] = 0;
+            p += b.len + 1;
+        }
+    for (size_t i = 0; i < count; i++) {
+        if (pieces[i].len > 0)
+            memcpy(p, pieces[i].ptr, pieces[i].len);
+        p += pieces[i].len;
+    }
+    return (hf_span){ memory, *head + size + 1 };
+}
+
+void hf_idempotent_keep(hf_idempotent *e, uint16_t status, hf_fields fields, const hf_bytes *pieces, size_t count)
+{
+    size_t head;
+    if (e == NULL)
+        return;
+    hf_idempotency_store *s = e->store;
+    const hf_span memory = pack(s, fields, pieces, count, &head);
+    if (memory.ptr == NULL) {
+        hf_idempotent_lose(e);
+        return;
+    }
+    pthread_mutex_lock(&s->lock);
+    if (s->bytes + memory.len > s->limits.idempotency_bytes)
+        (void)make_room(s, hf_time_make(INT64_MIN), memory.len);
+    const bool room = s->bytes + memory.len <= s->limits.idempotency_bytes;
+    e->held = false;
+    e->state = room ? ANSWERED : LOST;
+    if (room) {
+        e->status = status;
+        e->answer = memory.ptr;
+        e->answer_size = memory.len;
+        e->fields = hf_bytes_make(memory.ptr, head);
+        e->body = hf_bytes_make(memory.ptr + head, memory.len - head - 1);
+        s->bytes += memory.len;
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (!room)
+        hf_free(&s->alloc, memory.ptr, memory.len);
+    hf_idempotency_drop(s);
+}
+
+void hf_idempotent_lose(hf_idempotent *e)
+{
+    if (e == NULL)
+        return;
+    hf_idempotency_store *s = e->store;
+    pthread_mutex_lock(&s->lock);
+    e->state = LOST;
+    e->held = false;
+    pthread_mutex_unlock(&s->lock);
+    hf_idempotency_drop(s);
+}
+
+void hf_idempotent_abandon(hf_idempotent *e)
+{
+    if (e == NULL)
+        return;
+    hf_idempotency_store *s = e->store;
+    pthread_mutex_lock(&s->lock);
+    remove_entry(e);
+    pthread_mutex_unlock(&s->lock);
+    hf_idempotency_drop(s);
+}
+
+void hf_idempotent_answer(hf_idempotent *e, uint16_t status, const char *content_type, hf_bytes body)
+{
+    static const hf_bytes name = HF_LITERAL("Content-Type");
+    const hf_field field = { .name = name, .value = hf_text(content_type), .id = HF_FIELD_CONTENT_TYPE };
+    if (status >= 500)
+        hf_idempotent_abandon(e);
+    else
+        hf_idempotent_keep(e, status, (hf_fields){ &field, content_type != NULL }, &body, 1);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Live routes, between service.c and the files that know one kind each. Not for others.
+ */
+#ifndef HF_APP_REALTIME_H
+#define HF_APP_REALTIME_H
+
+#include <handfast/realtime.h>
+
+#include "request.h"
+
+/* What a request with a WebSocket holds. */
+struct hf_socket;
+
+/* Does the request ask for a WebSocket of this route? Answers the handshake, or refuses it. */
+hf_err hf_socket_open(hf_req *rq);
+/* Bytes of the tunnel arrived, all lent until the next step of the connection; `fin`: there will be no more. */
+void hf_socket_feed(hf_req *rq, hf_bytes bytes, bool fin);
+hf_time hf_socket_wake(const hf_req *rq);
+/* Its time has come, or room for output. */
+void hf_socket_turn(hf_req *rq);
+/* The request is over: tells CLOSED if that was not told. */
+void hf_socket_fini(hf_req *rq);
+
+/* Begins an event stream. */
+hf_err hf_events_open(hf_req *rq);
+
+#endif

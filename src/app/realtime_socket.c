@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A WebSocket on a request: the tunnel's bytes go into the core, its events to the route's handler, and what it has to say
+ * leaves as an answer piece by piece. Output waits in the core, where it is bounded, until the connection has room.
+ */
+#include "alloc.h"
+#include "realtime.h"
+#include "text.h"
+
+struct hf_socket {
+    hf_websocket *core;
+    hf_queue rest;    /* of the input: the part of a frame's head, or what came while output was full */
+    bool fin;         /* of the input */
+    bool told_closed;
+    bool ended;       /* nothing more is said */
+    bool busy;        /* within a turn: commands of the handler leave at its end */
+};
+
+/* ---- Origin ------------------------------------------------------------------------------------------------- */
+
+/* "http://host:port" without the scheme, and without the port that the scheme has anyway. */
+static hf_bytes host_of(hf_bytes origin, const char **port)
+{
+    static const struct {
+        hf_bytes start;
+        const char *port;
+    } schemes[] = { { HF_LITERAL("http://"), ":80" }, { HF_LITERAL("https://"), ":443" } };
+    *port = "";
+    for (size_t i = 0; i < HF_COUNT(schemes); i++)
+        if (hf_starts_with(origin, schemes[i].start)) {
+            *port = schemes[i].port;
+            return hf_bytes_make(origin.ptr + schemes[i].start.len, origin.len - schemes[i].start.len);
+        }
+    return hf_bytes_make(NULL, 0);
+}
+
+static hf_bytes without_port(hf_bytes host, const char *port)
+{
+    const size_t n = strlen(port);
+    const bool has = n > 0 && host.len > n && memcmp(host.ptr + host.len - n, port, n) == 0;
+    return has ? hf_bytes_make(host.ptr, host.len - n) : host;
+}
+
+/* RFC 6455 10.2. The scheme is not compared: who ends TLS may stand before us. */
+static bool origin_is_fit(const hf_req *rq)
+{
+    const hf_field *const origin = hf_fields_find(rq->head.fields, HF_FIELD_ORIGIN);
+    const char *port;
+    if (origin == NULL) /* no browser; but whoever has a cookie is one, or has it from one */
+        return hf_fields_find(rq->head.fields, HF_FIELD_COOKIE) == NULL;
+    for (const char *const *at = rq->match.route->origins; at != NULL && *at != NULL; at++)
+        if (strcmp(*at, "*") == 0 || hf_text_same(origin->value, hf_text(*at)))
+            return true;
+    const hf_bytes host = host_of(origin->value, &port);
+    return host.len > 0 && hf_text_same(without_port(host, port), without_port(rq->head.authority, port));
+}
+
+/* ---- the handshake ------------------------------------------------------------------------------------------ */
+
+/* One for each thread, made when it is first needed. */
+static hf_crypto *crypto_of(hf_service *s)
+{
+    if (s->crypto == NULL)
+        s->crypto = hf_crypto_new(s->env, NULL);
+    return s->crypto;
+}
+
+/* A compressor that carries words of a message on to the next, with a secret in one and an attacker's words in the other,
+ * tells the secret by lengths; within one message it does so as well. So who logs in gets none, unless the route says that
+ * there are no secrets. Contexts are not taken over: an open connection must cost next to nothing. */
+static hf_websocket_deflate ready_for(const hf_req *rq)
+{
+    const hf_compression wish = rq->match.route->compress;
+    const bool secret = hf_fields_find(rq->head.fields, HF_FIELD_COOKIE) != NULL ||
+                        hf_fields_find(rq->head.fields, HF_FIELD_AUTHORIZATION) != NULL;
+    return (hf_websocket_deflate){ .on = wish == HF_COMPRESS_ALWAYS || (wish == HF_COMPRESS_PUBLIC && !secret),
+                                   .server_no_context_takeover = true, .client_no_context_takeover = true };
+}
+
+static hf_err refuse(hf_req *rq, hf_err why)
+{
+    const hf_err err = why.code == HF_ERR_WEBSOCKET_VERSION ? hf_reply_field(rq, "Sec-WebSocket-Version", hf_text("13")) : HF_OK;
+    return err.code != 0 ? err : hf_req_refuse(rq, why, rq->head.upgrade);
+}
+
+static hf_err check(hf_req *rq)
+{
+    const hf_err err = hf_websocket_offer_check(&rq->head);
+    return err.code == 0 && !origin_is_fit(rq) ? hf_err_make(HF_ERR_WEBSOCKET_ORIGIN) : err;
+}
+
+static hf_err flush(hf_req *rq);
+
+static hf_err answer(hf_req *rq, const hf_websocket_deflate *agreed)
+{
+    hf_websocket_handshake h;
+    hf_crypto *const crypto = crypto_of(rq->service);
+    hf_err err = crypto == NULL ? hf_err_make(HF_ERR_BASE_MEMORY)
+                                : hf_websocket_answer_make(crypto, &rq->head, hf_text(""), agreed, &h);
+    for (size_t i = 0; err.code == 0 && i < h.count; i++)
+        err = hf_reply_field(rq, (const char *)h.fields[i].name.ptr, h.fields[i].value); /* names are literals */
+    return err.code != 0 ? err : hf_reply_begin(rq, h.status, NULL, HF_LENGTH_UNKNOWN, flush);
+}
+
+hf_err hf_socket_open(hf_req *rq)
+{
+    const hf_allocator *const alloc = &rq->service->env->alloc;
+    hf_websocket_options options = { .message_bytes = rq->match.route->max_body };
+    const hf_websocket_deflate ready = ready_for(rq);
+    const hf_err bad = check(rq);
+    if (bad.code != 0)
+        return refuse(rq, bad);
+    struct hf_req_more *const more = hf_req_more_of(rq);
+    struct hf_socket *const s = more != NULL ? hf_req_memory(rq, sizeof *s) : NULL;
+    if (s == NULL)
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    *s = (struct hf_socket){ .busy = true };
+    hf_queue_init(&s->rest, alloc);
+    hf_websocket_deflate_choose(rq->head.fields, &ready, &options.deflate);
+    s->core = hf_websocket_server_new(rq->service->env, rq->dialog->id, &options, rq->service->now);
+    if (s->core == NULL)
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    const hf_err err = answer(rq, &options.deflate);
+    if (err.code != 0) {
+        hf_websocket_free(s->core);
+        return err;
+    }
+    more->socket = s;
+    rq->complete = true; /* what follows is not the request's */
+    hf_err opened = rq->match.route->websocket(rq, NULL);
+    if (opened.code != 0)
+        opened = hf_websocket_close(s->core, HF_WEBSOCKET_INTERNAL, hf_text(""));
+    s->busy = false;
+    return opened.code != 0 ? opened : hf_stream_pump(rq);
+}
+
+/* ---- turning ------------------------------------------------------------------------------------------------ */
+
+/* The producer of the answer: what the core has to say, as far as the connection has room. */
+static hf_err flush(hf_req *rq)
+{
+    struct hf_socket *const s = rq->more->socket;
+    hf_extent pieces[16];
+    if (s == NULL)
+        return HF_OK;
+    for (;;) {
+        hf_out out = { .pieces = pieces, .capacity = HF_COUNT(pieces), .room = hf_reply_room(rq) };
+        hf_err err = HF_OK;
+        if (out.room == 0 || hf_websocket_emit(s->core, rq->service->now, &out) == 0)
+            break;
+        for (size_t i = 0; err.code == 0 && i < out.count; i++)
+            err = hf_reply_write(rq, pieces[i].bytes);
+        if (err.code != 0)
+            return err;
+    }
+    return s->ended && hf_websocket_unsent(s->core) == 0 ? hf_reply_end(rq) : HF_OK;
+}
+
+static hf_err tell(hf_req *rq, const hf_websocket_event *event)
+{
+    struct hf_socket *const s = rq->more->socket;
+    s->told_closed = s->told_closed || event->kind == HF_WEBSOCKET_CLOSED;
+    if (event->kind == HF_WEBSOCKET_CLOSED && event->err.code != 0 && rq->error.code == 0)
+        rq->error = event->err;
+    const hf_err err = rq->match.route->websocket(rq, event);
+    if (err.code == 0)
+        return HF_OK;
+    if (rq->error.code == 0)
+        rq->error = err;
+    if (!s->told_closed)
+        (void)hf_websocket_close(s->core, HF_WEBSOCKET_INTERNAL, hf_text("")).code; /* closing already is as good */
+    return HF_OK;
+}
+
+/* Steps on these bytes until there is nothing more to do; returns how many were eaten. */
+static size_t eat(hf_req *rq, uint8_t *bytes, size_t length, hf_err *err)
+{
+    struct hf_socket *const s = rq->more->socket;
+    uint8_t nothing[1];
+    size_t eaten = 0;
+    while (err->code == 0) {
+        hf_websocket_event event;
+        hf_in in = { .ptr = length > 0 ? bytes + eaten : nothing, .len = length - eaten, .fin = s->fin };
+        const hf_step step = hf_websocket_step(s->core, rq->service->now, &in, &event);
+        const uint64_t before = hf_websocket_unsent(s->core);
+        if (step == HF_EVENT)
+            *err = tell(rq, &event);
+        eaten += in.used;
+        if (step == HF_FULL)
+            *err = flush(rq);
+        if (step == HF_EVENT || (step == HF_FULL && hf_websocket_unsent(s->core) < before))
+            continue;
+        s->ended = s->ended || step == HF_CLOSED || step == HF_FAULT;
+        break;
+    }
+    return s->ended ? length : eaten;
+}
+
+static hf_err turn(hf_req *rq, hf_bytes fresh)
+{
+    struct hf_socket *const s = rq->more->socket;
+    hf_err err = HF_OK;
+    s->busy = true;
+    if (hf_queue_length(&s->rest) > 0 || fresh.len == 0) {
+        if (!hf_queue_append(&s->rest, fresh))
+            err = hf_err_make(HF_ERR_BASE_MEMORY);
+        const hf_span held = hf_queue_peek(&s->rest);
+        hf_queue_take(&s->rest, eat(rq, held.ptr, held.len, &err));
+        hf_queue_trim(&s->rest);
+    } else { /* the connection's own buffer, which may be written to: it was received into it */
+        const size_t n = eat(rq, (uint8_t *)(uintptr_t)fresh.ptr, fresh.len, &err);
+        if (err.code == 0 && n < fresh.len && !hf_queue_append(&s->rest, hf_bytes_make(fresh.ptr + n, fresh.len - n)))
+            err = hf_err_make(HF_ERR_BASE_MEMORY);
+    }
+    s->busy = false;
+    /* Who does not answer does not read either: what waits for him would wait for ever. */
+    const int32_t fault = hf_websocket_fault(s->core)->err.code;
+    if (err.code == 0 && (fault == HF_ERR_WEBSOCKET_CLOSE_TIMEOUT || fault == HF_ERR_WEBSOCKET_PONG_TIMEOUT))
+        err = hf_err_make(fault);
+    if (err.code == 0)
+        err = flush(rq);
+    return err.code == 0 && !rq->answer_ended ? hf_stream_pump(rq) : err;
+}
+
+void hf_socket_feed(hf_req *rq, hf_bytes bytes, bool fin)
+{
+    struct hf_socket *const s = rq->more->socket;
+    rq->body_seen += bytes.len;
+    s->fin = s->fin || fin;
+    if (!rq->answer_ended)
+        hf_req_settle(rq, turn(rq, bytes));
+}
+
+void hf_socket_turn(hf_req *rq)
+{
+    if (!rq->answer_ended)
+        hf_req_settle(rq, turn(rq, hf_bytes_make(NULL, 0)));
+}
+
+hf_time hf_socket_wake(const hf_req *rq)
+{
+    return rq->answer_ended ? HF_NEVER : hf_websocket_wake(rq->more->socket->core);
+}
+
+void hf_socket_fini(hf_req *rq)
+{
+    struct hf_socket *const s = rq->more->socket;
+    const hf_websocket_event gone = { .kind = HF_WEBSOCKET_CLOSED, .who = HF_WEBSOCKET_PEER, .code = HF_WEBSOCKET_ABNORMAL,
+                                      .err = rq->error.code != 0 ? rq->error : hf_err_make(HF_ERR_WEBSOCKET_ABNORMAL) };
+    s->busy = true;
+    if (!s->told_closed)
+        (void)tell(rq, &gone).code;
+    hf_websocket_free(s->core);
+    hf_queue_fini(&s->rest);
+    rq->more->socket = NULL;
+}
+
+/* ---- commands ----------------------------------------------------------------------------------------------- */
+
+static struct hf_socket *socket_of(const hf_req *rq)
+{
+    return rq->more != NULL ? rq->more->socket : NULL;
+}
+
+/* What was said leaves at once, unless a turn is under way that sees to it. */
+static hf_err after_command(hf_req *rq, hf_err err)
+{
+    if (err.code != 0 || socket_of(rq)->busy)
+        return err;
+    err = flush(rq);
+    return err.code == 0 ? hf_stream_pump(rq) : err;
+}
+
+hf_err hf_socket_send(hf_req *rq, hf_websocket_type type, hf_bytes message)
+{
+    struct hf_socket *const s = socket_of(rq);
+    return s == NULL ? hf_err_make(HF_ERR_BASE_USAGE) : after_command(rq, hf_websocket_send(s->core, type, message));
+}
+
+hf_err hf_socket_send_shared(hf_req *rq, const hf_websocket_shared *plain, const hf_websocket_shared *deflated)
+{
+    struct hf_socket *const s = socket_of(rq);
+    if (s == NULL)
+        return hf_err_make(HF_ERR_BASE_USAGE);
+    const bool small = hf_websocket_shares(s->core) == HF_WEBSOCKET_SHARED_DEFLATED && deflated != NULL;
+    return after_command(rq, hf_websocket_send_shared(s->core, small ? deflated : plain, 0));
+}
+
+hf_err hf_socket_close(hf_req *rq, uint16_t code, hf_bytes reason)
+{
+    struct hf_socket *const s = socket_of(rq);
+    return s == NULL ? hf_err_make(HF_ERR_BASE_USAGE) : after_command(rq, hf_websocket_close(s->core, code, reason));
+}
+
+uint64_t hf_socket_unsent(const hf_req *rq)
+{
+    const struct hf_socket *const s = socket_of(rq);
+    return s != NULL ? hf_websocket_unsent(s->core) : 0;
+}
+
+/* ---- the end of the server ---------------------------------------------------------------------------------- */
+
+void hf_dialog_drain(hf_dialog *d)
+{
+    for (hf_req *rq = d->open; rq != NULL; rq = rq->next) {
+        const struct hf_socket *const s = socket_of(rq);
+        hf_err err = HF_OK;
+        if (s != NULL && !s->told_closed && !s->ended)
+            err = hf_socket_close(rq, HF_WEBSOCKET_GOING_AWAY, hf_text("the server stops"));
+        else if (rq->match.route != NULL && rq->match.route->events != NULL && rq->answered && !rq->answer_ended)
+            err = hf_reply_end(rq);
+        (void)err.code; /* closing already is as good */
+    }
+}

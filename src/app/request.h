@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What few requests need, beside what each has: arguments, promises to answer later, an answer piece by piece. Made on
+ * first use in the request's memory; what does not lie there is let go of by hf_more_fini.
+ */
+#ifndef HF_APP_REQUEST_H
+#define HF_APP_REQUEST_H
+
+#include "idempotency.h"
+#include "multipart.h"
+#include "service.h"
+
+typedef struct hf_value_node {
+    hf_value value; /* first */
+    struct hf_value_node *next;
+    size_t offset; /* of a value in the request's body queue, until the form is whole */
+} hf_value_node;
+
+typedef struct hf_values {
+    hf_value_node *first, *last;
+} hf_values;
+
+struct hf_req_more {
+    hf_values query, form;
+    /* a multipart body */
+    hf_multipart *multipart;
+    uint64_t form_bytes;
+    bool in_file;       /* the part goes to the upload handler */
+    hf_upload upload;
+    bool fault;         /* the error is the client's doing, not a handler's; with `got` */
+    hf_bytes got;
+    struct json_t *json;
+    /* promises */
+    hf_later *tickets;
+    hf_time deadline;   /* until which the answer must have begun */
+    hf_time alarm;
+    hf_handler *alarm_handler;
+    bool handled;       /* the handler has run: who answers now is somebody who promised to */
+    /* the body, held back */
+    bool paused, end_waits;
+    size_t ahead;       /* bytes delivered and not taken */
+    size_t behind;      /* bytes that came behind them, not delivered */
+    /* an answer piece by piece */
+    bool streaming, bodiless, ending, wrote;
+    hf_handler *producer;
+    hf_queue out;
+    hf_field trailers[8];
+    size_t trailer_count;
+    /* Idempotency-Key */
+    hf_idempotent *idempotent;
+    struct hf_guarded *guarded; /* what the guards found (guards.c) */
+    /* live routes (realtime.h) */
+    struct hf_socket *socket;
+    hf_time events_at, spoken; /* an event stream's next call, and when it last said something */
+};
+
+/* NULL when memory ends. */
+struct hf_req_more *hf_req_more_of(hf_req *rq);
+/* The request is over. */
+void hf_more_fini(hf_req *rq);
+
+/* ---- request_arguments.c: HF_OK, or what the client did wrong ---------------------------------------------------------- */
+
+/* Before a handler: the query. `got` becomes the evidence. */
+hf_err hf_query_begin(hf_req *rq, hf_bytes *got);
+/* Before a body: its type, and a reader for it. */
+hf_err hf_content_begin(hf_req *rq, hf_bytes *got);
+/* A piece of a multipart body. */
+/* Where it is the client's fault, `fault` and `got` say so. */
+hf_err hf_form_feed(hf_req *rq, hf_bytes piece);
+/* The body is whole. */
+hf_err hf_content_end(hf_req *rq, hf_bytes *got);
+/* json.c */
+hf_err hf_json_read(hf_req *rq, hf_bytes *got);
+void hf_json_fini(struct json_t *json);
+/* The version of the jansson that is loaded. */
+const char *hf_json_library(void);
+
+/* ---- later.c ---------------------------------------------------------------------------------------------------- */
+
+/* Somebody promised to answer. */
+bool hf_req_is_promised(const hf_req *rq);
+void hf_tickets_fini(hf_req *rq);
+/* Deals with what is due at the service's time. */
+void hf_req_tick(hf_req *rq);
+hf_time hf_req_wake(const hf_req *rq);
+
+/* ---- stream.c --------------------------------------------------------------------------------------------------- */
+
+/* Sends what waits, asks for more, ends the answer when it is whole. */
+hf_err hf_stream_pump(hf_req *rq);
+
+/* ---- conduct.c -------------------------------------------------------------------------------------------------- */
+
+/* Runs the route's handler, or answers in its stead. */
+hf_err hf_req_handle(hf_req *rq);
+/* Somebody did what a handler does, outside the connection's events. Deals with the outcome, and has the connection
+ * stepped: the request may be gone afterwards. */
+void hf_req_return(hf_req *rq, hf_err err);
+/* The answer of a request with a key is being given. */
+void hf_req_note(hf_req *rq, uint16_t status, const hf_extent *extents, size_t count);
+/* When who promised to answer must have. */
+hf_time hf_req_patience(const hf_req *rq);
+
+/* ---- guards.c --------------------------------------------------------------------------------------------------- */
+
+/* The head is there: HF_OK and not answered, or a guard has answered. Preflights are answered here, too. */
+hf_err hf_guards_begin(hf_req *rq, const hf_router *router);
+/* The body is there, whole, and the handler about to run. */
+hf_err hf_guards_end(hf_req *rq);
+
+/* ---- reply.c, service.c ----------------------------------------------------------------------------------------- */
+
+hf_err hf_reply_head(hf_req *rq, uint16_t status, int64_t length);
+/* Answers what the client did wrong; its body is read and thrown away. */
+hf_err hf_req_refuse(hf_req *rq, hf_err why, hf_bytes got);
+/* Deals with what a handler answered. */
+void hf_req_settle(hf_req *rq, hf_err err);
+
+#endif

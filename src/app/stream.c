@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Answers piece by piece. What the connection takes goes straight there; the rest waits in a queue of the request.
+ */
+#include "request.h"
+#include "token.h"
+
+/* Above this a producer is told to wait: as much as a connection holds of copied output. */
+enum { ROOM = 65536 };
+
+hf_err hf_reply_begin(hf_req *rq, uint16_t status, const char *content_type, int64_t length, hf_handler *producer)
+{
+    if (rq->answered)
+        return hf_err_make(HF_ERR_HTTP1_NO_EXCHANGE);
+    struct hf_req_more *more = hf_req_more_of(rq);
+    if (more == NULL)
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    hf_err err = content_type != NULL ? hf_reply_field(rq, "Content-Type", hf_text(content_type)) : HF_OK;
+    if (err.code != 0)
+        return err;
+    more->bodiless = rq->head.method == HF_METHOD_HEAD || status == 204 || status == 304;
+    err = hf_reply_head(rq, status, status == 204 || status == 304 ? HF_LENGTH_NONE : length);
+    if (err.code != 0)
+        return err;
+    more->streaming = true;
+    more->wrote = true; /* the producer is asked at once */
+    more->producer = more->bodiless ? NULL : producer;
+    return more->bodiless ? hf_reply_end(rq) : HF_OK;
+}
+
+/* Offers bytes to the connection; *taken of them are gone. */
+static hf_err offer(hf_req *rq, hf_bytes b, size_t *taken)
+{
+    hf_err err = HF_OK;
+    const hf_extent e = { .kind = HF_EXTENT_COPIED, .bytes = b };
+    *taken = (size_t)hf_web_put(rq->dialog->web, rq->exchange, &e, 1, &err);
+    rq->sent += *taken;
+    return err;
+}
+
+hf_err hf_reply_write(hf_req *rq, hf_bytes piece)
+{
+    struct hf_req_more *more = rq->more;
+    if (more == NULL || !more->streaming)
+        return hf_err_make(HF_ERR_BASE_USAGE);
+    if (more->bodiless || piece.len == 0)
+        return HF_OK;
+    if (more->ending || rq->answer_ended)
+        return hf_err_make(HF_ERR_HTTP1_NO_EXCHANGE);
+    const uint64_t most = rq->service->env->limits->stream_bytes;
+    const size_t waiting = hf_queue_length(&more->out);
+    if (waiting > most || piece.len > most - waiting)
+        return hf_err_make(HF_ERR_HTTP_STREAM_FULL);
+    more->wrote = true;
+    if (waiting == 0) {
+        size_t taken;
+        const hf_err err = offer(rq, piece, &taken);
+        if (err.code != 0)
+            return err;
+        piece = hf_bytes_make(piece.ptr + taken, piece.len - taken);
+    }
+    return piece.len == 0 || hf_queue_append(&more->out, piece) ? HF_OK : hf_err_make(HF_ERR_BASE_MEMORY);
+}
+
+size_t hf_reply_room(const hf_req *rq)
+{
+    const struct hf_req_more *more = rq->more;
+    if (more == NULL || !more->streaming || more->ending || rq->answer_ended)
+        return 0;
+    const uint64_t most = rq->service->env->limits->stream_bytes;
+    return hf_queue_length(&more->out) > 0 ? 0 : ROOM < most ? ROOM : (size_t)most;
+}
+
+hf_err hf_reply_trailer(hf_req *rq, const char *name, hf_bytes value)
+{
+    struct hf_req_more *more = hf_req_more_of(rq);
+    const hf_bytes n = hf_text(name);
+    if (more == NULL)
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    if (!hf_is_token(n) || !hf_is_field_value(value))
+        return hf_err_make(HF_ERR_HTTP1_BAD_HEAD);
+    if (more->trailer_count == HF_COUNT(more->trailers))
+        return hf_err_make(HF_ERR_BASE_LIMIT);
+    uint8_t *copy = hf_req_memory(rq, n.len + value.len + 1);
+    if (copy == NULL)
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    memcpy(copy, n.ptr, n.len);
+    if (value.len > 0)
+        memcpy(copy + n.len, value.ptr, value.len);
+    more->trailers[more->trailer_count++] = (hf_field){ .name = hf_bytes_make(copy, n.len),
+        .value = hf_bytes_make(copy + n.len, value.len), .id = hf_field_identify(n) };
+    return HF_OK;
+}
+
+static hf_err finish(hf_req *rq)
+{
+    struct hf_req_more *more = rq->more;
+    rq->answer_ended = true;
+    more->producer = NULL;
+    return hf_web_end(rq->dialog->web, rq->exchange, (hf_ending){ HF_ENDING_FIN, 0 },
+        (hf_fields){ more->trailers, more->trailer_count });
+}
+
+hf_err hf_reply_end(hf_req *rq)
+{
+    struct hf_req_more *more = rq->more;
+    if (more == NULL || !more->streaming)
+        return hf_err_make(HF_ERR_BASE_USAGE);
+    if (rq->answer_ended || more->ending) /* twice is once; and a HEAD request was over at begin */
+        return HF_OK;
+    more->ending = true;
+    more->producer = NULL;
+    return hf_queue_length(&more->out) == 0 ? finish(rq) : HF_OK;
+}
+
+/* Sends what waits; true when nothing waits any more. */
+static bool flush(hf_req *rq, hf_err *err)
+{
+    hf_queue *out = &rq->more->out;
+    const hf_span held = hf_queue_peek(out);
+    size_t taken;
+    if (held.len == 0)
+        return true;
+    *err = offer(rq, hf_bytes_make(held.ptr, held.len), &taken);
+    hf_queue_take(out, taken);
+    return taken == held.len && err->code == 0;
+}
+
+hf_err hf_stream_pump(hf_req *rq)
+{
+    struct hf_req_more *more = rq->more;
+    hf_err err = HF_OK;
+    while (!rq->answer_ended && flush(rq, &err)) {
+        hf_queue_trim(&more->out);
+        if (more->ending)
+            return finish(rq);
+        if (more->producer == NULL || !more->wrote)
+            return HF_OK;
+        /* Each turn of this loop wrote something, and the connection takes a bounded amount between two emits. */
+        more->wrote = false;
+        err = more->producer(rq);
+        if (err.code != 0)
+            return err;
+    }
+    return err;
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The carrier of the handshake (RFC 9001 4): CRYPTO data in and out, secrets to keys, transport parameters, questions.
+ */
+#include "quic_core.h"
+
+#include "crypto_secret.h"
+#include "tls_alert.h"
+
+/* ---- transport parameters ----------------------------------------------------------------------------------- */
+
+bool hf_quic_write_parameters(hf_quic *q)
+{
+    const hf_limits *const l = q->env->limits;
+    const hf_quic_config *const config = hf_quic_config_of(q->ep);
+    hf_quic_params *const p = &q->ours;
+    hf_quic_params_init(p);
+    /* a quarter of what they may grow to: those who read fast get more */
+    p->data = l->quic_connection_window_bytes / 4;
+    p->stream_local = p->stream_remote = p->stream_one_way = l->quic_window_bytes / 4;
+    p->streams = l->quic_streams;
+    p->one_way_streams = l->quic_one_way_streams;
+    p->idle_ms = (uint64_t)(config->idle_ns > 0 ? config->idle_ns : (int64_t)l->quic_idle_ns) / 1000000;
+    p->payload_most = HF_QUIC_DATAGRAM_MOST;
+    p->ack_delay_ms = HF_QUIC_ACK_DELAY_MS;
+    p->cids = HF_QUIC_THEIR_IDS;
+    p->datagram_most = config->datagrams ? 65535 : 0;
+    p->no_migration = config->no_migration;
+    p->grease_bit = true;
+    p->has_initial = true;
+    p->initial = q->our_ids[0].cid;
+    if (q->server) {
+        p->has_original = true;
+        p->original = q->original;
+        p->has_retry = q->retried;
+        p->retry = q->retry_scid;
+        p->has_reset_token = hf_quic_reset_token(q->ep, &p->initial, p->reset_token);
+    }
+    for (unsigned k = 0; k < 2; k++)
+        q->peer_may[k] = q->peer_told[k] = k == 0 ? p->streams : p->one_way_streams;
+    q->receive_allowed = q->window = p->data;
+    q->window_at = q->now;
+    hf_writer w = hf_writer_make(q->parameters, sizeof q->parameters);
+    hf_quic_params_write(&w, p);
+    q->hs.our_parameters = hf_written(&w);
+    return !w.overflowed;
+}
+
+/* RFC 9000 7.3: the ids in the parameters are those that the packets had. */
+static bool ids_agree(const hf_quic *q)
+{
+    const hf_quic_params *const p = &q->theirs;
+    if (!p->has_initial || !hf_cid_equal(&p->initial, &q->first_scid))
+        return false;
+    if (q->server)
+        return true;
+    return p->has_original && hf_cid_equal(&p->original, &q->original) && p->has_retry == q->retried &&
+           (!q->retried || hf_cid_equal(&p->retry, &q->retry_scid));
+}
+
+static bool read_parameters(hf_quic *q)
+{
+    const hf_span held = hf_queue_peek(&q->hs.peer_parameters);
+    const char *wanted = NULL;
+    const hf_err err = hf_quic_params_read(hf_bytes_make(held.ptr, held.len), !q->server, &q->theirs, &wanted);
+    if (err.code != 0)
+        return hf_quic_fail(q, err.code, 0, wanted);
+    if (!ids_agree(q))
+        return hf_quic_fail(q, HF_ERR_QUIC_IDS_DIFFER, 0, "the connection ids of the handshake in the parameters");
+    q->may_open[0] = q->theirs.streams;
+    q->may_open[1] = q->theirs.one_way_streams;
+    q->send_allowed = q->theirs.data;
+    if (q->theirs.has_reset_token) {
+        q->their_ids[0].has_token = true;
+        memcpy(q->their_ids[0].reset_token, q->theirs.reset_token, HF_QUIC_RESET_TOKEN);
+    }
+    if (q->datagram_bytes > q->theirs.payload_most)
+        q->datagram_bytes = (uint16_t)q->theirs.payload_most;
+    hf_queue_fini(&q->hs.peer_parameters);
+    return true;
+}
+
+/* ---- what the handshake says -------------------------------------------------------------------------------- */
+
+static bool set_keys(hf_quic *q, hf_level level, bool sealing, const uint8_t *secret)
+{
+    hf_quic_space *const s = &q->spaces[level];
+    return hf_quic_keys_set(sealing ? &s->write : &s->read, q->hs.crypto, q->hs.suite, sealing, secret) || hf_quic_no_memory(q);
+}
+
+static bool opened(hf_quic *q)
+{
+    q->hello_done = true;
+    q->resumed = q->hs.resumed;
+    hf_quic_move(q, HF_QUIC_OPEN);
+    q->tell_opened = true;
+    hf_quic_opened(q);
+    if (!hf_quic_issue_ids(q))
+        return hf_quic_no_memory(q);
+    if (!q->server)
+        return true;
+    /* RFC 9001 4.1.2: "At the server, the handshake is considered confirmed when the handshake completes" */
+    uint8_t token[128];
+    hf_writer w = hf_writer_make(token, sizeof token);
+    q->done_due = true;
+    if (!hf_quic_later_token(q->ep, q->now, &hf_quic_route(q)->path.remote, &w) || !hf_queue_append(&q->new_token, hf_written(&w)))
+        return hf_quic_no_memory(q);
+    q->token_due = true;
+    hf_quic_confirm(q);
+    return true;
+}
+
+void hf_quic_confirm(hf_quic *q)
+{
+    if (q->confirmed)
+        return;
+    q->confirmed = true;
+    q->tell_confirmed = true;
+    hf_quic_discard(q, HF_LEVEL_INITIAL);
+    hf_quic_discard(q, HF_LEVEL_HANDSHAKE); /* RFC 9001 4.9.2 */
+}
+
+static bool on_event(hf_quic *q, const hf_hs_event *e)
+{
+    switch (e->kind) {
+    case HF_HS_WRITE_HANDSHAKE: return set_keys(q, HF_LEVEL_HANDSHAKE, true, e->secret);
+    case HF_HS_READ_HANDSHAKE:
+        q->read_level = HF_LEVEL_HANDSHAKE;
+        return set_keys(q, HF_LEVEL_HANDSHAKE, false, e->secret);
+    case HF_HS_WRITE_APPLICATION: return read_parameters(q) && set_keys(q, HF_LEVEL_APPLICATION, true, e->secret);
+    case HF_HS_READ_APPLICATION:
+        q->read_level = HF_LEVEL_APPLICATION;
+        /* RFC 9001 6.3: the next keys are made ahead, so that an update takes no longer than any packet */
+        return set_keys(q, HF_LEVEL_APPLICATION, false, e->secret) &&
+               (hf_quic_keys_next(&q->spaces[HF_LEVEL_APPLICATION].read, &q->next_read) || hf_quic_no_memory(q));
+    case HF_HS_WANT_VERIFY: q->tell_verify = true; return true;
+    case HF_HS_WANT_SIGN: q->tell_sign = true; return true;
+    case HF_HS_SESSION:
+        if (hf_queue_length(&q->session) == 0 && !hf_queue_append(&q->session, hf_handshake_session(&q->hs)))
+            return hf_quic_no_memory(q);
+        q->tell_session = true;
+        return true;
+    case HF_HS_DONE: return opened(q);
+    default: return true;
+    }
+}
+
+/* What the handshake wrote becomes CRYPTO data. */
+static bool flush(hf_quic *q)
+{
+    for (unsigned level = 0; level < HF_LEVEL_COUNT; level++) {
+        hf_queue *const out = &q->hs.outbox[level];
+        const hf_span held = hf_queue_peek(out);
+        if (held.len == 0)
+            continue;
+        if (!hf_send_put(&q->spaces[level].hello_out, &q->env->alloc, hf_bytes_make(held.ptr, held.len), true, 0))
+            return hf_quic_no_memory(q);
+        hf_queue_take(out, held.len);
+    }
+    return true;
+}
+
+bool hf_quic_hello_step(hf_quic *q)
+{
+    for (;;) {
+        hf_receive *const in = &q->spaces[q->read_level].hello_in;
+        const hf_span held = hf_receive_peek(in);
+        const bool feed = held.len > 0 && !q->hs.suspended && !q->hs.failed;
+        if (feed) {
+            if (!hf_handshake_feed(&q->hs, hf_bytes_make(held.ptr, held.len)))
+                return hf_quic_no_memory(q);
+            hf_receive_take(in, &q->env->alloc, held.len);
+        }
+        hf_hs_event event;
+        const hf_step step = hf_handshake_step(&q->hs, q->now, &event);
+        if (!flush(q))
+            return false;
+        if (step == HF_FAULT)
+            return hf_quic_fail(q, q->hs.bad, 0x06, q->hs.fault != NULL ? q->hs.fault->wanted : NULL);
+        if (step == HF_EVENT && !on_event(q, &event))
+            return false;
+        if (step != HF_EVENT && !feed)
+            break;
+    }
+    if (q->hello_done)
+        hf_handshake_rest(&q->hs);
+    return true;
+}
+
+bool hf_quic_hello_begin(hf_quic *q, hf_bytes host, hf_bytes session)
+{
+    return hf_handshake_begin(&q->hs, q->now, host, session) && flush(q);
+}
+
+bool hf_quic_hello_data(hf_quic *q, hf_level level, uint64_t offset, hf_bytes bytes)
+{
+    hf_receive *const in = &q->spaces[level].hello_in;
+    const uint64_t end = offset + bytes.len;
+    if (level < q->read_level)
+        return end <= in->highest || hf_quic_fail(q, HF_ERR_QUIC_CRYPTO_PAST, 0x06, "no handshake data beyond the end of its level");
+    if (end > in->read && end - in->read > q->env->limits->quic_crypto_bytes)
+        return hf_quic_fail(q, HF_ERR_QUIC_CRYPTO_BUFFER, 0x06, "handshake data within limit quic_crypto_bytes");
+    if (hf_ranges_is_full(&in->apart, offset, end, q->env->limits->quic_ack_ranges))
+        return hf_quic_fail(q, HF_ERR_QUIC_GAPS, 0x06, "fewer gaps in handshake data");
+    if (!hf_receive_add(in, &q->env->alloc, offset, bytes))
+        return hf_quic_no_memory(q);
+    return hf_quic_hello_step(q);
+}
+
+/* ---- answers ------------------------------------------------------------------------------------------------ */
+
+void hf_quic_answer_sign(hf_quic *q, hf_time now, hf_err err, hf_bytes signature)
+{
+    if (q->state != HF_QUIC_SHAKING || !q->signing)
+        return;
+    q->now = now;
+    q->signing = false;
+    hf_handshake_answer_sign(&q->hs, err, signature);
+    (void)hf_quic_hello_step(q);
+    hf_quic_datagrams_late(q);
+    hf_quic_touch(q);
+}
+
+void hf_quic_answer_verify(hf_quic *q, hf_time now, hf_err err)
+{
+    if (q->state != HF_QUIC_SHAKING || !q->verifying)
+        return;
+    q->now = now;
+    q->verifying = false;
+    hf_handshake_answer_verify(&q->hs, err);
+    (void)hf_quic_hello_step(q);
+    hf_quic_datagrams_late(q);
+    hf_quic_touch(q);
+}
+
+void hf_quic_sign_here(hf_quic *q, hf_time now, const hf_quic_event *event)
+{
+    uint8_t signature[HF_SIGNATURE_MOST];
+    size_t length = 0;
+    const hf_err err = hf_key_sign(event->tls.identity->key, event->tls.scheme, event->tls.message, signature, &length);
+    hf_quic_answer_sign(q, now, err, hf_bytes_make(signature, length));
+}

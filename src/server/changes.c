@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "changes.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "address.h"
+#include "allocator.h"
+#include "spelling.h"
+
+/* ---- reading -------------------------------------------------------------------------------------------------- */
+
+static bool load(hf_loaded *l, const hf_serve_options *now, FILE *why)
+{
+    hf_config *c = &l->config;
+    if (strcmp(now->config, "-") == 0) {
+        fputs("the configuration came from standard input, which cannot be read again\n", why);
+        return false;
+    }
+    if (hf_config_load(c, now->config).code != 0) {
+        fputs("out of memory\n", why);
+        return false;
+    }
+    if (c->problem_count > 0) {
+        hf_config_report(c, why, true, false);
+        fprintf(why, "%zu mistake%s in %s\n", c->problem_count, c->problem_count == 1 ? "" : "s", c->files[0].path);
+        return false;
+    }
+    if (hf_config_plan_make(c, &l->plan).code != 0) {
+        fputs("out of memory\n", why);
+        return false;
+    }
+    hf_config_plan_apply(&l->plan, &l->options);
+    return true;
+}
+
+hf_loaded *hf_loaded_new(const hf_serve_options *now, FILE *why)
+{
+    hf_loaded *l = hf_alloc_zeroed(hf_allocator_default(), sizeof *l);
+    if (l == NULL) {
+        fputs("out of memory\n", why);
+        return NULL;
+    }
+    hf_config_init(&l->config, hf_allocator_default(), &hf_config_system, hf_limits_default());
+    l->options = (hf_serve_options){ .quiet = now->quiet, .colour = now->colour };
+    if (load(l, now, why)) {
+        l->options.config = now->config; /* the path outlives every reading of it */
+        return l;
+    }
+    hf_loaded_free(l);
+    return NULL;
+}
+
+void hf_loaded_free(void *loaded)
+{
+    hf_loaded *l = loaded;
+    if (l == NULL)
+        return;
+    hf_config_fini(&l->config);
+    hf_free(hf_allocator_default(), l, sizeof *l);
+}
+
+/* ---- folders -------------------------------------------------------------------------------------------------- */
+
+static size_t folder_count(const hf_serve_options *o)
+{
+    return o->config != NULL ? o->route_count : 1;
+}
+
+static const char *folder_at(const hf_serve_options *o, size_t i)
+{
+    const hf_files *files = o->config == NULL ? &o->files : o->routes[i].files;
+    return files != NULL ? files->root : NULL;
+}
+
+char **hf_folders_new(const hf_serve_options *o)
+{
+    char **folders = calloc(folder_count(o) + 1, sizeof *folders);
+    for (size_t i = 0; folders != NULL && i < folder_count(o); i++)
+        folders[i] = folder_at(o, i) != NULL ? realpath(folder_at(o, i), NULL) : NULL;
+    return folders;
+}
+
+void hf_folders_free(char **folders, const hf_serve_options *o)
+{
+    for (size_t i = 0; folders != NULL && i < folder_count(o); i++)
+        free(folders[i]);
+    free(folders);
+}
+
+/* ---- differences ---------------------------------------------------------------------------------------------- */
+
+typedef struct telling {
+    const hf_serve_options *before, *after;
+    char *const *folders_before, *const *folders_after;
+    FILE *out;
+    size_t count;
+} telling;
+
+static void HF_PRINTF(2, 3) tell(telling *t, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vfprintf(t->out, format, args);
+    va_end(args);
+    fputc('\n', t->out);
+    t->count++;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool same_block(const hf_config_block *a, const hf_config_block *b);
+
+static bool same_item(const hf_config_item *a, const hf_config_item *b)
+{
+    if (a == NULL || b == NULL)
+        return a == b;
+    if (a->row != b->row || a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (a->values[i].argument != b->values[i].argument || !same_text(a->values[i].text, b->values[i].text))
+            return false;
+    return same_block(a->block, b->block);
+}
+
+static bool same_block(const hf_config_block *a, const hf_config_block *b)
+{
+    if (a == NULL || b == NULL)
+        return a == b;
+    const hf_config_item *i = a->items, *k = b->items;
+    for (; i != NULL && k != NULL; i = i->next, k = k->next)
+        if (!same_item(i, k))
+            return false;
+    return i == k;
+}
+
+static bool same_url(const hf_listen_url *a, const hf_listen_url *b)
+{
+    bool same = a->count == b->count;
+    for (size_t i = 0; same && i < a->count; i++)
+        same = hf_address_same(&a->addresses[i], &b->addresses[i]);
+    return same;
+}
+
+static const hf_listen_url *find_url(const hf_serve_options *in, const hf_listen_url *url)
+{
+    for (size_t i = 0; i < in->listener_count; i++)
+        if (same_url(&in->listeners[i], url))
+            return &in->listeners[i];
+    return NULL;
+}
+
+static void tell_listeners(telling *t)
+{
+    for (size_t i = 0; i < t->after->listener_count; i++) {
+        const hf_listen_url *url = &t->after->listeners[i], *old = find_url(t->before, url);
+        if (old == NULL)
+            tell(t, "listener %s added", url->text);
+        else if (strcmp(old->text, url->text) != 0)
+            tell(t, "listener %s changed to %s", old->text, url->text);
+    }
+    for (size_t i = 0; i < t->before->listener_count; i++)
+        if (find_url(t->after, &t->before->listeners[i]) == NULL)
+            tell(t, "listener %s removed", t->before->listeners[i].text);
+}
+
+/* ---- sites and routes ----------------------------------------------------------------------------------------- */
+
+static const hf_config_plan *plan_of(const hf_serve_options *o)
+{
+    return o->context;
+}
+
+/* A site is known by its first host. */
+static const char *name_of(const hf_config_item *site)
+{
+    return site->values[0].text;
+}
+
+static const hf_config_item *find_site(const hf_config_plan *in, const hf_config_item *site, size_t *index)
+{
+    for (*index = 0; *index < in->site_count; ++*index)
+        if (strcmp(name_of(in->site_items[*index]), name_of(site)) == 0)
+            return in->site_items[*index];
+    return NULL;
+}
+
+static bool same_key(const hf_route *a, const hf_route *b)
+{
+    return strcmp(a->path, b->path) == 0 && same_text(a->method, b->method);
+}
+
+/* Its row, or the plan's route_count. Rows of a site's own action come last and have no statement `route`. */
+static size_t find_route(const hf_config_plan *in, size_t site, const hf_config_plan *of, size_t row)
+{
+    const size_t end = in->sites[site].first + in->sites[site].count;
+    for (size_t i = in->sites[site].first; i < end; i++)
+        if ((in->actions[i].route == NULL) == (of->actions[row].route == NULL) &&
+            (of->actions[row].route == NULL || same_key(&in->routes[i], &of->routes[row])))
+            return i;
+    return in->route_count;
+}
+
+static void tell_route(telling *t, const hf_config_plan *p, const hf_config_item *site, size_t row, const char *what)
+{
+    const hf_route *r = &p->routes[row];
+    if (p->actions[row].route == NULL)
+        tell(t, "site %s: %s %s", name_of(site), p->actions[row].action->row->name, what);
+    else
+        tell(t, "site %s: route %s %s %s", name_of(site), r->method != NULL ? r->method : "GET", r->path, what);
+}
+
+static bool same_route(const hf_config_plan *a, size_t i, const hf_config_plan *b, size_t k)
+{
+    return same_item(a->actions[i].action, b->actions[k].action) && a->routes[i].max_body == b->routes[k].max_body &&
+        (a->actions[i].route == NULL || b->actions[k].route == NULL ||
+            same_block(a->actions[i].route->block, b->actions[k].route->block));
+}
+
+/* Routes of one site, before and after. */
+static void tell_routes(telling *t, const hf_config_item *site, size_t old, size_t new)
+{
+    const hf_config_plan *before = plan_of(t->before), *after = plan_of(t->after);
+    for (size_t i = after->sites[new].first; i < after->sites[new].first + after->sites[new].count; i++) {
+        const size_t k = find_route(before, old, after, i);
+        if (k == before->route_count)
+            tell_route(t, after, site, i, "added");
+        else if (!same_route(before, k, after, i))
+            tell_route(t, after, site, i, "changed");
+        else if (t->folders_before != NULL && t->folders_after != NULL &&
+            !same_text(t->folders_before[k], t->folders_after[i]))
+            tell(t, "site %s: %s is %s now, and was %s", name_of(site), after->routes[i].files->root,
+                t->folders_after[i] != NULL ? t->folders_after[i] : "nowhere",
+                t->folders_before[k] != NULL ? t->folders_before[k] : "nowhere");
+    }
+    for (size_t k = before->sites[old].first; k < before->sites[old].first + before->sites[old].count; k++)
+        if (find_route(after, new, before, k) == after->route_count)
+            tell_route(t, before, site, k, "removed");
+}
+
+static void tell_sites(telling *t)
+{
+    const hf_config_plan *before = plan_of(t->before), *after = plan_of(t->after);
+    size_t old = 0;
+    for (size_t i = 0; i < after->site_count; i++) {
+        const hf_config_item *site = after->site_items[i], *was = find_site(before, site, &old);
+        if (was == NULL) {
+            tell(t, "site %s added (%zu routes)", name_of(site), after->sites[i].count);
+            continue;
+        }
+        bool same = was->count == site->count;
+        for (size_t k = 0; same && k < site->count; k++)
+            same = strcmp(was->values[k].text, site->values[k].text) == 0;
+        if (!same)
+            tell(t, "site %s: its hosts changed", name_of(site));
+        tell_routes(t, site, old, i);
+    }
+    for (size_t i = 0; i < before->site_count; i++)
+        if (find_site(after, before->site_items[i], &old) == NULL)
+            tell(t, "site %s removed", name_of(before->site_items[i]));
+}
+
+/* ---- the rest ------------------------------------------------------------------------------------------------- */
+
+static void tell_limits(telling *t)
+{
+#define HF_LIMIT(name, value, unit, why) \
+    if (t->before->limits.name != t->after->limits.name) { \
+        char was[64], is[64]; \
+        hf_amount_write(was, sizeof was, t->before->limits.name, unit); \
+        hf_amount_write(is, sizeof is, t->after->limits.name, unit); \
+        tell(t, "limit %s is %s now, and was %s", #name, is, was); \
+    }
+#include <handfast/limits.def>
+#undef HF_LIMIT
+}
+
+static bool same_networks(const hf_network *a, size_t a_count, const hf_network *b, size_t b_count)
+{
+    bool same = a_count == b_count;
+    for (size_t i = 0; same && i < a_count; i++)
+        same = a[i].bits == b[i].bits && hf_address_same(&a[i].base, &b[i].base);
+    return same;
+}
+
+static void tell_settings(telling *t)
+{
+    const hf_serve_options *a = t->before, *b = t->after;
+    if (!same_text(a->access_log, b->access_log) || a->log_format != b->log_format)
+        tell(t, "access_log is %s now, and was %s", b->access_log != NULL ? b->access_log : "off",
+            a->access_log != NULL ? a->access_log : "off");
+    if (!same_networks(a->proxy_from, a->proxy_from_count, b->proxy_from, b->proxy_from_count))
+        tell(t, "proxy_protocol changed");
+    if (!same_networks(a->trusted, a->trusted_count, b->trusted, b->trusted_count))
+        tell(t, "trusted_proxies changed");
+    if (a->threads != b->threads)
+        tell(t, "threads takes effect at the next start");
+    if (a->loop != b->loop)
+        tell(t, "io takes effect at the next start");
+    if (!same_text(a->user, b->user))
+        tell(t, "user takes effect at the next start");
+    if (!same_text(a->admin, b->admin))
+        tell(t, "admin takes effect at the next start");
+}
+
+size_t hf_changes_write(const hf_serve_options *before, char *const *folders_before, const hf_serve_options *after,
+    char *const *folders_after, FILE *out)
+{
+    telling t = { before, after, folders_before, folders_after, out, 0 };
+    tell_listeners(&t);
+    if (after->config != NULL)
+        tell_sites(&t);
+    else if (folders_before != NULL && folders_after != NULL && !same_text(folders_before[0], folders_after[0]))
+        tell(&t, "%s is %s now, and was %s", after->files.root, folders_after[0] != NULL ? folders_after[0] : "nowhere",
+            folders_before[0] != NULL ? folders_before[0] : "nowhere");
+    tell_limits(&t);
+    tell_settings(&t);
+    return t.count;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "link.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { DESCRIPTORS = HF_LISTEN_SOCKETS + 2 };
+
+bool hf_link_open(int ends[2])
+{
+    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0;
+}
+
+/* Room for every descriptor that a message may bring, aligned as control messages must be. */
+typedef union rights {
+    struct cmsghdr align;
+    uint8_t bytes[CMSG_SPACE(DESCRIPTORS * sizeof(int))];
+} rights;
+
+static size_t gather(const hf_link_message *m, int *descriptors)
+{
+    size_t n = 0;
+    for (size_t i = 0; m->kind == HF_LINK_LISTENING && i < m->set.count; i++)
+        if (m->fresh[i])
+            descriptors[n++] = m->set.at[i].fd;
+    if (m->kind == HF_LINK_LISTENING && m->secure) {
+        descriptors[n++] = m->identities;
+        descriptors[n++] = m->channel;
+    }
+    return n;
+}
+
+bool hf_link_send(int end, const hf_link_message *m)
+{
+    rights room = { 0 };
+    int descriptors[DESCRIPTORS];
+    const size_t n = gather(m, descriptors);
+    struct iovec all = { .iov_base = (void *)(uintptr_t)m, .iov_len = sizeof *m };
+    struct msghdr h = { .msg_iov = &all, .msg_iovlen = 1 };
+    if (n > 0) {
+        h.msg_control = room.bytes;
+        h.msg_controllen = CMSG_SPACE(n * sizeof(int));
+        struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(n * sizeof(int));
+        memcpy(CMSG_DATA(c), descriptors, n * sizeof(int));
+    }
+    ssize_t sent;
+    do
+        sent = sendmsg(end, &h, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent == (ssize_t)sizeof *m;
+}
+
+static size_t take_descriptors(struct msghdr *h, int *descriptors)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c))
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+            const size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+            memcpy(descriptors, CMSG_DATA(c), n * sizeof(int));
+            return n;
+        }
+    return 0;
+}
+
+bool hf_link_receive(int end, hf_link_message *m)
+{
+    rights room = { 0 };
+    int descriptors[DESCRIPTORS];
+    struct iovec all = { .iov_base = m, .iov_len = sizeof *m };
+    struct msghdr h = { .msg_iov = &all, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof room };
+    ssize_t n;
+    do
+        n = recvmsg(end, &h, MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == EINTR);
+    const size_t count = n > 0 ? take_descriptors(&h, descriptors) : 0;
+    size_t used = 0;
+    const bool whole = n == (ssize_t)sizeof *m && (h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
+        m->url_count <= HF_SERVE_LISTENERS && m->set.count <= HF_LISTEN_SOCKETS;
+    for (size_t i = 0; whole && m->kind == HF_LINK_LISTENING && i < m->set.count; i++)
+        m->set.at[i].fd = m->fresh[i] && used < count ? descriptors[used++] : -1;
+    const bool secure = whole && m->kind == HF_LINK_LISTENING && m->secure;
+    m->identities = secure && used < count ? descriptors[used++] : -1;
+    m->channel = secure && used < count ? descriptors[used++] : -1;
+    while (used < count)
+        close(descriptors[used++]);
+    return whole;
+}

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serving.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "admin.h"
+#include "asset.h"
+#include "changes.h"
+#include "log.h"
+#include "panic.h"
+
+enum { ROUTES = 32, LISTED = 65536 };
+
+/* A log that a reload opened, with a path of its own: the configuration it stood in may be gone. */
+typedef struct own_log {
+    hf_access_log log;
+    char path[];
+} own_log;
+
+struct hf_serving {
+    const hf_serving_start *start;
+    pthread_mutex_t lock; /* of what follows */
+    const hf_serve_options *options;
+    hf_engine *engine;
+    hf_listen_set listening; /* without descriptors */
+    char **folders;
+    hf_access_log *log;      /* NULL: none */
+    own_log *own;            /* `log`, when a reload opened it */
+    uint64_t generation, accepted, refused;
+    int64_t started_s, loaded_s;
+    hf_route routes[ROUTES]; /* without a configuration: the rows that came with the options, and the files behind them */
+    size_t route_count;
+};
+
+static const char *what(const hf_serve_options *o)
+{
+    return o->config != NULL ? o->config : o->welcome ? "the welcome site" : o->files.root;
+}
+
+static int64_t wall_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return t.tv_sec;
+}
+
+static void describe_site(hf_serving *s, const hf_serve_options *o)
+{
+    HF_ASSERT(o->route_count < ROUTES);
+    if (o->route_count > 0)
+        memcpy(s->routes, o->routes, o->route_count * sizeof *o->routes);
+    s->route_count = o->route_count;
+    s->routes[s->route_count++] = (hf_route){ .path = "/{rest...}", .files = &o->files };
+}
+
+/* Where plain requests are sent: the port of the first listener that speaks TLS. 0: nowhere. */
+static uint16_t redirect_port(const hf_serving *s, const hf_serve_options *o)
+{
+    for (size_t i = 0; o->redirect_https && i < s->listening.count; i++)
+        if (s->listening.at[i].secure)
+            return s->listening.at[i].at.port;
+    return 0;
+}
+
+static hf_engine_options engine_options(const hf_serving *s, const hf_serve_options *o, hf_access_log *log)
+{
+    const bool configured = o->config != NULL;
+    return (hf_engine_options){ .routes = configured ? o->routes : s->routes,
+        .route_count = configured ? o->route_count : s->route_count, .sites = o->sites, .site_count = o->site_count,
+        .hosts = o->hosts, .host_count = o->host_count, .context = o->context, .server_name = "handfast",
+        .error_page = hf_bytes_make(hf_error_page.bytes, hf_error_page.size), .error_page_policy = hf_error_page_policy,
+        .limits = &o->limits, .threads = o->threads, .loop = o->loop, .access_log = log,
+        .proxy_from = o->proxy_from, .proxy_from_count = o->proxy_from_count, .trusted = o->trusted,
+        .trusted_count = o->trusted_count, .redirect_port = redirect_port(s, o) };
+}
+
+/* ---- reload: the log ------------------------------------------------------------------------------------------ */
+
+static bool same_log(const hf_serve_options *a, const hf_serve_options *b)
+{
+    return a->log_format == b->log_format && (a->access_log == b->access_log ||
+        (a->access_log != NULL && b->access_log != NULL && strcmp(a->access_log, b->access_log) == 0));
+}
+
+/* NULL, and told on `why`, when it cannot be. */
+static own_log *open_log(const hf_serve_options *o, FILE *why)
+{
+    const size_t length = strlen(o->access_log) + 1;
+    own_log *own = calloc(1, sizeof *own + length);
+    if (own == NULL) {
+        fputs("out of memory\n", why);
+        return NULL;
+    }
+    memcpy(own->path, o->access_log, length);
+    if (hf_access_log_open(&own->log, own->path, o->log_format).code == 0)
+        return own;
+    fprintf(why, "cannot open the access log %s: %s\n", own->path, strerror(errno));
+    free(own);
+    return NULL;
+}
+
+static void close_log(own_log *own)
+{
+    if (own != NULL)
+        hf_access_log_close(&own->log);
+    free(own);
+}
+
+/* ---- reload: listeners ---------------------------------------------------------------------------------------- */
+
+/* What differs between two sets of listeners. */
+typedef struct listener_changes {
+    hf_listening begin[HF_LISTEN_SOCKETS];
+    hf_address gone[HF_LISTEN_SOCKETS];
+    size_t begin_count, gone_count;
+} listener_changes;
+
+static void find_changes(const hf_listen_set *before, const hf_link_message *now, listener_changes *c)
+{
+    for (size_t i = 0; i < now->set.count; i++)
+        if (now->fresh[i])
+            c->begin[c->begin_count++] = now->set.at[i];
+    for (size_t i = 0; i < before->count; i++)
+        if (hf_listen_set_find(&now->set, &before->at[i].at) == NULL)
+            c->gone[c->gone_count++] = before->at[i].at;
+}
+
+/* Has the supervisor bind what is new: it alone has the right to. False, and told on `why`. */
+static bool ask_listeners(const hf_serving *s, const hf_serve_options *o, hf_link_message *m, FILE *why)
+{
+    *m = (hf_link_message){ .kind = HF_LINK_LISTEN, .url_count = o->listener_count };
+    for (size_t i = 0; i < o->listener_count; i++) {
+        m->urls[i] = o->listeners[i];
+        m->urls[i].text = NULL;
+    }
+    if (!hf_link_send(s->start->link, m) || !hf_link_receive(s->start->link, m)) {
+        fputs("the supervisor does not answer\n", why);
+        return false;
+    }
+    if (m->err.code == 0)
+        return true;
+    fputs(m->why, why);
+    return false;
+}
+
+static void close_begun(hf_link_message *m)
+{
+    if (m->secure && m->identities >= 0)
+        close(m->identities);
+    if (m->secure && m->channel >= 0)
+        close(m->channel);
+    m->identities = m->channel = -1;
+    for (size_t i = 0; i < m->set.count; i++)
+        if (m->fresh[i])
+            close(m->set.at[i].fd);
+    for (size_t i = 0; i < m->set.count; i++)
+        m->set.at[i].fd = -1;
+}
+
+static void say(const hf_serving *s, hf_link_kind kind)
+{
+    const hf_link_message m = { .kind = kind, .generation = s->generation };
+    if (s->start->link >= 0)
+        (void)hf_link_send(s->start->link, &m);
+}
+
+/* ---- reload --------------------------------------------------------------------------------------------------- */
+
+/* Everything that a reload makes before anything is given up. */
+typedef struct attempt {
+    hf_loaded *loaded; /* NULL without a configuration */
+    const hf_serve_options *options;
+    char **folders;
+    own_log *own;
+    hf_access_log *log;
+    hf_link_message listening;
+    listener_changes changes;
+    hf_secure *secure;
+} attempt;
+
+static bool hand_over(hf_serving *s, attempt *a, FILE *why)
+{
+    char text[2048];
+    hf_writer reason = hf_writer_make(text, sizeof text);
+    hf_engine_options options = engine_options(s, a->options, a->log);
+    options.listeners = a->changes.begin;
+    options.listener_count = a->changes.begin_count;
+    options.secure = a->secure;
+    options.release = a->loaded != NULL ? hf_loaded_free : NULL;
+    options.lent = a->loaded;
+    const hf_err err = hf_engine_reload(s->engine, &options, a->changes.gone, a->changes.gone_count, &reason);
+    if (err.code == 0)
+        return true;
+    fprintf(why, "%s: %s%s%.*s\n", hf_err_describe(err)->id, hf_err_text(err), reason.length > 0 ? ": " : "",
+        HF_STR(hf_written(&reason)));
+    return false;
+}
+
+/* The certificates that came with the listeners, and the way to their keys. */
+static bool take_secure(hf_serving *s, attempt *a, FILE *why)
+{
+    struct stat st;
+    hf_link_message *const m = &a->listening;
+    if (!m->secure)
+        return true;
+    uint8_t *bytes = fstat(m->identities, &st) == 0 ? malloc((size_t)st.st_size + 1) : NULL;
+    const ssize_t n = bytes != NULL ? pread(m->identities, bytes, (size_t)st.st_size, 0) : -1;
+    hf_identities *ids = n > 0 ? hf_identities_unpack(hf_bytes_make(bytes, (size_t)n)) : NULL;
+    free(bytes);
+    if (ids != NULL) {
+        a->secure = hf_secrets_secure(s->start->secrets, a->options, ids, m->channel);
+        m->channel = -1;
+    }
+    if (a->secure == NULL)
+        fputs("the certificates cannot be taken over: out of memory\n", why);
+    return a->secure != NULL;
+}
+
+static bool prepare(hf_serving *s, attempt *a, FILE *why)
+{
+    if (s->options->config != NULL) {
+        a->loaded = hf_loaded_new(s->options, why);
+        if (a->loaded == NULL)
+            return false;
+    }
+    a->options = a->loaded != NULL ? &a->loaded->options : s->options;
+    a->folders = hf_folders_new(a->options);
+    a->log = s->log;
+    if (!same_log(s->options, a->options)) {
+        a->own = a->options->access_log != NULL ? open_log(a->options, why) : NULL;
+        a->log = a->own != NULL ? &a->own->log : NULL;
+        if (a->options->access_log != NULL && a->own == NULL)
+            return false;
+    }
+    if (!ask_listeners(s, a->options, &a->listening, why))
+        return false;
+    find_changes(&s->listening, &a->listening, &a->changes);
+    return take_secure(s, a, why);
+}
+
+static void abandon(hf_serving *s, attempt *a)
+{
+    hf_folders_free(a->folders, a->options);
+    hf_loaded_free(a->loaded);
+    close_log(a->own);
+    hf_secure_leave(a->secure);
+    close_begun(&a->listening);
+    say(s, HF_LINK_ABANDON);
+    s->refused++;
+}
+
+static void settle(hf_serving *s, attempt *a)
+{
+    hf_secure_leave(a->secure); /* the engine keeps it now */
+    close_begun(&a->listening);
+    if (a->log != s->log) {
+        close_log(s->own);
+        s->own = a->own;
+        s->log = a->log;
+    } else if (s->log != NULL) {
+        hf_access_log_reopen(s->log);
+    }
+    s->options = a->options;
+    s->folders = a->folders;
+    s->listening = a->listening.set;
+    s->loaded_s = wall_s();
+    s->generation++;
+    s->accepted++;
+    say(s, HF_LINK_COMMIT);
+}
+
+static uint64_t count_orphans(hf_serving *s, const listener_changes *c)
+{
+    uint64_t n = 0;
+    if (c->gone_count == 0)
+        return 0;
+    hf_worker_connection *all = calloc(LISTED, sizeof *all);
+    uint32_t *threads = calloc(LISTED, sizeof *threads);
+    const size_t count = all != NULL && threads != NULL ? hf_engine_list(s->engine, all, threads, LISTED) : 0;
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < c->gone_count; k++)
+            n += hf_address_same(&all[i].local, &c->gone[k]);
+    free(threads);
+    free(all);
+    return n;
+}
+
+/* Under the lock. */
+static void reload(hf_serving *s, hf_reload *r, FILE *out)
+{
+    attempt *a = calloc(1, sizeof *a);
+    if (a == NULL || s->start->link < 0) {
+        fputs(a == NULL ? "out of memory\n" : "without a supervisor nothing can be bound\n", out);
+        free(a);
+        return;
+    }
+    say(s, HF_LINK_RELOADING);
+    r->accepted = prepare(s, a, out);
+    char *changes = NULL;
+    size_t size = 0;
+    FILE *memory = r->accepted ? open_memstream(&changes, &size) : NULL;
+    if (memory != NULL) /* before the old options may go */
+        r->change_count = hf_changes_write(s->options, s->folders, a->options, a->folders, memory);
+    if (memory != NULL)
+        fclose(memory);
+    const hf_serve_options *before = s->options;
+    char **folders = s->folders;
+    const size_t folder_rows = before->config != NULL ? before->route_count : 1;
+    r->accepted = r->accepted && hand_over(s, a, out);
+    if (r->accepted) {
+        settle(s, a);
+        for (size_t i = 0; folders != NULL && i < folder_rows; i++)
+            free(folders[i]);
+        free(folders);
+        fputs(changes != NULL ? changes : "", out);
+        r->orphans = count_orphans(s, &a->changes);
+    } else {
+        abandon(s, a);
+    }
+    free(changes);
+    free(a);
+}
+
+void hf_serving_reload(hf_serving *s, hf_reload *r)
+{
+    size_t size = 0;
+    *r = (hf_reload){ 0 };
+    FILE *out = open_memstream(&r->changes, &size);
+    pthread_mutex_lock(&s->lock);
+    if (out != NULL)
+        reload(s, r, out);
+    r->generation = s->generation;
+    r->connections = hf_engine_connections(s->engine);
+    r->generations = hf_engine_generations(s->engine);
+    pthread_mutex_unlock(&s->lock);
+    if (out == NULL || fclose(out) != 0)
+        r->changes = NULL;
+}
+
+void hf_reload_fini(hf_reload *r)
+{
+    free(r->changes);
+    r->changes = NULL;
+}
+
+/* Asked by a signal: the answer goes where diagnostics go. */
+static void reload_and_say(hf_serving *s)
+{
+    hf_reload r;
+    hf_serving_reload(s, &r);
+    char *rest = r.changes;
+    for (char *line; rest != NULL && (line = strsep(&rest, "\n")) != NULL;)
+        if (line[0] != 0 && !(r.accepted && s->start->options->quiet))
+            hf_log(r.accepted ? HF_LOG_INFO : HF_LOG_ERROR, HF_OK, "reload: %s", line);
+    if (r.accepted && !s->start->options->quiet)
+        hf_log(HF_LOG_INFO, HF_OK, "reload: generation %llu serves; %zu changes, %llu connections kept",
+            (unsigned long long)r.generation, r.change_count, (unsigned long long)r.connections);
+    else if (!r.accepted)
+        hf_log(HF_LOG_ERROR, HF_OK, "reload: refused; generation %llu serves on", (unsigned long long)r.generation);
+    hf_reload_fini(&r);
+}
+
+/* ---- life ----------------------------------------------------------------------------------------------------- */
+
+hf_engine *hf_serving_engine(hf_serving *s)
+{
+    return s->engine;
+}
+
+void hf_serving_hold(hf_serving *s, hf_serving_status *status)
+{
+    pthread_mutex_lock(&s->lock);
+    *status = (hf_serving_status){ .options = s->options, .generation = s->generation, .restarts = s->start->restarts,
+        .reloads_accepted = s->accepted, .reloads_refused = s->refused, .started_s = s->started_s, .loaded_s = s->loaded_s,
+        .listening = s->listening, .log_dropped = s->log != NULL ? hf_access_log_dropped(s->log) : 0 };
+}
+
+void hf_serving_release(hf_serving *s)
+{
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void reopen_log(hf_serving *s)
+{
+    pthread_mutex_lock(&s->lock);
+    if (s->log != NULL)
+        hf_access_log_reopen(s->log);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void obey_signals(hf_serving *s)
+{
+    const int64_t every = s->start->watchdog_ns;
+    const struct timespec wait = { every / 1000000000, every % 1000000000 };
+    for (;;) {
+        const int which = every > 0 ? sigtimedwait(s->start->signals, NULL, &wait) : sigwaitinfo(s->start->signals, NULL);
+        if (which == SIGTERM || which == SIGINT)
+            return;
+        if (which == SIGUSR1)
+            reopen_log(s);
+        if (which == SIGHUP)
+            reload_and_say(s);
+        if (every > 0) {
+            hf_engine_check(s->engine);
+            say(s, HF_LINK_ALIVE);
+        }
+    }
+}
+
+static bool begin(hf_serving *s, hf_writer *why, hf_err *err)
+{
+    const hf_serving_start *start = s->start;
+    if (s->options->config == NULL)
+        describe_site(s, s->options);
+    hf_engine_options options = engine_options(s, s->options, s->log);
+    options.listeners = start->listening->at;
+    options.listener_count = start->listening->count;
+    options.secure = start->secure;
+    s->engine = hf_engine_open(&options, err, why);
+    hf_secure_leave(start->secure); /* the engine keeps it */
+    if (s->engine == NULL)
+        return false;
+    *err = hf_engine_start(s->engine, why);
+    return err->code == 0;
+}
+
+int hf_serving_run(const hf_serving_start *start)
+{
+    static hf_serving s; /* one for a process */
+    char text[2048];
+    hf_writer why = hf_writer_make(text, sizeof text);
+    hf_err err = HF_OK;
+    s = (hf_serving){ .start = start, .options = start->options, .generation = start->generation, .started_s = wall_s(),
+        .log = start->options->access_log != NULL ? start->log : NULL, .folders = hf_folders_new(start->options),
+        .listening = *start->listening };
+    s.loaded_s = s.started_s;
+    pthread_mutex_init(&s.lock, NULL);
+    if (!begin(&s, &why, &err)) {
+        hf_log(HF_LOG_ERROR, err, "cannot serve %s%s%.*s", what(s.options), why.length > 0 ? ": " : "", HF_STR(hf_written(&why)));
+        return HF_SERVING_CANNOT_BEGIN;
+    }
+    /* The loops have descriptors of their own: when they stop accepting, nobody here keeps the port open. */
+    hf_listen_set_close(start->listening);
+    hf_admin *admin = start->admin >= 0 ? hf_admin_start(&s, start->admin) : NULL;
+    say(&s, HF_LINK_SERVING);
+    obey_signals(&s);
+    hf_engine_drain(s.engine);
+    hf_engine_join(s.engine);
+    hf_admin_stop(admin);
+    hf_folders_free(s.folders, s.options);
+    hf_engine_close(s.engine); /* the options may go with it */
+    close_log(s.own);
+    return 0;
+}

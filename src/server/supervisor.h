@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * supervisor: holds the listeners, starts the serving process, and starts it again when it dies. The listeners stay open
+ * meanwhile: connections wait in the kernel, none is refused. It binds what a reload asks for, and tells a service manager
+ * how things stand.
+ */
+#ifndef HF_SERVER_SUPERVISOR_H
+#define HF_SERVER_SUPERVISOR_H
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include "changes.h"
+#include "link.h"
+#include "secrets.h"
+
+typedef struct hf_supervisor {
+    const hf_serve_options *options; /* those in force */
+    hf_loaded *loaded;               /* when a reload brought them */
+    hf_listen_set listening;
+    bool bound[HF_SERVE_LISTENERS];  /* of the options' listeners, at the start */
+    hf_listen_set wanted;            /* by the reload that goes on */
+    bool fresh[HF_LISTEN_SOCKETS];   /* of `wanted` */
+    bool changing;                   /* `wanted` says something */
+    hf_access_log log;
+    hf_secrets secrets;
+    int admin;                       /* -1: none */
+    sigset_t signals;                /* blocked */
+    pid_t child;
+    int link;                        /* to the child; -1: none */
+    uint64_t generation, restarts;
+    int64_t watchdog_ns;
+    int64_t look_ns; /* when secrets are looked after again */
+    bool stopping;
+    bool has_served; /* it could begin once, so what keeps it from beginning again will pass */
+    int64_t started_ns;
+    unsigned quick_deaths; /* in a row */
+} hf_supervisor;
+
+/* Until it is over. Answers an exit status. */
+int hf_supervise(hf_supervisor *v);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the kernel knows about a TCP connection of ours.
+ */
+#ifndef HF_SERVER_TCP_FACTS_H
+#define HF_SERVER_TCP_FACTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct hf_tcp_facts {
+    uint32_t rtt_us, rtt_deviation_us;
+    uint32_t retransmits; /* segments, in all */
+    uint32_t window_segments; /* the congestion window */
+    uint64_t bytes_received, bytes_acknowledged;
+} hf_tcp_facts;
+
+/* False: the descriptor is no TCP socket, or negative. */
+bool hf_tcp_facts_read(int descriptor, hf_tcp_facts *facts);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of web, shared by web.c (life, the pier, closing), web_http1.c and web_http2.c (one version of HTTP each).
+ */
+#ifndef HF_STACK_WEB_CORE_H
+#define HF_STACK_WEB_CORE_H
+
+#include "tls_pier.h"
+#include "web.h"
+
+typedef enum web_state {
+    WEB_OPEN,      /* exchanges come and go */
+    WEB_CLOSING,   /* the core is done: what is queued still leaves, then FIN */
+    WEB_LINGERING, /* FIN left; what still arrives is thrown away, so that the kernel has no cause to reset the answer
+                      (RFC 9112 9.6) */
+    WEB_CLOSED
+} web_state;
+
+/* A version of HTTP: what web asks of its core. */
+typedef struct hf_web_version_ops {
+    hf_version version;
+    /* Feeds the core once. HF_EVENT: *event was filled, or its kind is HF_WEB_NOTHING. */
+    hf_step (*step)(hf_web *w, hf_time now, hf_in *in, hf_web_event *event);
+    size_t (*emit)(hf_web *w, hf_time now, hf_out *out);
+    hf_time (*wake)(const hf_web *w);
+    /* Output has left, and the core may have more to say. True: *event was filled. */
+    bool (*moved)(hf_web *w, hf_web_event *event);
+    /* The pier takes output again. True: *event was filled. */
+    bool (*writable)(hf_web *w, hf_web_event *event);
+    /* The core is done: may the connection end cleanly, or would a cut answer look whole? */
+    bool (*may_end)(const hf_web *w);
+    /* ... and has the peer said that it sends nothing more, so that nobody need wait for its end? */
+    bool (*is_final)(const hf_web *w);
+    void (*take)(hf_web *w, hf_exchange x, size_t n);
+    hf_err (*respond)(hf_web *w, hf_exchange x, const hf_response_head *head);
+    uint64_t (*put)(hf_web *w, hf_exchange x, const hf_extent *extents, size_t count, hf_err *err);
+    hf_err (*end)(hf_web *w, hf_exchange x, hf_ending ending, hf_fields trailers);
+    void (*cancel)(hf_web *w, hf_exchange x, hf_err why);
+    void (*drain)(hf_web *w);
+    const hf_fault *(*fault)(const hf_web *w);
+    bool (*is_idle)(const hf_web *w);
+    void (*free)(hf_web *w);
+} hf_web_version_ops;
+
+enum { HF_WEB_NOTHING = -1 };
+
+/* An exchange that is gone while the pier may still read what was lent for it. */
+typedef struct hf_web_fence {
+    hf_exchange exchange;
+} hf_web_fence;
+
+/* While the pier holds unsent bytes: since when, when some last left, how many are left and were there at first. */
+typedef struct hf_web_sending {
+    hf_time began, moved;
+    uint64_t left, total;
+} hf_web_sending;
+
+struct hf_web {
+    const hf_env *env;
+    uint64_t id;
+    const hf_web_options *options;
+    hf_pier pier;
+    hf_tls_pier *tls; /* what `pier` is, with TLS */
+    const hf_web_version_ops *v; /* NULL: not chosen yet */
+    union {
+        hf_http1 *http1; /* NULL: asleep, and `rest` is what it was */
+        hf_http2 *http2;
+    } core;
+    uint8_t state;     /* web_state */
+    bool fin_received : 1;
+    bool stuck : 1;        /* the core ate nothing of what the pier holds: more bytes, time or a command must come first */
+    bool full : 1;         /* stuck because it waits for us (take or end) rather than for the peer */
+    bool begun : 1;        /* plain: the version is settled */
+    bool misplaced : 1;    /* plain HTTP on a TLS port */
+    bool draining : 1;
+    bool closed_told : 1;
+    bool timed : 1;        /* wake_at is what the core says */
+    /* HTTP/1 */
+    bool owed : 1;         /* the newest exchange has no final answer yet: a refusal is about it, else about a new one */
+    bool put_short : 1;    /* put took less than it was offered: owe a WRITABLE as soon as some of it has gone */
+    bool http10 : 1;       /* the open exchange's request */
+    bool until_close : 1;  /* its answer's body lasts until the connection ends */
+    bool switching : 1;    /* 101 was answered: the request's END is not told, the tunnel's is */
+    bool tunnel : 1;       /* what follows is no HTTP: BODY, and END with the peer's FIN */
+    bool tunnel_ended : 1; /* told */
+    bool tunnel_over : 1;  /* end was said */
+    hf_err why;            /* the close's cause */
+    hf_exchange exchange;  /* the newest */
+    uint64_t thrown;       /* bytes that came after the core was done */
+    union {
+        struct {
+            size_t offered; /* tunnel: bytes of the last BODY, until some of them are taken */
+            hf_http1_rest rest;
+        };
+        struct { /* HTTP/2 */
+            hf_web_fence *fences; /* to be told SENT once the pier holds nothing */
+            uint32_t fence_count, fence_capacity;
+        };
+    };
+
+    size_t eaten;      /* consumed by the core, but lent by the last event: taken at the next step */
+    hf_web_sending *sending; /* NULL: the pier holds nothing that has not left */
+    uint64_t bytes_sent;
+    union {
+        hf_time wake_at;      /* OPEN, timed: the core's, as of the end of the last step */
+        hf_time linger_until; /* LINGERING */
+    };
+};
+
+extern const hf_web_version_ops hf_web_http1, hf_web_http2;
+
+/* Makes the core. False: memory ended. */
+void hf_web_begin_http1(hf_web *w, hf_time now); /* sleeps at first, so this cannot fail */
+bool hf_web_begin_http2(hf_web *w, hf_time now);
+/* web_http2.c: SENT for an exchange that is gone, once the pier reads nothing of it any more. True: *event was filled. */
+bool hf_web_tell_fence(hf_web *w, hf_web_event *event);
+bool hf_web_is_fenced(const hf_web *w, hf_exchange x);
+void hf_web_free_fences(hf_web *w);
+
+#endif

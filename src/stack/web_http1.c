@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * web over HTTP/1: one exchange is open at a time; their numbers are counted here.
+ */
+#include "web_core.h"
+
+#include "panic.h"
+
+/* Plain HTTP came to a port where TLS is spoken. */
+static const hf_fault plain_fault = { .err = { HF_ERR_TLS_PLAIN_HTTP }, .status = 400, .wanted = "https in the address" };
+static const hf_fault redirect_fault = { .err = { HF_ERR_TLS_PLAIN_HTTP }, .status = 308, .wanted = "https in the address" };
+
+static const hf_fault no_fault;
+
+/* The core sleeps until something comes: many connections never say a word. */
+void hf_web_begin_http1(hf_web *w, hf_time now)
+{
+    w->core.http1 = NULL;
+    w->rest = (hf_http1_rest){ .since = now, .first = true };
+    w->v = &hf_web_http1;
+}
+
+/* False: memory ended. */
+static bool wake_up(hf_web *w, hf_time now)
+{
+    hf_web_spares *const spares = w->options->spares;
+    if (spares != NULL && spares->count > 0) {
+        w->core.http1 = spares->http1[--spares->count];
+        hf_http1_resume(w->core.http1, w->id, &w->rest, now);
+    } else {
+        w->core.http1 = hf_http1_server_wake(w->env, w->id, &w->rest, now);
+    }
+    if (w->core.http1 == NULL) {
+        w->why = hf_err_make(HF_ERR_BASE_MEMORY);
+        return false;
+    }
+    hf_http1_merge_ends(w->core.http1);
+    if (w->draining)
+        hf_http1_drain(w->core.http1);
+    return true;
+}
+
+/* Nothing is under way: the core goes to whoever needs one next, so that a few serve all, warm, and who is idle has none. */
+static void rest(hf_web *w)
+{
+    hf_web_spares *const spares = w->options->spares;
+    const bool kept = spares != NULL && spares->count < HF_WEB_SPARES;
+    if (kept && hf_http1_pause(w->core.http1, &w->rest))
+        spares->http1[spares->count++] = w->core.http1;
+    else if (kept || !hf_http1_sleep(w->core.http1, &w->rest))
+        return;
+    w->core.http1 = NULL;
+}
+
+void hf_web_spares_free(hf_web_spares *spares)
+{
+    while (spares->count > 0)
+        hf_http1_free(spares->http1[--spares->count]);
+}
+
+static bool may_sleep_on(const hf_web *w, hf_time now, const hf_in *in)
+{
+    return in->len == 0 && !in->fin && !w->draining && hf_time_before(now, hf_http1_rest_wake(w->env, &w->rest));
+}
+
+static void refused(hf_web *w, hf_web_event *event)
+{
+    event->kind = HF_WEB_REFUSED;
+    event->fault = hf_http1_fault(w->core.http1);
+    if (!w->owed) /* its head was refused: an exchange of its own, or it would be taken for the one before it */
+        event->exchange = ++w->exchange;
+    w->owed = true;
+    if (event->fault->err.code != 0)
+        w->why = event->fault->err;
+}
+
+static void request(hf_web *w, hf_web_event *event)
+{
+    const hf_request_head *const head = &event->wire.http1.request;
+    event->kind = HF_WEB_REQUEST;
+    event->exchange = ++w->exchange;
+    event->head = head;
+    event->whole = event->wire.http1.whole;
+    w->http10 = head->version == HF_HTTP_1_0;
+    w->owed = true;
+    if (!w->misplaced)
+        return;
+    event->kind = HF_WEB_REFUSED;
+    event->fault = w->options->redirect_plain && head->authority.len > 0 ? &redirect_fault : &plain_fault;
+    w->why = event->fault->err;
+}
+
+static void translate(hf_web *w, hf_web_event *event)
+{
+    const hf_http1_event *const e = &event->wire.http1;
+    event->exchange = w->exchange;
+    switch (e->kind) {
+    case HF_HTTP1_REQUEST:
+        request(w, event);
+        break;
+    case HF_HTTP1_BODY:
+        event->kind = HF_WEB_BODY;
+        event->body = e->body;
+        break;
+    case HF_HTTP1_TRAILERS:
+        event->kind = HF_WEB_TRAILERS;
+        event->trailers = e->trailers;
+        break;
+    case HF_HTTP1_END:
+        event->kind = w->switching ? (hf_web_event_kind)HF_WEB_NOTHING : HF_WEB_END;
+        break;
+    case HF_HTTP1_UPGRADED:
+        w->tunnel = true;
+        event->kind = (hf_web_event_kind)HF_WEB_NOTHING;
+        break;
+    case HF_HTTP1_REFUSED:
+        refused(w, event);
+        break;
+    case HF_HTTP1_RESPONSE:
+        hf_panic(__FILE__, __LINE__, "a server core yields no response");
+    }
+}
+
+/* Behind 101 (RFC 9110 7.8): the bytes as they come. What was not taken comes again when there is more. */
+static hf_step step_tunnel(hf_web *w, hf_in *in, hf_web_event *event)
+{
+    event->exchange = w->exchange;
+    if (in->len > 0 && in->len != w->offered) {
+        event->kind = HF_WEB_BODY;
+        event->body = hf_bytes_make(in->ptr, in->len);
+        w->offered = in->len;
+        return HF_EVENT;
+    }
+    if (!in->fin || w->tunnel_ended)
+        return HF_IDLE;
+    w->tunnel_ended = true;
+    event->kind = HF_WEB_END;
+    return HF_EVENT;
+}
+
+static hf_step step(hf_web *w, hf_time now, hf_in *in, hf_web_event *event)
+{
+    if (w->tunnel && !w->tunnel_over) {
+        in->used = in->need = 0;
+        return step_tunnel(w, in, event);
+    }
+    if (w->core.http1 == NULL && may_sleep_on(w, now, in)) {
+        in->used = in->need = 0;
+        return HF_IDLE;
+    }
+    if (w->core.http1 == NULL && !wake_up(w, now)) {
+        in->used = in->need = 0;
+        return HF_FAULT;
+    }
+    const hf_step s = hf_http1_step(w->core.http1, now, in, &event->wire.http1);
+    if (s == HF_EVENT)
+        translate(w, event);
+    return s;
+}
+
+static size_t emit(hf_web *w, hf_time now, hf_out *out)
+{
+    if (w->core.http1 == NULL)
+        return 0;
+    const size_t n = hf_http1_emit(w->core.http1, now, out);
+    if (out->count == 0) /* all was said: now it shows whether anything is still under way */
+        rest(w);
+    return n;
+}
+
+static hf_time wake(const hf_web *w)
+{
+    return w->core.http1 != NULL ? hf_http1_wake(w->core.http1) : hf_http1_rest_wake(w->env, &w->rest);
+}
+
+static bool tell_writable(hf_web *w, hf_web_event *event)
+{
+    w->put_short = false;
+    *event = (hf_web_event){ .kind = HF_WEB_WRITABLE, .exchange = w->exchange };
+    return true;
+}
+
+static bool moved(hf_web *w, hf_web_event *event)
+{
+    w->stuck = w->stuck && !w->full; /* full of output: not any more */
+    return w->put_short && tell_writable(w, event);
+}
+
+/* A broken answer whose end is the end of the connection must not end it cleanly. */
+static bool may_end(const hf_web *w)
+{
+    return !w->until_close || w->core.http1 == NULL || hf_http1_fault(w->core.http1)->err.code != HF_ERR_HTTP1_BODY_LENGTH;
+}
+
+static bool is_final(const hf_web *w)
+{
+    return w->core.http1 != NULL && hf_http1_is_final(w->core.http1);
+}
+
+static void take(hf_web *w, hf_exchange x, size_t n)
+{
+    if (x != w->exchange || w->core.http1 == NULL)
+        return;
+    if (w->tunnel) {
+        w->eaten += n;
+        w->offered = 0;
+    } else {
+        hf_http1_take(w->core.http1, n);
+    }
+}
+
+static hf_err no_exchange(void)
+{
+    return hf_err_make(HF_ERR_HTTP1_NO_EXCHANGE);
+}
+
+static hf_err respond(hf_web *w, hf_exchange x, const hf_response_head *head)
+{
+    if (x != w->exchange || w->core.http1 == NULL)
+        return no_exchange();
+    const hf_err err = hf_http1_respond(w->core.http1, head);
+    w->until_close = w->http10 && head->content_length == HF_LENGTH_UNKNOWN;
+    if (err.code == 0 && (head->status >= 200 || head->status == 101))
+        w->owed = false;
+    w->switching = err.code == 0 && head->status == 101;
+    return err;
+}
+
+static uint64_t put(hf_web *w, hf_exchange x, const hf_extent *extents, size_t count, hf_err *err)
+{
+    if (x != w->exchange || w->core.http1 == NULL) {
+        *err = no_exchange();
+        return 0;
+    }
+    uint64_t offered = 0;
+    for (size_t i = 0; i < count; i++)
+        offered += hf_extent_length(&extents[i]);
+    const uint64_t taken = hf_http1_put(w->core.http1, extents, count, err);
+    w->put_short = taken < offered;
+    return taken;
+}
+
+static hf_err end(hf_web *w, hf_exchange x, hf_ending ending, hf_fields trailers)
+{
+    if (x != w->exchange || w->core.http1 == NULL)
+        return no_exchange();
+    w->put_short = false;
+    w->tunnel_over = w->tunnel || w->switching;
+    return hf_http1_end(w->core.http1, ending, trailers);
+}
+
+/* Nothing but the end of the connection tells the peer that an answer was cut. */
+static void cancel(hf_web *w, hf_exchange x, hf_err why)
+{
+    (void)x;
+    hf_web_abort(w, why);
+}
+
+static void drain(hf_web *w)
+{
+    if (w->core.http1 != NULL) /* else when it wakes, now */
+        hf_http1_drain(w->core.http1);
+}
+
+static const hf_fault *fault(const hf_web *w)
+{
+    const hf_fault *const own = w->core.http1 != NULL ? hf_http1_fault(w->core.http1) : &no_fault;
+    return own->err.code == 0 && w->misplaced ? &plain_fault : own;
+}
+
+static bool is_idle(const hf_web *w)
+{
+    return w->core.http1 == NULL || hf_http1_is_idle(w->core.http1);
+}
+
+static void free_core(hf_web *w)
+{
+    hf_http1_free(w->core.http1);
+}
+
+const hf_web_version_ops hf_web_http1 = { HF_HTTP_1_1, step, emit, wake, moved, tell_writable, may_end, is_final, take, respond,
+    put, end, cancel, drain, fault, is_idle, free_core };

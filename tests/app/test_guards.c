@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Guards beside routes (A01, A09, A12, A16, A27, A46, A50 to A53): a request that is denied reaches no handler.
+ */
+#include "service_rig.h"
+
+#include <handfast/guards.h>
+#include <handfast/store.h>
+
+static hf_session_guard sessions = { .guard = HF_GUARD_SESSION }, visitors = { .guard = HF_GUARD_SESSION, .optional = true };
+static hf_csrf_guard csrf = { .guard = HF_GUARD_CSRF, .sessions = &sessions }, login_csrf = { .guard = HF_GUARD_CSRF, .sessions = &visitors },
+                     public_csrf = { .guard = HF_GUARD_CSRF };
+static hf_jwt_guard jwt = { .guard = HF_GUARD_JWT };
+static hf_cors_guard cors = { .guard = HF_GUARD_CORS };
+static hf_rate_guard rate = { .guard = HF_GUARD_RATE };
+static const hf_alg hs256 = HF_ALG_HS256;
+static size_t handled;
+
+static hf_err form(hf_req *rq)
+{
+    hf_session *s;
+    hf_bytes token;
+    hf_err err = hf_req_session_begin(rq, &s);
+    if (err.code == 0)
+        err = hf_req_csrf_token(rq, &token);
+    return err.code != 0 ? err : hf_reply_text(rq, 200, "token=%.*s;", HF_STR(token));
+}
+
+static hf_err carry_out(hf_req *rq)
+{
+    handled++;
+    return hf_reply_text(rq, 200, "done");
+}
+
+static hf_err login(hf_req *rq)
+{
+    handled++;
+    const hf_err err = hf_req_login(rq, hf_req_form(rq, "name"));
+    return err.code != 0 ? err : hf_reply_text(rq, 200, "welcome");
+}
+
+static hf_err logout(hf_req *rq)
+{
+    const hf_err err = hf_req_logout(rq);
+    return err.code != 0 ? err : hf_reply_text(rq, 200, "bye");
+}
+
+static hf_err me(hf_req *rq)
+{
+    handled++;
+    return hf_reply_text(rq, 200, "I am %.*s", HF_STR(hf_claims_text(hf_req_claims(rq), "sub")));
+}
+
+static hf_err breaks(hf_req *rq)
+{
+    (void)rq;
+    return hf_err_make(HF_ERR_BASE_USAGE);
+}
+
+static const hf_route table[] = {
+    { .method = "GET", .path = "/form", .handle = form, .guards = { &visitors.guard } },
+    { .method = "POST", .path = "/login", .handle = login, .takes = HF_TAKES_FORM, .guards = { &visitors.guard, &login_csrf.guard } },
+    { .method = "POST", .path = "/notes", .handle = carry_out, .takes = HF_TAKES_FORM, .guards = { &sessions.guard, &csrf.guard } },
+    { .method = "POST", .path = "/logout", .handle = logout, .guards = { &sessions.guard, &csrf.guard } },
+    { .method = "POST", .path = "/public", .handle = carry_out, .guards = { &public_csrf.guard } },
+    { .method = "GET", .path = "/me", .handle = me, .guards = { &cors.guard, &jwt.guard } },
+    { .method = "PUT", .path = "/me", .handle = me, .guards = { &cors.guard, &jwt.guard } },
+    { .method = "GET", .path = "/break", .handle = breaks, .guards = { &cors.guard } },
+    { .method = "GET", .path = "/few", .handle = carry_out, .guards = { &rate.guard } },
+};
+
+typedef struct bench {
+    rig r;
+    hf_test_world world;
+    hf_memory_store *store;
+    hf_crypto *crypto;
+    hf_keys *keys;
+    hf_cors *compiled;
+    const char *last; /* the last answer */
+    char token[128], cookie[512], jwt[1024];
+} bench;
+
+static void open_bench(bench *b)
+{
+    static const char *const origins[] = { "https://app.example.com", "https://b.example.com", NULL }, *const methods[] = { "PUT", NULL };
+    const hf_cors_rules rules = { .origins = origins, .methods = methods };
+    size_t n;
+    memset(b, 0, sizeof *b);
+    hf_test_world_init(&b->world, 2);
+    b->store = hf_memory_store_new(&b->world.env, &sessions.store);
+    visitors.store = sessions.store;
+    b->crypto = hf_crypto_new(&b->world.env, NULL);
+    b->keys = hf_keys_new(b->crypto, &b->world.env);
+    assert_int_equal(hf_keys_add_secret(b->keys, HF_ALG_HS256, hf_text("k"), hf_text("0123456789abcdef0123456789abcdef"), NULL).code, 0);
+    jwt.policy = (hf_jwt_policy){ .algs = &hs256, .alg_count = 1, .issuer = "i", .audience = "a", .keys = b->keys };
+    assert_int_equal(hf_cors_compile(&b->world.env, &rules, &b->compiled, NULL).code, 0);
+    cors.cors = b->compiled;
+    rate.rate = hf_rate_new(&b->world.env, &(hf_rate_rules){ .burst = 2, .per_minute = 60 }, (const uint8_t *)"0123456789abcdef");
+    handled = 0;
+    setup_with(&b->r, table, HF_COUNT(table));
+    assert_int_equal(hf_jwt_issue(b->crypto, &b->world.env, &jwt.policy, &(hf_jwt_wish){ .subject = hf_text("alice"), .life_s = 900 }, b->r.service.wall, b->jwt,
+                                  sizeof b->jwt - 1, &n, NULL, NULL).code, 0);
+    b->jwt[n] = 0;
+}
+
+static void close_bench(bench *b)
+{
+    teardown(&b->r);
+    hf_rate_free(rate.rate);
+    hf_cors_free(b->compiled);
+    hf_keys_free(b->keys);
+    hf_crypto_free(b->crypto);
+    hf_memory_store_free(b->store);
+    hf_test_world_fini(&b->world);
+}
+
+/* The bytes of what left between `start` and `stop`. */
+static void between(const char *text, const char *start, char stop, char *out, size_t room)
+{
+    const char *at = strstr(text, start);
+    assert_non_null(at);
+    at += strlen(start);
+    const char *const end = strchr(at, stop);
+    assert_true(end != NULL && (size_t)(end - at) < room);
+    memcpy(out, at, (size_t)(end - at));
+    out[end - at] = 0;
+}
+
+static void say(bench *b, const char *head, const char *fields, const char *body)
+{
+    char text[4096];
+    const size_t before = strlen(b->r.text);
+    snprintf(text, sizeof text, "%s HTTP/1.1\r\nHost: app.example.com\r\n%s%s", head, fields, strncmp(head, "POST", 4) != 0 ? "\r\n" : "");
+    if (strncmp(head, "POST", 4) == 0)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+    ask(&b->r, text);
+    b->last = b->r.text + before;
+}
+
+/* A form is loaded: its token, and the cookie of its session. */
+static void load(bench *b, const char *cookie)
+{
+    say(b, "GET /form", cookie, "");
+    between(b->last, "token=", ';', b->token, sizeof b->token);
+    assert_int_equal(strlen(b->token), 86);
+    if (cookie[0] != 0)
+        return;
+    char id[64];
+    between(b->last, "Set-Cookie: __Host-sid=", ';', id, sizeof id);
+    assert_int_equal(strlen(id), 43);
+    has(b->last, "; Path=/; Secure; HttpOnly; SameSite=Strict\r\n");
+    snprintf(b->cookie, sizeof b->cookie, "Cookie: __Host-sid=%s\r\n", id);
+}
+
+static void post(bench *b, const char *path, const char *more, const char *body, const char *status)
+{
+    char fields[2048], head[64];
+    snprintf(fields, sizeof fields, "%s%s", b->cookie, more);
+    snprintf(head, sizeof head, "POST %s", path);
+    say(b, head, fields, body);
+    if (strstr(b->last, status) == NULL)
+        fail_msg("%s: %s", path, b->last);
+}
+
+#define SAME "Sec-Fetch-Site: same-origin\r\n"
+
+static void a_form_needs_its_token_and_login_changes_it(void **state) /* A01, A09, A16 */
+{
+    (void)state;
+    static bench b;
+    char body[256], old[512];
+    open_bench(&b);
+    post(&b, "/login", SAME, "name=alice", "403 ");
+    has(b.last, "{\"type\":\"about:blank\",\"title\":\"Forbidden\",\"status\":403,\"request_id\":\"");
+    has_not(b.last, "HF-CSRF");
+    assert_int_equal(handled, 0);
+    load(&b, "");
+    snprintf(body, sizeof body, "name=alice&csrf_token=%s", b.token);
+    post(&b, "/login", "Sec-Fetch-Site: cross-site\r\nOrigin: http://evil.localhost\r\n", body, "403 ");
+    post(&b, "/login", SAME, "name=alice&csrf_token=", "403 ");
+    assert_int_equal(handled, 0);
+    strcpy(old, b.cookie);
+    post(&b, "/login", SAME, body, "200 ");
+    assert_int_equal(handled, 1);
+    char id[64];
+    between(b.last, "Set-Cookie: __Host-sid=", ';', id, sizeof id);
+    snprintf(b.cookie, sizeof b.cookie, "Cookie: __Host-sid=%s\r\n", id);
+    assert_string_not_equal(old, b.cookie);
+    post(&b, "/notes", SAME, body, "403 "); /* the token from before login */
+    load(&b, b.cookie);
+    snprintf(body, sizeof body, "text=x&csrf_token=%s", b.token);
+    post(&b, "/notes", SAME, body, "200 ");
+    post(&b, "/notes", "", body, "403 "); /* no witness at all */
+    assert_int_equal(handled, 2);
+    strcpy(b.cookie, old);
+    post(&b, "/notes", SAME, body, "401 ");
+    snprintf(b.cookie, sizeof b.cookie, "Cookie: __Host-sid=%s\r\nX-CSRF-Token: %s\r\n", id, b.token);
+    post(&b, "/logout", SAME, "", "200 ");
+    has(b.last, "Set-Cookie: __Host-sid=; Path=/; Max-Age=0; Secure");
+    post(&b, "/notes", SAME, body, "401 ");
+    assert_int_equal(handled, 2);
+    assert_int_equal(hf_memory_store_count(b.store), 0);
+    close_bench(&b);
+}
+
+static void a_cookie_sent_twice_is_no_session(void **state) /* A27 */
+{
+    (void)state;
+    static bench b;
+    open_bench(&b);
+    load(&b, "");
+    char both[600];
+    snprintf(both, sizeof both, "%.*s; __Host-sid=x\r\n", (int)strlen(b.cookie) - 2, b.cookie);
+    snprintf(b.cookie, sizeof b.cookie, "%.500s", both);
+    post(&b, "/notes", SAME, "", "400 ");
+    assert_int_equal(b.r.done_error[b.r.done - 1], HF_ERR_COOKIE_TWICE);
+    say(&b, "GET /form", both, "");
+    has(b.last, "Set-Cookie: __Host-sid="); /* another one, for who is let in without */
+    close_bench(&b);
+}
+
+static void a_public_route_takes_what_programs_send(void **state) /* A12 */
+{
+    (void)state;
+    static bench b;
+    open_bench(&b);
+    post(&b, "/public", "", "a=b", "200 ");
+    post(&b, "/public", "Origin: https://evil.example\r\n", "a=b", "403 ");
+    assert_int_equal(handled, 1);
+    assert_int_equal(b.r.done_error[b.r.done - 1], HF_ERR_CSRF_ORIGIN_MISMATCH);
+    assert_int_equal(hf_memory_store_count(b.store), 0); /* A23 */
+    close_bench(&b);
+}
+
+static void the_dev_profile_explains(void **state)
+{
+    (void)state;
+    static bench b;
+    open_bench(&b);
+    public_csrf.guard.explain = true;
+    post(&b, "/public", "Origin: https://evil.example\r\n", "a=b", "403 ");
+    public_csrf.guard.explain = false;
+    has(b.last, "Handfast-Why: HF-CSRF-003 got=\"https://evil.example\" want=\"http://app.example.com\"\r\n");
+    has(b.last, "\"code\":\"HF-CSRF-003\"");
+    has(b.last, "trusted_origins");
+    close_bench(&b);
+}
+
+static void a_bearer_token_opens_and_401_says_how(void **state) /* A46, A51 */
+{
+    (void)state;
+    static bench b;
+    char fields[2048];
+    open_bench(&b);
+    snprintf(fields, sizeof fields, "Authorization: Bearer %s\r\nOrigin: https://app.example.com\r\n", b.jwt);
+    say(&b, "GET /me", fields, "");
+    has(b.last, "I am alice");
+    has(b.last, "Access-Control-Allow-Origin: https://app.example.com\r\n");
+    has(b.last, "Vary: Origin");
+    say(&b, "GET /me", "Origin: https://app.example.com\r\n", "");
+    has(b.last, "401 ");
+    has(b.last, "WWW-Authenticate: Bearer\r\n");
+    has(b.last, "Access-Control-Allow-Origin: https://app.example.com\r\n");
+    say(&b, "GET /me", "Authorization: Bearer a.b.c\r\n", "");
+    has(b.last, "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n");
+    has(b.last, "Vary: Origin");
+    has_not(b.last, "Access-Control-Allow");
+    has_not(b.last, "HF-JWT");
+    assert_int_equal(handled, 1);
+    close_bench(&b);
+}
+
+static void preflights_reach_no_handler(void **state) /* A50 to A53 */
+{
+    (void)state;
+    static bench b;
+    open_bench(&b);
+    say(&b, "OPTIONS /me", "Origin: https://b.example.com\r\nAccess-Control-Request-Method: PUT\r\n", "");
+    has(b.last, "204 ");
+    has(b.last, "Access-Control-Allow-Origin: https://b.example.com\r\n");
+    has(b.last, "Access-Control-Allow-Methods: PUT\r\n");
+    say(&b, "OPTIONS /me", "Origin: https://b.example.com\r\nAccess-Control-Request-Method: DELETE\r\n", "");
+    has(b.last, "403 ");
+    has_not(b.last, "Access-Control-Allow");
+    assert_int_equal(b.r.done_error[b.r.done - 1], HF_ERR_CORS_METHOD_REFUSED);
+    cors.guard.explain = true;
+    say(&b, "OPTIONS /me", "Origin: https://b.example.com\r\nAccess-Control-Request-Method: DELETE\r\n", "");
+    cors.guard.explain = false;
+    has(b.last, "204 ");
+    has(b.last, "Access-Control-Allow-Methods: PUT\r\n");
+    say(&b, "OPTIONS /me", "Origin: https://evil.example\r\nAccess-Control-Request-Method: PUT\r\n", "");
+    has(b.last, "403 ");
+    say(&b, "OPTIONS /me", "", "");
+    has(b.last, "Allow: ");
+    say(&b, "GET /break", "Origin: https://b.example.com\r\n", "");
+    has(b.last, "500 ");
+    has(b.last, "Access-Control-Allow-Origin: https://b.example.com\r\n"); /* A51 */
+    has(b.last, "Vary: Origin");
+    assert_int_equal(handled, 0);
+    close_bench(&b);
+}
+
+static void too_many_requests_are_told_when(void **state)
+{
+    (void)state;
+    static bench b;
+    open_bench(&b);
+    say(&b, "GET /few", "", "");
+    say(&b, "GET /few", "", "");
+    has(b.last, "200 ");
+    say(&b, "GET /few", "", "");
+    has(b.last, "429 ");
+    has(b.last, "Retry-After: 1\r\n");
+    assert_int_equal(handled, 2);
+    close_bench(&b);
+}
+
+static void a_store_that_fails_denies_and_other_routes_go_on(void **state) /* A21 */
+{
+    (void)state;
+    static bench b;
+    open_bench(&b);
+    b.world.memory.fail_at = b.world.memory.calls + 1;
+    b.world.memory.fail_on = true;
+    say(&b, "GET /form", "", "");
+    has(b.last, "HTTP/1.1 5");
+    b.world.memory.fail_at = 0;
+    say(&b, "GET /few", "", "");
+    has(b.last, "200 ");
+    close_bench(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_form_needs_its_token_and_login_changes_it),
+        cmocka_unit_test(a_cookie_sent_twice_is_no_session),
+        cmocka_unit_test(a_public_route_takes_what_programs_send),
+        cmocka_unit_test(the_dev_profile_explains),
+        cmocka_unit_test(a_bearer_token_opens_and_401_says_how),
+        cmocka_unit_test(preflights_reach_no_handler),
+        cmocka_unit_test(too_many_requests_are_told_when),
+        cmocka_unit_test(a_store_that_fails_denies_and_other_routes_go_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
