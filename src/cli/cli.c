@@ -65,11 +65,41 @@ static void find_colours(hf_cli *cli)
     cli->colour_err = hf_colour_wanted(no_color, force, term, isatty(fileno(cli->err)));
 }
 
+static bool is_colour(const char *when)
+{
+    return strcmp(when, "always") == 0 || strcmp(when, "never") == 0 || strcmp(when, "auto") == 0;
+}
+
+static void colour_is(hf_cli *cli, const char *when)
+{
+    if (strcmp(when, "always") == 0 || strcmp(when, "never") == 0)
+        cli->colour_out = cli->colour_err = strcmp(when, "always") == 0;
+}
+
 static void obey_colour(hf_cli *cli, const hf_arguments *arguments)
 {
     const hf_given *given = hf_arguments_find(arguments, "color");
-    if (given && strcmp(given->value, "auto") != 0)
-        cli->colour_out = cli->colour_err = strcmp(given->value, "always") == 0;
+    if (given)
+        colour_is(cli, given->value);
+}
+
+/* Where help is asked for, nothing else is parsed; yet it is to have the colour that was asked for. Returns how many of
+ * the first arguments are about colour: they may stand before the command. */
+static int look_for_colour(hf_cli *cli, int argc, char **argv)
+{
+    static const char option[] = "--color";
+    const size_t length = sizeof option - 1;
+    int first = 0;
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        const bool joined = strncmp(argv[i], option, length) == 0 && argv[i][length] == '=';
+        if (!joined && (strcmp(argv[i], option) != 0 || i + 1 == argc))
+            continue;
+        const bool leads = first == i;
+        const char *const when = joined ? argv[i] + length + 1 : argv[++i];
+        colour_is(cli, when);
+        first = leads && is_colour(when) ? i + 1 : first; /* what is no colour is refused where it stands */
+    }
+    return first;
 }
 
 /* ---- a run ---------------------------------------------------------------------------------------------------- */
@@ -85,6 +115,7 @@ static bool wants_help(const hf_command *command, int argc, char **argv)
 static int run_command(hf_cli *cli, const hf_command *command, int argc, char **argv)
 {
     if (wants_help(command, argc, argv)) {
+        (void)look_for_colour(cli, argc, argv);
         hf_print_help(cli->out, cli->colour_out, command);
         return HF_EXIT_OK;
     }
@@ -111,6 +142,9 @@ static int run_command(hf_cli *cli, const hf_command *command, int argc, char **
 
 static int run(hf_cli *cli, int argc, char **argv)
 {
+    const int about_colour = argc > 1 ? look_for_colour(cli, argc - 1, argv + 1) : 0;
+    argc -= about_colour;
+    argv += about_colour;
     if (argc < 2) {
         hf_print_help(cli->err, cli->colour_err, NULL);
         return HF_EXIT_USAGE;

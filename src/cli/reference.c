@@ -214,7 +214,7 @@ int hf_command_limits(hf_cli *cli, const hf_arguments *arguments)
         hf_amount_write(amount, sizeof amount, info.value, info.unit);
         hf_amount_write(least, sizeof least, bounds.least, info.unit);
         hf_amount_write(most, sizeof most, bounds.most, info.unit);
-        fprintf(cli->out, "%s%-26s%s%s (from %s to %s)\n%*s", cli->colour_out ? "\x1b[1m" : "", info.name,
+        fprintf(cli->out, "%s%-30s%s%s (from %s to %s)\n%*s", cli->colour_out ? "\x1b[1m" : "", info.name,
                 cli->colour_out ? "\x1b[0m" : "", amount, least, most, INDENT, "");
         hf_print_wrapped(cli->out, info.why, INDENT, INDENT, WIDTH);
     }

@@ -98,7 +98,7 @@ static int64_t pause_ns(hf_supervisor *v)
     const unsigned deaths = v->quick_deaths++;
     if (deaths == 0)
         return 0;
-    return deaths > 6 ? HF_SECONDS(5) : HF_MILLISECONDS(50) << deaths;
+    return HF_MILLISECONDS(50) << (deaths < 4 ? deaths : 4); /* back within a second, however often it dies */
 }
 
 /* Until it is there: connections wait meanwhile, and processes that are out today may be there in a moment. Returns the

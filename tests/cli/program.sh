@@ -71,6 +71,16 @@ result $? 'CLICOLOR_FORCE colours a pipe'
 [ $? = 1 ]
 result $? 'a pipe is not coloured'
 
+for words in '--color always --help' 'serve --color=always --help' '--color always limits'; do
+    # shellcheck disable=SC2086 # words
+    "$program" $words | grep -q "$(printf '\033')"
+    result $? "handfast $words is coloured"
+done
+CLICOLOR_FORCE=1 "$program" serve --color never --help | grep -q "$(printf '\033')"
+[ $? = 1 ]
+result $? 'handfast serve --color never --help is not'
+exits 2 --color bogus limits
+
 commands=$("$program" --help | sed -n '/^Commands$/,/^$/s/^  \([a-z]*\) .*/\1/p')
 for command in '' $commands; do
     page=$scratch/page.1

@@ -188,9 +188,9 @@ static void limits_lists_the_whole_table(void **state)
                  (unsigned long long)info.value, info.unit);
         assert_non_null(strstr(json, word));
     }
-    assert_non_null(strstr(plain, "head_ns                   10 s (from 100 ms to 8760 h)\n"));
-    assert_non_null(strstr(plain, "header_bytes              32 KiB (from 2 KiB to 16 MiB)\n"));
-    assert_non_null(strstr(plain, "header_fields             100 fields (from 16 fields to 10000 fields)\n"));
+    assert_non_null(strstr(plain, "head_ns                       10 s (from 100 ms to 8760 h)\n"));
+    assert_non_null(strstr(plain, "header_bytes                  32 KiB (from 2 KiB to 16 MiB)\n"));
+    assert_non_null(strstr(plain, "header_fields                 100 fields (from 16 fields to 10000 fields)\n"));
     free(plain);
     free(json);
 }
