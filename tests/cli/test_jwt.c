@@ -69,7 +69,8 @@ static void a_bad_one_names_its_rule(void **state)
     says(sh.err, "HF-JWT-025 token for another audience\n");
     says(sh.err, "  got:    api\n  wanted: other\n");
     shell_done(&sh);
-    token[strlen(token) - 2] ^= 1;
+    char *sign = token + strlen(token) - 2;   /* not the last character: its low bits may be no bits of the tag */
+    *sign = *sign == 'A' ? 'B' : 'A';
     with("verify", "|--alg|HS256|--issuer|me|--audience|api|", token, 1);
     says(sh.err, "HF-JWT-016");
     shell_done(&sh);
