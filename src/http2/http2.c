@@ -14,6 +14,7 @@ static hf_http2 *create(const hf_env *env, uint64_t id, hf_time now, const hf_ht
         return NULL;
     const hf_limits *const l = env->limits;
     h->env = env;
+    h->table.kind_bits = 1;
     h->id = id;
     h->now = h->since = h->window_at = h->settings_at = now;
     h->server = server;
@@ -195,7 +196,7 @@ static bool is_over(const hf_http2 *h)
 {
     const bool leaving = h->fin_seen || h->goaway_sent || (h->goaway_received && !h->server);
     const bool between = h->reading == HF_READING_FRAME && h->block_purpose == HF_BLOCK_NONE;
-    return leaving && h->table_count == 0 && (between || h->fin_seen);
+    return leaving && h->table.count == 0 && (between || h->fin_seen);
 }
 
 static hf_step close_connection(hf_http2 *h)

@@ -33,7 +33,7 @@ static hf_time deadline(const hf_http2 *h, const hf_http2_exchange *s)
         at = hf_time_after(s->since, earlier(pause, rest));
     }
     if (s->blocked) {
-        const int64_t rest = allowance(s->put_bytes - s->pending, l->send_rate, s->blocked_ns);
+        const int64_t rest = allowance(s->put_bytes - s->output.pending, l->send_rate, s->blocked_ns);
         at = hf_time_earlier(at, hf_time_after(s->blocked_since, earlier((int64_t)l->send_idle_ns, rest)));
     }
     return at;
@@ -117,13 +117,13 @@ static void check_stream(hf_http2 *h, hf_http2_exchange *s)
 
 bool hf_http2_is_at_rest(const hf_http2 *h)
 {
-    return h->table_count == 0 && hf_http2_output_empty(h) && !h->partial;
+    return h->table.count == 0 && hf_http2_output_empty(h) && !h->partial;
 }
 
 static bool holds_memory(const hf_http2 *h)
 {
     return h->control.memory != NULL || h->list.at != NULL || h->list.text != NULL || h->spare != NULL ||
-           h->table != NULL || h->block.memory != NULL || h->tokens != NULL;
+           h->table.rows != NULL || h->block.memory != NULL || h->tokens.tokens != NULL;
 }
 
 static void trim(hf_http2 *h)
@@ -132,9 +132,7 @@ static void trim(hf_http2 *h)
     hf_queue_trim(&h->block);
     hf_field_list_fini(&h->list);
     hf_http2_trim_spare(h);
-    hf_free(&h->env->alloc, h->tokens, h->token_capacity * sizeof *h->tokens);
-    h->tokens = NULL;
-    h->token_first = h->token_count = h->token_capacity = 0;
+    hf_tokens_fini(&h->tokens, &h->env->alloc);
 }
 
 static hf_time settings_deadline(const hf_http2 *h)

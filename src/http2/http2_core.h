@@ -9,6 +9,8 @@
 
 #include "hpack.h"
 #include "http2_state.h"
+#include "id_table.h"
+#include "outlet.h"
 #include "queue.h"
 #include "trace.h"
 
@@ -25,12 +27,6 @@ enum {
 #define HF_HTTP2_RATE_GRACE_NS HF_SECONDS(10)
 #define HF_HTTP2_DRAIN_NS HF_SECONDS(1) /* the second GOAWAY follows at the latest after this */
 #define HF_HTTP2_NO_DEADLINE HF_NEVER_NS
-
-/* A LENT or FILE extent in a stream's output, and how many copied bytes leave between the one before it and this one. */
-typedef struct hf_http2_piece {
-    uint64_t before;
-    hf_extent extent;
-} hf_http2_piece;
 
 /* What the application may still do with a stream. */
 typedef enum hf_http2_phase {
@@ -101,12 +97,8 @@ struct hf_http2_exchange {
     int64_t send_window;
     int64_t put_left;     /* of the declared length, or -1 */
     uint64_t put_bytes;   /* all that was put */
-    uint64_t pending;     /* bytes waiting to leave */
     uint64_t head_at;     /* of the flags of the last HEADERS in the control queue + 1; 0: none */
-    hf_queue copied;
-    uint64_t tail;        /* copied bytes behind the last piece */
-    hf_http2_piece *pieces;
-    uint16_t piece_first, piece_count, piece_capacity;
+    hf_outlet output;
     hf_field *end_fields; /* trailers to send, once the body has left */
     size_t end_bytes;
     uint32_t end_count;
@@ -190,8 +182,7 @@ struct hf_http2 {
     hf_fault fault;
 
     /* streams */
-    hf_http2_exchange **table; /* open addressing by number */
-    uint32_t table_capacity, table_count;
+    hf_id_table table;
     uint32_t peer_open, own_open;
     uint32_t last_peer, next_own;
     hf_http2_exchange *all;
@@ -228,9 +219,8 @@ struct hf_http2 {
     hf_hpack_encoder encoder;
     hf_queue control;      /* every frame but DATA, in order */
     uint64_t control_in, control_out; /* bytes ever appended and taken */
-    uint64_t copied_bytes; /* in all streams' `copied` */
-    uint64_t *tokens;      /* of pieces that will not leave */
-    uint32_t token_first, token_count, token_capacity;
+    uint64_t copied_bytes; /* copies, in all streams' `output` */
+    hf_token_list tokens;  /* of pieces that will not leave */
     uint32_t turn;
 
     /* time */
@@ -353,7 +343,7 @@ void hf_http2_unschedule(hf_http2 *h, hf_http2_exchange *s);
 void hf_http2_set_priority(hf_http2 *h, hf_http2_exchange *s, hf_priority priority);
 static inline bool hf_http2_output_empty(const hf_http2 *h)
 {
-    return h->control.head == h->control.tail && h->token_first == h->token_count;
+    return h->control.head == h->control.tail && !hf_tokens_wait(&h->tokens);
 }
 
 #endif

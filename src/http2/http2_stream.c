@@ -8,66 +8,9 @@
 #include "alloc.h"
 #include "panic.h"
 
-/* ---- the table ---------------------------------------------------------------------------------------------- */
-
-static uint32_t place(const hf_http2 *h, uint32_t id)
-{
-    /* odd and even numbers are two sequences */
-    return (id >> 1 ^ (id & 1) << 4) & (h->table_capacity - 1);
-}
-
 hf_http2_exchange *hf_http2_find(const hf_http2 *h, uint32_t id)
 {
-    if (h->table_count == 0)
-        return NULL;
-    for (uint32_t i = place(h, id); h->table[i] != NULL; i = (i + 1) & (h->table_capacity - 1))
-        if (h->table[i]->id == id)
-            return h->table[i];
-    return NULL;
-}
-
-static void insert(hf_http2 *h, hf_http2_exchange *s)
-{
-    uint32_t i = place(h, s->id);
-    while (h->table[i] != NULL)
-        i = (i + 1) & (h->table_capacity - 1);
-    h->table[i] = s;
-}
-
-static bool grow_table(hf_http2 *h)
-{
-    if (h->table_count * 2 < h->table_capacity)
-        return true;
-    const uint32_t old = h->table_capacity, capacity = old == 0 ? 8 : old * 2;
-    hf_http2_exchange **const table = hf_alloc_zeroed(&h->env->alloc, capacity * sizeof *table);
-    if (table == NULL)
-        return false;
-    hf_http2_exchange **const before = h->table;
-    h->table = table;
-    h->table_capacity = capacity;
-    for (uint32_t i = 0; i < old; i++)
-        if (before[i] != NULL)
-            insert(h, before[i]);
-    hf_free(&h->env->alloc, before, old * sizeof *before);
-    return true;
-}
-
-/* What follows in the run moves up, so that no gap hides it. */
-static void remove_from_table(hf_http2 *h, const hf_http2_exchange *s)
-{
-    const uint32_t mask = h->table_capacity - 1;
-    uint32_t gap = place(h, s->id);
-    while (h->table[gap] != s)
-        gap = (gap + 1) & mask;
-    for (uint32_t i = (gap + 1) & mask; h->table[i] != NULL; i = (i + 1) & mask) {
-        const uint32_t home = place(h, h->table[i]->id);
-        if (((i - home) & mask) >= ((i - gap) & mask)) {
-            h->table[gap] = h->table[i];
-            gap = i;
-        }
-    }
-    h->table[gap] = NULL;
-    h->table_count--;
+    return hf_id_find(&h->table, id);
 }
 
 /* ---- states ------------------------------------------------------------------------------------------------- */
@@ -117,8 +60,7 @@ static void free_exchange(hf_http2 *h, hf_http2_exchange *s)
 {
     const hf_allocator *const a = &h->env->alloc;
     hf_queue_fini(&s->held);
-    hf_queue_fini(&s->copied);
-    hf_free(a, s->pieces, s->piece_capacity * sizeof *s->pieces);
+    hf_outlet_fini(&s->output);
     hf_free(a, s, sizeof *s);
 }
 
@@ -130,11 +72,8 @@ void hf_http2_trim_spare(hf_http2 *h)
         free_exchange(h, s);
     }
     h->spare_count = 0;
-    if (h->table_count == 0) {
-        hf_free(&h->env->alloc, h->table, h->table_capacity * sizeof *h->table);
-        h->table = NULL;
-        h->table_capacity = 0;
-    }
+    if (h->table.count == 0)
+        hf_id_clear(&h->table, &h->env->alloc);
 }
 
 /* A spare one with what memory it keeps, or a new one. */
@@ -145,22 +84,21 @@ static hf_http2_exchange *obtain(hf_http2 *h)
         hf_http2_exchange *const fresh = hf_alloc_zeroed(&h->env->alloc, sizeof *fresh);
         if (fresh != NULL) {
             hf_queue_init(&fresh->held, &h->env->alloc);
-            hf_queue_init(&fresh->copied, &h->env->alloc);
+            hf_outlet_init(&fresh->output, &h->env->alloc);
         }
         return fresh;
     }
     h->spare = s->next;
     h->spare_count--;
-    const hf_queue held = s->held, copied = s->copied;
-    hf_http2_piece *const pieces = s->pieces;
-    const uint16_t capacity = s->piece_capacity;
-    *s = (hf_http2_exchange){ .held = held, .copied = copied, .pieces = pieces, .piece_capacity = capacity };
+    const hf_queue held = s->held;
+    const hf_outlet output = s->output;
+    *s = (hf_http2_exchange){ .held = held, .output = output };
     return s;
 }
 
 hf_http2_exchange *hf_http2_open(hf_http2 *h, uint32_t id, bool ours)
 {
-    hf_http2_exchange *const s = grow_table(h) ? obtain(h) : NULL;
+    hf_http2_exchange *const s = hf_id_reserve(&h->table, &h->env->alloc) ? obtain(h) : NULL;
     if (s == NULL)
         return NULL;
     s->id = id;
@@ -175,8 +113,7 @@ hf_http2_exchange *hf_http2_open(hf_http2 *h, uint32_t id, bool ours)
     if (h->all != NULL)
         h->all->previous = s;
     h->all = s;
-    insert(h, s);
-    h->table_count++;
+    hf_id_insert(&h->table, id, s);
     return s;
 }
 
@@ -210,31 +147,16 @@ void hf_http2_drop_held(hf_http2 *h, hf_http2_exchange *s)
 
 void hf_http2_return_token(hf_http2 *h, uint64_t token)
 {
-    if (h->token_count == h->token_capacity) {
-        const uint32_t capacity = h->token_capacity == 0 ? 16 : h->token_capacity * 2;
-        uint64_t *const tokens = hf_resize(&h->env->alloc, h->tokens, h->token_capacity * sizeof *tokens,
-                                           capacity * sizeof *tokens);
-        if (tokens == NULL) { /* the pier's owner frees what is outstanding when the connection ends: so it must */
-            h->out_of_memory = true;
-            return;
-        }
-        h->tokens = tokens;
-        h->token_capacity = capacity;
-    }
-    h->tokens[h->token_count++] = token;
+    if (!hf_tokens_add(&h->tokens, &h->env->alloc, token)) /* who lent it gets it back when the connection ends: so it must */
+        h->out_of_memory = true;
 }
 
 void hf_http2_drop_output(hf_http2 *h, hf_http2_exchange *s)
 {
     hf_http2_unschedule(h, s);
-    for (; s->piece_first < s->piece_count; s->piece_first++)
-        if (s->pieces[s->piece_first].extent.token != 0)
-            hf_http2_return_token(h, s->pieces[s->piece_first].extent.token);
-    s->piece_first = s->piece_count = 0;
-    const size_t n = hf_queue_length(&s->copied);
-    hf_queue_take(&s->copied, n);
-    h->copied_bytes -= n;
-    s->tail = s->pending = 0;
+    bool whole;
+    h->copied_bytes -= hf_outlet_drop(&s->output, &h->tokens, &whole);
+    h->out_of_memory = h->out_of_memory || !whole;
     hf_free(&h->env->alloc, s->end_fields, s->end_bytes);
     s->end_fields = NULL;
     s->end_bytes = 0;
@@ -252,16 +174,16 @@ void hf_http2_settle(hf_http2 *h, hf_http2_exchange *s)
         unlink_dirty(h, s);
     if (s->promised)
         h->pushed_open--;
-    remove_from_table(h, s);
+    hf_id_remove(&h->table, s->id);
     if (s->previous != NULL)
         s->previous->next = s->next;
     else
         h->all = s->next;
     if (s->next != NULL)
         s->next->previous = s->previous;
-    if (h->table_count == 0)
+    if (h->table.count == 0)
         h->since = h->now;
-    if (h->spare_count == HF_HTTP2_SPARE || s->held.capacity + s->copied.capacity > HF_HTTP2_SPARE_BYTES) {
+    if (h->spare_count == HF_HTTP2_SPARE || s->held.capacity + s->output.copied.capacity > HF_HTTP2_SPARE_BYTES) {
         free_exchange(h, s);
         return;
     }
@@ -290,10 +212,10 @@ void hf_http2_streams_fini(hf_http2 *h)
         free_exchange(h, s);
     }
     h->all = NULL;
-    h->table_count = 0;
+    h->table.count = 0;
     hf_http2_trim_spare(h);
     hf_free(a, h->forgotten, HF_HTTP2_FORGOTTEN * sizeof *h->forgotten);
-    hf_free(a, h->tokens, h->token_capacity * sizeof *h->tokens);
+    hf_tokens_fini(&h->tokens, a);
     hf_free(a, h->pushed, h->env->limits->http2_pushes * sizeof *h->pushed);
 }
 

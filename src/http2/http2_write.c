@@ -309,7 +309,7 @@ hf_err hf_http2_request(hf_http2 *h, const hf_request_head *head, hf_http2_strea
 uint64_t hf_http2_copied_room(const hf_http2 *h, const hf_http2_exchange *s)
 {
     const hf_limits *const l = h->env->limits;
-    const uint64_t held = hf_queue_length(&s->copied);
+    const uint64_t held = hf_outlet_copied(&s->output);
     const uint64_t mine = held < l->output_bytes ? l->output_bytes - held : 0;
     const uint64_t all = h->copied_bytes < l->http2_output_bytes ? l->http2_output_bytes - h->copied_bytes : 0;
     return mine < all ? mine : all;
@@ -317,32 +317,8 @@ uint64_t hf_http2_copied_room(const hf_http2 *h, const hf_http2_exchange *s)
 
 size_t hf_http2_piece_room(const hf_http2 *h, const hf_http2_exchange *s)
 {
-    const uint64_t held = (uint64_t)s->piece_count - s->piece_first, most = h->env->limits->output_extents;
+    const uint64_t held = hf_outlet_pieces(&s->output), most = h->env->limits->output_extents;
     return held < most ? (size_t)(most - held) : 0;
-}
-
-/* Place for one more piece. */
-static bool reserve_piece(hf_http2 *h, hf_http2_exchange *s)
-{
-    if (s->piece_count < s->piece_capacity)
-        return true;
-    const size_t held = (size_t)(s->piece_count - s->piece_first);
-    if (s->piece_first > 0) {
-        memmove(s->pieces, s->pieces + s->piece_first, held * sizeof *s->pieces);
-        s->piece_first = 0;
-        s->piece_count = (uint16_t)held;
-        return true;
-    }
-    const size_t capacity = s->piece_capacity == 0 ? 4 : s->piece_capacity * 2u;
-    if (capacity > UINT16_MAX)
-        return false;
-    hf_http2_piece *const pieces = hf_resize(&h->env->alloc, s->pieces, s->piece_capacity * sizeof *pieces,
-                                             capacity * sizeof *pieces);
-    if (pieces == NULL)
-        return false;
-    s->pieces = pieces;
-    s->piece_capacity = (uint16_t)capacity;
-    return true;
 }
 
 /* One extent, or what there is room for. Returns the bytes; *full: the next one need not be tried. */
@@ -361,21 +337,19 @@ static uint64_t put_one(hf_http2 *h, hf_http2_exchange *s, const hf_extent *e, b
             *full = false;
             return 0;
         }
-        if (!reserve_piece(h, s)) {
+        if (!hf_outlet_reserve(&s->output, 1)) {
             *err = hf_err_make(HF_ERR_BASE_MEMORY);
             return 0;
         }
-        s->pieces[s->piece_count++] = (hf_http2_piece){ s->tail, *e };
-        s->tail = 0;
+        hf_outlet_lend(&s->output, e);
         *full = false;
         return length;
     }
     const uint64_t room = hf_http2_copied_room(h, s), n = length <= room ? length : e->token != 0 ? 0 : room;
-    if (n > 0 && !hf_queue_append(&s->copied, hf_bytes_make(e->bytes.ptr, (size_t)n))) {
+    if (n > 0 && !hf_outlet_append(&s->output, hf_bytes_make(e->bytes.ptr, (size_t)n))) {
         *err = hf_err_make(HF_ERR_BASE_MEMORY);
         return 0;
     }
-    s->tail += n;
     h->copied_bytes += n;
     *full = n < length;
     return n;
@@ -411,7 +385,6 @@ uint64_t hf_http2_put(hf_http2 *h, hf_http2_stream stream, const hf_extent *exte
     for (size_t i = 0; i < count && !full; i++) {
         const uint64_t n = put_one(h, s, &extents[i], &full, err);
         bytes += n;
-        s->pending += n;
         s->put_bytes += n;
         if (s->put_left >= 0)
             s->put_left -= (int64_t)n;
@@ -461,7 +434,7 @@ bool hf_http2_send_trailers(hf_http2 *h, hf_http2_exchange *s, hf_fields fields)
 /* END_STREAM goes with the head when that still waits, or with the last DATA. */
 static void end_sending(hf_http2 *h, hf_http2_exchange *s)
 {
-    if (s->pending == 0 && s->piece_first == s->piece_count && s->end_fields == NULL && s->head_at > h->control_out) {
+    if (!hf_outlet_waits(&s->output) && s->end_fields == NULL && s->head_at > h->control_out) {
         h->control.memory[h->control.head + (size_t)(s->head_at - 1 - h->control_out)] |= HF_FLAG_END_STREAM;
         hf_http2_sent_end(h, s);
         return;

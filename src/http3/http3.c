@@ -13,6 +13,7 @@ static hf_http3 *create(const hf_env *env, uint64_t id, hf_time now, const hf_ht
         return NULL;
     const hf_limits *const l = env->limits;
     h->env = env;
+    h->table.kind_bits = 2;
     h->id = id;
     h->now = h->opened = h->since = now;
     h->server = server;
@@ -399,7 +400,7 @@ void hf_http3_finish_drain(hf_http3 *h)
 
 bool hf_http3_is_idle(const hf_http3 *h)
 {
-    return h->exchanges == 0 && hf_http3_own_waiting(h) == 0 && h->acts == NULL && h->token_first == h->token_count;
+    return h->exchanges == 0 && hf_http3_own_waiting(h) == 0 && h->acts == NULL && !hf_tokens_wait(&h->tokens);
 }
 
 size_t hf_http3_open_lanes(const hf_http3 *h)

@@ -41,7 +41,7 @@ static hf_time deadline(const hf_http3 *h, const hf_http3_lane *l)
         at = hf_time_after(l->since, earlier(pause, rest));
     }
     if (l->blocked) {
-        const uint64_t left = l->pending < l->put_bytes ? l->put_bytes - l->pending : 0;
+        const uint64_t left = l->output.pending < l->put_bytes ? l->put_bytes - l->output.pending : 0;
         const int64_t rest = allowance(left, limits->send_rate, l->blocked_ns);
         at = hf_time_earlier(at, hf_time_after(l->blocked_since, earlier((int64_t)limits->send_idle_ns, rest)));
     }
@@ -74,7 +74,7 @@ void hf_http3_await(hf_http3 *h, hf_http3_lane *l)
 
 void hf_http3_block(hf_http3 *h, hf_http3_lane *l)
 {
-    const bool blocked = l->held_back && l->out == HF_HALF_OPEN && (l->pending > 0 || l->piece_first < l->piece_count);
+    const bool blocked = l->held_back && l->out == HF_HALF_OPEN && hf_outlet_waits(&l->output);
     if (l->blocked == blocked)
         return;
     if (!blocked)
@@ -115,7 +115,7 @@ static void check_lane(hf_http3 *h, hf_http3_lane *l)
 static bool holds_memory(const hf_http3 *h)
 {
     return h->control.memory != NULL || h->scratch.memory != NULL || h->list.at != NULL || h->list.text != NULL ||
-           h->spare != NULL || h->tokens != NULL || h->encoder.say.memory != NULL || h->decoder.say.memory != NULL;
+           h->spare != NULL || h->tokens.tokens != NULL || h->encoder.say.memory != NULL || h->decoder.say.memory != NULL;
 }
 
 static void trim(hf_http3 *h)
@@ -126,9 +126,7 @@ static void trim(hf_http3 *h)
     hf_queue_trim(&h->decoder.say);
     hf_field_list_fini(&h->list);
     hf_http3_trim_spare(h);
-    hf_free(&h->env->alloc, h->tokens, h->token_capacity * sizeof *h->tokens);
-    h->tokens = NULL;
-    h->token_first = h->token_count = h->token_capacity = 0;
+    hf_tokens_fini(&h->tokens, &h->env->alloc);
 }
 
 static hf_time settings_deadline(const hf_http3 *h)

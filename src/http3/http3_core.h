@@ -8,6 +8,8 @@
 #include <handfast/http3.h>
 
 #include "http3_wire.h"
+#include "id_table.h"
+#include "outlet.h"
 #include "priority.h"
 #include "qpack.h"
 #include "queue.h"
@@ -23,12 +25,6 @@ enum {
 };
 #define HF_HTTP3_TRIM_NS HF_MILLISECONDS(200)
 #define HF_HTTP3_RATE_GRACE_NS HF_SECONDS(10)
-
-/* A LENT or FILE extent in a lane's output, and how many copied bytes leave between the one before it and this one. */
-typedef struct hf_http3_piece {
-    uint64_t before;
-    hf_extent extent;
-} hf_http3_piece;
 
 /* What a lane is for. */
 typedef enum hf_http3_use {
@@ -122,11 +118,7 @@ struct hf_http3_lane {
     int64_t put_left;     /* of the declared length, or -1 */
     uint64_t framed_left; /* body bytes that the last DATA header still covers */
     uint64_t put_bytes;   /* all that was put */
-    uint64_t pending;     /* bytes waiting to leave, frames and all */
-    hf_queue copied;
-    uint64_t tail;        /* copied bytes behind the last piece */
-    hf_http3_piece *pieces;
-    uint16_t piece_first, piece_count, piece_capacity;
+    hf_outlet output;
     hf_time blocked_since;
     int64_t blocked_ns;
 };
@@ -182,8 +174,7 @@ struct hf_http3 {
     hf_lane peer_lanes[HF_OWN_COUNT]; /* the peer's, HF_HTTP3_NO_LANE until there */
 
     /* lanes */
-    hf_http3_lane **table; /* open addressing by id */
-    uint32_t table_capacity, table_count;
+    hf_id_table table;
     uint32_t exchanges;    /* lanes of use EXCHANGE or PUSH */
     uint32_t starving;
     hf_http3_lane *all;
@@ -216,9 +207,8 @@ struct hf_http3 {
     uint64_t code;              /* to close with */
 
     /* output */
-    uint64_t copied_bytes;      /* in all lanes' `copied` */
-    uint64_t *tokens;           /* of pieces that will not leave */
-    uint32_t token_first, token_count, token_capacity;
+    uint64_t copied_bytes;      /* copies, in all lanes' `output` */
+    hf_token_list tokens;       /* of pieces that will not leave */
 
     /* time */
     hf_time opened;

@@ -12,11 +12,6 @@
 
 /* ---- the schedule ------------------------------------------------------------------------------------------- */
 
-static bool has_output(const hf_http3_lane *l)
-{
-    return l->pending > 0 || l->piece_first < l->piece_count;
-}
-
 void hf_http3_unschedule(hf_http3 *h, hf_http3_lane *l)
 {
     if (!l->ready)
@@ -35,7 +30,7 @@ void hf_http3_unschedule(hf_http3 *h, hf_http3_lane *l)
 
 void hf_http3_schedule(hf_http3 *h, hf_http3_lane *l)
 {
-    const bool ready = l->out == HF_HALF_OPEN && (has_output(l) || hf_http3_wants_to_end(l)) && !l->held_back;
+    const bool ready = l->out == HF_HALF_OPEN && (hf_outlet_waits(&l->output) || hf_http3_wants_to_end(l)) && !l->held_back;
     hf_http3_block(h, l);
     if (ready == l->ready)
         return;
@@ -120,7 +115,7 @@ bool hf_http3_next(hf_http3 *h, hf_time now, hf_http3_turn *turn)
 {
     h->now = now;
     *turn = (hf_http3_turn){ .lane = HF_HTTP3_NO_LANE, .urgency = 0 };
-    if (h->token_first < h->token_count)
+    if (hf_tokens_wait(&h->tokens))
         return true;
     if (h->state == HF_HTTP3_FAULT)
         return false;
@@ -155,117 +150,12 @@ void hf_http3_hold(hf_http3 *h, hf_time now, hf_lane lane, bool held)
     hf_http3_schedule(h, l);
 }
 
-/* ---- pieces ------------------------------------------------------------------------------------------------- */
-
-static void account(hf_out *out, uint64_t n)
-{
-    out->room -= n;
-    out->bytes += n;
-}
-
-/* `n` bytes of scratch at the end of the last piece, or in a new one. NULL when there is no room. */
-static uint8_t *claim(hf_out *out, size_t n)
-{
-    uint8_t *const to = out->scratch + out->scratch_used;
-    hf_extent *const last = out->count > 0 ? &out->pieces[out->count - 1] : NULL;
-    const bool joins = last != NULL && last->kind == HF_EXTENT_COPIED && last->bytes.ptr + last->bytes.len == to;
-    if (out->scratch_capacity - out->scratch_used < n || out->room < n || (!joins && out->count == out->capacity))
-        return NULL;
-    if (joins)
-        last->bytes.len += n;
-    else
-        out->pieces[out->count++] = (hf_extent){ .kind = HF_EXTENT_COPIED, .bytes = hf_bytes_make(to, n) };
-    out->scratch_used += n;
-    account(out, n);
-    return to;
-}
-
-/* At most `most` bytes from the front of the queue. */
-static size_t emit_queue(hf_queue *q, uint64_t most, hf_out *out)
-{
-    const size_t held = hf_queue_length(q), scratch = out->scratch_capacity - out->scratch_used;
-    size_t n = held < most ? held : (size_t)most;
-    n = n < scratch ? n : scratch;
-    n = n < out->room ? n : (size_t)out->room;
-    uint8_t *const to = n > 0 ? claim(out, n) : NULL;
-    if (to == NULL)
-        return 0;
-    memcpy(to, hf_queue_peek(q).ptr, n);
-    hf_queue_take(q, n);
-    return n;
-}
-
-static void emit_tokens(hf_http3 *h, hf_out *out)
-{
-    while (h->token_first < h->token_count && out->count < out->capacity)
-        out->pieces[out->count++] = (hf_extent){ .kind = HF_EXTENT_LENT, .token = h->tokens[h->token_first++] };
-    if (h->token_first == h->token_count)
-        h->token_first = h->token_count = 0;
-}
-
-/* At most `most` bytes of a piece; its token stays with the rest. *whole: nothing of it is left. */
-static uint64_t emit_piece(hf_extent *e, uint64_t most, hf_out *out, bool *whole)
-{
-    const uint64_t length = hf_extent_length(e);
-    uint64_t n = length < most ? length : most;
-    n = n < out->room ? n : out->room;
-    *whole = false;
-    if (out->count == out->capacity || (n == 0 && length > 0))
-        return 0;
-    hf_extent part = *e;
-    *whole = n == length;
-    if (!*whole)
-        part.token = 0;
-    if (e->kind == HF_EXTENT_FILE) {
-        part.length = n;
-        e->offset += n;
-        e->length -= n;
-    } else {
-        part.bytes.len = (size_t)n;
-        if (n > 0)
-            e->bytes = hf_bytes_make(e->bytes.ptr + n, e->bytes.len - (size_t)n);
-    }
-    out->pieces[out->count++] = part;
-    account(out, n);
-    return n;
-}
-
-/* Up to `most` bytes of the lane. */
-static uint64_t emit_lane(hf_http3 *h, hf_http3_lane *l, uint64_t most, hf_out *out)
-{
-    uint64_t sent = 0;
-    for (;;) {
-        hf_http3_piece *const piece = l->piece_first < l->piece_count ? &l->pieces[l->piece_first] : NULL;
-        uint64_t *const copied = piece != NULL ? &piece->before : &l->tail;
-        if (*copied > 0) {
-            const uint64_t n = emit_queue(&l->copied, *copied < most - sent ? *copied : most - sent, out);
-            *copied -= n;
-            h->copied_bytes -= n;
-            sent += n;
-            if (n == 0)
-                break;
-        } else if (piece != NULL) {
-            bool whole;
-            sent += emit_piece(&piece->extent, most - sent, out, &whole);
-            l->piece_first += whole;
-            if (!whole)
-                break;
-        } else {
-            break;
-        }
-    }
-    if (l->piece_first == l->piece_count)
-        l->piece_first = l->piece_count = 0;
-    l->pending -= sent;
-    return sent;
-}
-
 /* ---- emit --------------------------------------------------------------------------------------------------- */
 
 static void tell_writable(hf_http3 *h, hf_http3_lane *l)
 {
     const uint64_t room = hf_http3_copied_room(h, l);
-    const bool roomy = room > 0 && (l->pending == 0 || room >= h->env->limits->output_bytes / 2);
+    const bool roomy = room > 0 && (l->output.pending == 0 || room >= h->env->limits->output_bytes / 2);
     if (!l->put_short || !roomy || hf_http3_piece_room(h, l) == 0)
         return;
     l->put_short = false;
@@ -288,9 +178,11 @@ static void sent_end(hf_http3 *h, hf_http3_lane *l)
 
 static void emit_exchange(hf_http3 *h, hf_http3_lane *l, hf_out *out, bool *fin)
 {
-    (void)emit_lane(h, l, HF_HTTP3_QUANTUM, out);
+    uint64_t copied;
+    (void)hf_outlet_emit(&l->output, HF_HTTP3_QUANTUM, out, &copied);
+    h->copied_bytes -= copied;
     rotate(h, l);
-    if (!has_output(l) && hf_http3_wants_to_end(l)) {
+    if (!hf_outlet_waits(&l->output) && hf_http3_wants_to_end(l)) {
         *fin = true;
         sent_end(h, l);
         return;
@@ -304,14 +196,14 @@ size_t hf_http3_emit(hf_http3 *h, hf_time now, hf_lane lane, hf_out *out, bool *
     h->now = now;
     *fin = false;
     if (lane == HF_HTTP3_NO_LANE) {
-        emit_tokens(h, out);
+        (void)hf_tokens_emit(&h->tokens, out);
         return 0;
     }
     if (h->state == HF_HTTP3_FAULT)
         return 0;
     for (unsigned i = 0; i < HF_OWN_COUNT; i++)
         if (h->begun && h->own[i].lane == lane)
-            return emit_queue(h->own[i].queue, UINT64_MAX, out);
+            return hf_out_queue(out, h->own[i].queue, UINT64_MAX);
     hf_http3_lane *const l = hf_http3_find(h, lane);
     if (l == NULL || l->out != HF_HALF_OPEN)
         return 0;

@@ -7,74 +7,16 @@
 #include "alloc.h"
 #include "panic.h"
 
-/* ---- the table ---------------------------------------------------------------------------------------------- */
-
-static uint32_t place(const hf_http3 *h, hf_lane id)
-{
-    /* lanes of a kind come in sequence; the kinds are the two low bits */
-    return (uint32_t)(id >> 2 ^ (id & 3) << 4) & (h->table_capacity - 1);
-}
-
 hf_http3_lane *hf_http3_find(const hf_http3 *h, hf_lane id)
 {
-    if (h->table_count == 0)
-        return NULL;
-    for (uint32_t i = place(h, id); h->table[i] != NULL; i = (i + 1) & (h->table_capacity - 1))
-        if (h->table[i]->id == id)
-            return h->table[i];
-    return NULL;
-}
-
-static void insert(hf_http3 *h, hf_http3_lane *l)
-{
-    uint32_t i = place(h, l->id);
-    while (h->table[i] != NULL)
-        i = (i + 1) & (h->table_capacity - 1);
-    h->table[i] = l;
-}
-
-static bool grow_table(hf_http3 *h)
-{
-    if (h->table_count * 2 < h->table_capacity)
-        return true;
-    const uint32_t old = h->table_capacity, capacity = old == 0 ? 16 : old * 2;
-    hf_http3_lane **const table = hf_alloc_zeroed(&h->env->alloc, capacity * sizeof *table);
-    if (table == NULL)
-        return false;
-    hf_http3_lane **const before = h->table;
-    h->table = table;
-    h->table_capacity = capacity;
-    for (uint32_t i = 0; i < old; i++)
-        if (before[i] != NULL)
-            insert(h, before[i]);
-    hf_free(&h->env->alloc, before, old * sizeof *before);
-    return true;
-}
-
-/* What follows in the run moves up, so that no gap hides it. */
-static void remove_from_table(hf_http3 *h, const hf_http3_lane *l)
-{
-    const uint32_t mask = h->table_capacity - 1;
-    uint32_t gap = place(h, l->id);
-    while (h->table[gap] != l)
-        gap = (gap + 1) & mask;
-    for (uint32_t i = (gap + 1) & mask; h->table[i] != NULL; i = (i + 1) & mask) {
-        const uint32_t home = place(h, h->table[i]->id);
-        if (((i - home) & mask) >= ((i - gap) & mask)) {
-            h->table[gap] = h->table[i];
-            gap = i;
-        }
-    }
-    h->table[gap] = NULL;
-    h->table_count--;
+    return hf_id_find(&h->table, id);
 }
 
 /* ---- birth and death ---------------------------------------------------------------------------------------- */
 
 static void free_lane(hf_http3 *h, hf_http3_lane *l)
 {
-    hf_queue_fini(&l->copied);
-    hf_free(&h->env->alloc, l->pieces, l->piece_capacity * sizeof *l->pieces);
+    hf_outlet_fini(&l->output);
     hf_free(&h->env->alloc, l, sizeof *l);
 }
 
@@ -95,21 +37,19 @@ static hf_http3_lane *obtain(hf_http3 *h)
     if (l == NULL) {
         hf_http3_lane *const fresh = hf_alloc_zeroed(&h->env->alloc, sizeof *fresh);
         if (fresh != NULL)
-            hf_queue_init(&fresh->copied, &h->env->alloc);
+            hf_outlet_init(&fresh->output, &h->env->alloc);
         return fresh;
     }
     h->spare = l->next;
     h->spare_count--;
-    const hf_queue copied = l->copied;
-    hf_http3_piece *const pieces = l->pieces;
-    const uint16_t capacity = l->piece_capacity;
-    *l = (hf_http3_lane){ .copied = copied, .pieces = pieces, .piece_capacity = capacity };
+    const hf_outlet output = l->output;
+    *l = (hf_http3_lane){ .output = output };
     return l;
 }
 
 hf_http3_lane *hf_http3_add(hf_http3 *h, hf_lane id, hf_http3_use use)
 {
-    hf_http3_lane *const l = grow_table(h) ? obtain(h) : NULL;
+    hf_http3_lane *const l = hf_id_reserve(&h->table, &h->env->alloc) ? obtain(h) : NULL;
     if (l == NULL)
         return NULL;
     l->id = id;
@@ -128,8 +68,7 @@ hf_http3_lane *hf_http3_add(hf_http3 *h, hf_lane id, hf_http3_use use)
     if (h->all != NULL)
         h->all->previous = l;
     h->all = l;
-    insert(h, l);
-    h->table_count++;
+    hf_id_insert(&h->table, id, l);
     return l;
 }
 
@@ -152,7 +91,7 @@ void hf_http3_settle(hf_http3 *h, hf_http3_lane *l)
     hf_http3_drop_output(h, l);
     hf_http3_starve(h, l, false);
     h->exchanges -= hf_http3_is_exchange(l);
-    remove_from_table(h, l);
+    hf_id_remove(&h->table, l->id);
     if (l->previous != NULL)
         l->previous->next = l->next;
     else
@@ -161,7 +100,7 @@ void hf_http3_settle(hf_http3 *h, hf_http3_lane *l)
         l->next->previous = l->previous;
     if (h->exchanges == 0)
         h->since = h->now;
-    if (h->spare_count == HF_HTTP3_SPARE || l->copied.capacity > HF_HTTP3_SPARE_BYTES) {
+    if (h->spare_count == HF_HTTP3_SPARE || l->output.copied.capacity > HF_HTTP3_SPARE_BYTES) {
         free_lane(h, l);
         return;
     }
@@ -183,39 +122,24 @@ void hf_http3_lanes_fini(hf_http3 *h)
 {
     hf_http3_each(h, free_lane);
     hf_http3_trim_spare(h);
-    hf_free(&h->env->alloc, h->table, h->table_capacity * sizeof *h->table);
-    hf_free(&h->env->alloc, h->tokens, h->token_capacity * sizeof *h->tokens);
+    hf_id_clear(&h->table, &h->env->alloc);
+    hf_tokens_fini(&h->tokens, &h->env->alloc);
 }
 
 /* ---- output that will not leave ----------------------------------------------------------------------------- */
 
 void hf_http3_return_token(hf_http3 *h, uint64_t token)
 {
-    if (h->token_count == h->token_capacity) {
-        const uint32_t capacity = h->token_capacity == 0 ? 16 : h->token_capacity * 2;
-        uint64_t *const tokens = hf_resize(&h->env->alloc, h->tokens, h->token_capacity * sizeof *tokens,
-                                           capacity * sizeof *tokens);
-        if (tokens == NULL) { /* the owner frees what is outstanding when the connection ends: so it must */
-            h->out_of_memory = true;
-            return;
-        }
-        h->tokens = tokens;
-        h->token_capacity = capacity;
-    }
-    h->tokens[h->token_count++] = token;
+    if (!hf_tokens_add(&h->tokens, &h->env->alloc, token)) /* who lent it gets it back when the connection ends: so it must */
+        h->out_of_memory = true;
 }
 
 void hf_http3_drop_output(hf_http3 *h, hf_http3_lane *l)
 {
     hf_http3_unschedule(h, l);
-    for (; l->piece_first < l->piece_count; l->piece_first++)
-        if (l->pieces[l->piece_first].extent.token != 0)
-            hf_http3_return_token(h, l->pieces[l->piece_first].extent.token);
-    l->piece_first = l->piece_count = 0;
-    const size_t n = hf_queue_length(&l->copied);
-    hf_queue_take(&l->copied, n);
-    h->copied_bytes -= n;
-    l->tail = l->pending = 0;
+    bool whole;
+    h->copied_bytes -= hf_outlet_drop(&l->output, &h->tokens, &whole);
+    h->out_of_memory = h->out_of_memory || !whole;
     h->short_count -= l->put_short;
     l->blocked = l->put_short = false;
 }

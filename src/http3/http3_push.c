@@ -198,12 +198,10 @@ static bool write_promise(hf_http3 *h, hf_http3_lane *parent, hf_http3_lane *l, 
         return false;
     size_t n = hf_h3_int_write(head, HF_H3_STREAM_PUSH);
     n += hf_h3_int_write(head + n, l->push);
-    if (!hf_queue_append(&l->copied, hf_bytes_make(head, n))) {
+    if (!hf_outlet_append(&l->output, hf_bytes_make(head, n))) {
         h->out_of_memory = true;
         return false;
     }
-    l->tail += n;
-    l->pending += n;
     h->copied_bytes += n;
     hf_http3_schedule(h, parent);
     hf_http3_schedule(h, l);

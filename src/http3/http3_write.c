@@ -79,12 +79,10 @@ bool hf_http3_open_section(hf_http3 *h, hf_lane lane, size_t most, hf_http3_sect
 /* Bytes at the end of the lane's output. */
 static bool append(hf_http3 *h, hf_http3_lane *l, hf_bytes bytes)
 {
-    if (!hf_queue_append(&l->copied, bytes)) {
+    if (!hf_outlet_append(&l->output, bytes)) {
         h->out_of_memory = true; /* half a frame may stand there: the next step ends the connection */
         return false;
     }
-    l->tail += bytes.len;
-    l->pending += bytes.len;
     h->copied_bytes += bytes.len;
     return true;
 }
@@ -277,7 +275,7 @@ hf_err hf_http3_request(hf_http3 *h, hf_lane lane, const hf_request_head *head)
 uint64_t hf_http3_copied_room(const hf_http3 *h, const hf_http3_lane *l)
 {
     const hf_limits *const limits = h->env->limits;
-    const uint64_t held = hf_queue_length(&l->copied);
+    const uint64_t held = hf_outlet_copied(&l->output);
     const uint64_t mine = held < limits->output_bytes ? limits->output_bytes - held : 0;
     const uint64_t all = h->copied_bytes < limits->http3_output_bytes ? limits->http3_output_bytes - h->copied_bytes : 0;
     return mine < all ? mine : all;
@@ -285,7 +283,7 @@ uint64_t hf_http3_copied_room(const hf_http3 *h, const hf_http3_lane *l)
 
 size_t hf_http3_piece_room(const hf_http3 *h, const hf_http3_lane *l)
 {
-    const uint64_t held = (uint64_t)l->piece_count - l->piece_first, most = h->env->limits->output_extents;
+    const uint64_t held = hf_outlet_pieces(&l->output), most = h->env->limits->output_extents;
     return held < most ? (size_t)(most - held) : 0;
 }
 
@@ -324,42 +322,13 @@ static plan make_plan(const hf_http3 *h, const hf_http3_lane *l, const hf_extent
     return p;
 }
 
-/* Places for so many more pieces. */
-static bool reserve_pieces(hf_http3 *h, hf_http3_lane *l, size_t n)
-{
-    const size_t held = (size_t)(l->piece_count - l->piece_first);
-    if (l->piece_count + n <= l->piece_capacity)
-        return true;
-    if (l->piece_first > 0) {
-        memmove(l->pieces, l->pieces + l->piece_first, held * sizeof *l->pieces);
-        l->piece_first = 0;
-        l->piece_count = (uint16_t)held;
-    }
-    size_t capacity = l->piece_capacity == 0 ? 4 : l->piece_capacity;
-    while (capacity < held + n)
-        capacity *= 2;
-    if (capacity == l->piece_capacity)
-        return true;
-    if (capacity > UINT16_MAX)
-        return false;
-    hf_http3_piece *const pieces = hf_resize(&h->env->alloc, l->pieces, l->piece_capacity * sizeof *pieces,
-                                             capacity * sizeof *pieces);
-    if (pieces == NULL)
-        return false;
-    l->pieces = pieces;
-    l->piece_capacity = (uint16_t)capacity;
-    return true;
-}
-
 static bool put_one(hf_http3 *h, hf_http3_lane *l, const hf_extent *e, uint64_t n)
 {
     if (e->kind == HF_EXTENT_COPIED)
         return n == 0 || append(h, l, hf_bytes_make(e->bytes.ptr, (size_t)n));
     if (n == 0 && e->token == 0)
         return true;
-    l->pieces[l->piece_count++] = (hf_http3_piece){ l->tail, *e };
-    l->tail = 0;
-    l->pending += n;
+    hf_outlet_lend(&l->output, e);
     return true;
 }
 
@@ -378,7 +347,7 @@ static bool frame_body(hf_http3 *h, hf_http3_lane *l, uint64_t total)
 
 static uint64_t carry_out(hf_http3 *h, hf_http3_lane *l, const hf_extent *extents, const plan *p, hf_err *err)
 {
-    bool good = reserve_pieces(h, l, p->pieces);
+    bool good = hf_outlet_reserve(&l->output, p->pieces);
     if (!good) {
         *err = hf_err_make(HF_ERR_BASE_MEMORY);
         return 0;
