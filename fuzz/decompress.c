@@ -9,29 +9,8 @@
 
 #include "compress.h"
 #include "decompress.h"
+#include "fuzz_memory.h"
 #include "panic.h"
-
-typedef struct memory {
-    size_t held, most, calls, fail_at;
-} memory;
-
-static void *resize(void *ctx, void *old, size_t old_size, size_t new_size)
-{
-    memory *m = ctx;
-    if (new_size == 0) {
-        m->held -= old != NULL ? old_size : 0;
-        free(old);
-        return NULL;
-    }
-    if (++m->calls == m->fail_at)
-        return NULL;
-    void *fresh = realloc(old, new_size);
-    if (fresh == NULL)
-        return NULL;
-    m->held += new_size - (old != NULL ? old_size : 0);
-    m->most = m->held > m->most ? m->held : m->most;
-    return fresh;
-}
 
 typedef struct result {
     int32_t code;
@@ -65,9 +44,9 @@ static result undo(const hf_env *env, hf_encoding e, hf_bytes all, size_t slice)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    memory m = { 0 };
+    fuzz_memory m = { 0 };
     hf_limits limits = *hf_limits_default();
-    const hf_env env = { .alloc = { resize, &m }, .limits = &limits };
+    const hf_env env = { .alloc = fuzz_alloc(&m), .limits = &limits };
     if (size < 2)
         return 0;
     const hf_encoding e = (hf_encoding)(1 + data[0] % 3);

@@ -8,6 +8,7 @@
 
 #include <handfast/eventstream.h>
 
+#include "fuzz_memory.h"
 #include "panic.h"
 #include "random.h"
 
@@ -15,24 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { LOG_BYTES = 1 << 16 };
 
-typedef struct memory {
-    size_t held, calls, fail_at;
-} memory;
-
-static void *resize(void *ctx, void *old, size_t old_size, size_t new_size)
-{
-    memory *const m = ctx;
-    if (new_size > 0 && ++m->calls == m->fail_at)
-        return NULL;
-    m->held = m->held - old_size + new_size;
-    if (new_size > 0)
-        return realloc(old, new_size);
-    free(old);
-    return NULL;
-}
-
 typedef struct listener {
-    memory memory;
+    fuzz_memory memory;
     hf_limits limits;
     hf_env env;
     uint8_t log[LOG_BYTES]; /* the events, written again */
@@ -43,10 +28,10 @@ typedef struct listener {
 
 static void listen_to(listener *l, const uint8_t *p, size_t n, hf_random *slices, size_t fail_at, uint64_t most)
 {
-    l->memory = (memory){ .fail_at = fail_at };
+    l->memory = (fuzz_memory){ .fail_at = fail_at };
     l->limits = *hf_limits_default();
     l->limits.eventstream_event_bytes = most;
-    l->env = (hf_env){ .alloc = { resize, &l->memory }, .limits = &l->limits };
+    l->env = (hf_env){ .alloc = fuzz_alloc(&l->memory), .limits = &l->limits };
     l->length = 0;
     l->last = HF_FAULT;
     hf_eventstream *const s = hf_eventstream_new(&l->env);

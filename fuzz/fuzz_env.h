@@ -5,32 +5,17 @@
 #ifndef HF_FUZZ_ENV_H
 #define HF_FUZZ_ENV_H
 
-#include <stdlib.h>
-
-#include "random.h"
+#include "fuzz_memory.h"
 
 static hf_env fuzz_env;
 static hf_limits fuzz_limits;
 static hf_random fuzz_random;
 
-static inline void *fuzz_resize(void *ctx, void *old, size_t old_size, size_t new_size)
-{
-    (void)ctx, (void)old_size;
-    if (new_size == 0) {
-        free(old);
-        return NULL;
-    }
-    void *const p = realloc(old, new_size);
-    if (p == NULL)
-        abort();
-    return p;
-}
-
 static inline void fuzz_env_init(void)
 {
     fuzz_limits = *hf_limits_default();
     hf_random_seed(&fuzz_random, 1);
-    fuzz_env = (hf_env){ .alloc = { fuzz_resize, NULL }, .random = &fuzz_random, .limits = &fuzz_limits };
+    fuzz_env = (hf_env){ .alloc = fuzz_alloc(NULL), .random = &fuzz_random, .limits = &fuzz_limits };
 }
 
 #endif

@@ -6,22 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz_memory.h"
 #include "hpack.h"
 #include "panic.h"
-
-static void *resize(void *ctx, void *old, size_t old_size, size_t new_size)
-{
-    size_t *const held = ctx;
-    *held += new_size - old_size;
-    HF_ASSERT(*held < 1 << 20);
-    if (new_size == 0) {
-        free(old);
-        return NULL;
-    }
-    void *const p = realloc(old, new_size);
-    HF_ASSERT(p != NULL);
-    return p;
-}
 
 static void again(hf_hpack_encoder *e, hf_hpack_decoder *d, const hf_field_list *list, hf_field_list *other)
 {
@@ -44,8 +31,8 @@ static void again(hf_hpack_encoder *e, hf_hpack_decoder *d, const hf_field_list 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    size_t held = 0;
-    const hf_allocator alloc = { resize, &held };
+    fuzz_memory memory = { 0 };
+    const hf_allocator alloc = fuzz_alloc(&memory);
     hf_hpack_decoder first, second;
     hf_hpack_encoder encoder;
     hf_field_list list, other;
@@ -76,6 +63,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     hf_hpack_encoder_fini(&encoder);
     hf_field_list_fini(&list);
     hf_field_list_fini(&other);
-    HF_ASSERT(held == 0);
+    HF_ASSERT(memory.held == 0 && memory.most < 1 << 20);
     return 0;
 }

@@ -10,38 +10,14 @@
 
 #include <handfast/http1.h>
 
+#include "fuzz_memory.h"
 #include "panic.h"
 #include "random.h"
 
 enum { DRIVE_BYTES = 1 << 16 };
 
-/* Counts what is held; fails the allocation numbered `fail_at`. */
-typedef struct drive_memory {
-    size_t held, most, calls, fail_at;
-} drive_memory;
-
-static inline void *drive_resize(void *ctx, void *old, size_t old_size, size_t new_size)
-{
-    drive_memory *const m = ctx;
-    if (new_size == 0) {
-        m->held -= old_size;
-        free(old);
-        return NULL;
-    }
-    if (++m->calls == m->fail_at)
-        return NULL;
-    void *const fresh = malloc(new_size);
-    HF_ASSERT(fresh != NULL);
-    if (old != NULL)
-        memcpy(fresh, old, old_size < new_size ? old_size : new_size);
-    free(old);
-    m->held = m->held - old_size + new_size;
-    m->most = m->held > m->most ? m->held : m->most;
-    return fresh;
-}
-
 typedef struct drive {
-    drive_memory memory;
+    fuzz_memory memory;
     hf_random random;
     hf_limits limits;
     hf_env env;
@@ -99,7 +75,7 @@ static inline void drive_init(drive *d, uint64_t seed)
     d->limits.chunk_line_bytes = 32;
     d->limits.output_bytes = 2048;
     d->limits.output_extents = 6;
-    d->env = (hf_env){ .alloc = { drive_resize, &d->memory }, .random = &d->random, .limits = &d->limits };
+    d->env = (hf_env){ .alloc = fuzz_alloc(&d->memory), .random = &d->random, .limits = &d->limits };
     d->now = hf_time_make(HF_SECONDS(1));
 }
 

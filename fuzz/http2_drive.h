@@ -12,23 +12,18 @@
 
 #include <handfast/http2.h>
 
+#include "fuzz_memory.h"
 #include "panic.h"
 #include "random.h"
 
 enum { DRIVE_LOG = 1 << 16, DRIVE_STREAMS = 32 };
-
-typedef struct drive_memory {
-    size_t held, most;
-    uint64_t fail; /* one in so many allocations fails; 0: none */
-    hf_random random;
-} drive_memory;
 
 typedef struct drive {
     hf_http2 *h;
     hf_env env;
     hf_limits limits;
     hf_random random;
-    drive_memory memory;
+    fuzz_memory memory;
     hf_time now;
     bool client, chaos;
     hf_http2_stream ids[DRIVE_STREAMS];
@@ -39,22 +34,6 @@ typedef struct drive {
     uint64_t out_hash;
 } drive;
 
-static inline void *drive_resize(void *ctx, void *old, size_t old_size, size_t new_size)
-{
-    drive_memory *const m = ctx;
-    if (new_size > old_size && m->fail > 0 && hf_random_below(&m->random, m->fail) == 0)
-        return NULL;
-    m->held += new_size - old_size;
-    m->most = m->held > m->most ? m->held : m->most;
-    if (new_size == 0) {
-        free(old);
-        return NULL;
-    }
-    void *const p = realloc(old, new_size);
-    HF_ASSERT(p != NULL);
-    return p;
-}
-
 static inline bool drive_open(drive *d, bool client, bool chaos, uint64_t seed)
 {
     const hf_http2_options options = { .connect_protocol = seed & 1, .push = seed & 2 };
@@ -63,14 +42,14 @@ static inline bool drive_open(drive *d, bool client, bool chaos, uint64_t seed)
     d->chaos = chaos;
     hf_random_seed(&d->random, seed);
     hf_random_seed(&d->memory.random, seed + 1);
-    d->memory.fail = chaos && seed % 5 == 0 ? 20 : 0;
+    d->memory.one_in = chaos && seed % 5 == 0 ? 20 : 0;
     d->limits = *hf_limits_default();
     d->limits.header_bytes = 2048;
     d->limits.output_bytes = 4096;
     d->limits.http2_output_bytes = 8192;
     d->limits.http2_streams = 8;
     d->now = hf_time_make(HF_SECONDS(1));
-    d->env = (hf_env){ .alloc = { .resize = drive_resize, .ctx = &d->memory }, .random = &d->random, .limits = &d->limits };
+    d->env = (hf_env){ .alloc = fuzz_alloc(&d->memory), .random = &d->random, .limits = &d->limits };
     d->h = client ? hf_http2_client_new(&d->env, 1, d->now, &options) : hf_http2_server_new(&d->env, 1, d->now, &options);
     return d->h != NULL;
 }
@@ -262,7 +241,7 @@ static inline void drive_run(drive *d, const uint8_t *data, size_t size, hf_rand
     if (step == HF_CLOSED || step == HF_FAULT) {
         HF_ASSERT(drive_step(d, data, size, false, &used) == step && used == 0);
         HF_ASSERT(hf_http2_wake(d->h).ns == HF_NEVER_NS);
-        HF_ASSERT(d->memory.fail > 0 || d->tokens_put == d->tokens_out);
+        HF_ASSERT(d->memory.one_in > 0 || d->tokens_put == d->tokens_out);
     }
     /* bytes held never exceed the limits: windows, output, streams and tables */
     HF_ASSERT(d->memory.most < 16384 + 8 * d->limits.header_bytes + 2 * d->limits.http2_connection_window_bytes +

@@ -12,16 +12,11 @@
 
 #include <handfast/http3.h>
 
+#include "fuzz_memory.h"
 #include "panic.h"
 #include "random.h"
 
 enum { DRIVE_LANES = 16, DRIVE_LANE_BYTES = 32768 };
-
-typedef struct drive_memory {
-    size_t held, most;
-    uint64_t fail; /* one in so many allocations fails; 0: none */
-    hf_random random;
-} drive_memory;
 
 typedef struct drive_lane {
     uint8_t bytes[DRIVE_LANE_BYTES];
@@ -35,7 +30,7 @@ typedef struct drive {
     hf_env env;
     hf_limits limits;
     hf_random random;
-    drive_memory memory;
+    fuzz_memory memory;
     hf_time now;
     bool client, chaos;
     hf_step last;
@@ -56,22 +51,6 @@ static inline drive_lane *drive_find(drive *d, hf_lane id)
     return NULL;
 }
 
-static inline void *drive_resize(void *ctx, void *old, size_t old_size, size_t new_size)
-{
-    drive_memory *const m = ctx;
-    if (new_size > old_size && m->fail > 0 && hf_random_below(&m->random, m->fail) == 0)
-        return NULL;
-    m->held += new_size - old_size;
-    m->most = m->held > m->most ? m->held : m->most;
-    if (new_size == 0) {
-        free(old);
-        return NULL;
-    }
-    void *const p = realloc(old, new_size);
-    HF_ASSERT(p != NULL);
-    return p;
-}
-
 static inline bool drive_open(drive *d, bool client, bool chaos, uint64_t seed)
 {
     const hf_http3_options options = { .connect_protocol = seed & 1, .push = seed & 2 };
@@ -80,14 +59,14 @@ static inline bool drive_open(drive *d, bool client, bool chaos, uint64_t seed)
     d->chaos = chaos;
     hf_random_seed(&d->random, seed);
     hf_random_seed(&d->memory.random, seed + 1);
-    d->memory.fail = chaos && seed % 5 == 0 ? 20 : 0;
+    d->memory.one_in = chaos && seed % 5 == 0 ? 20 : 0;
     d->limits = *hf_limits_default();
     d->limits.header_bytes = 2048;
     d->limits.output_bytes = 4096;
     d->limits.http3_output_bytes = 8192;
     d->limits.http3_streams = 6;
     d->now = hf_time_make(HF_SECONDS(1));
-    d->env = (hf_env){ .alloc = { .resize = drive_resize, .ctx = &d->memory }, .random = &d->random, .limits = &d->limits };
+    d->env = (hf_env){ .alloc = fuzz_alloc(&d->memory), .random = &d->random, .limits = &d->limits };
     d->h = client ? hf_http3_client_new(&d->env, 1, d->now, &options) : hf_http3_server_new(&d->env, 1, d->now, &options);
     if (d->h != NULL)
         hf_http3_begin(d->h, client ? 102 : 103, client ? 106 : 107, client ? 110 : 111);
@@ -301,7 +280,7 @@ static inline void drive_run(drive *d, const uint8_t *data, size_t size, hf_rand
         HF_ASSERT(drive_step(d, 0) == d->last && hf_http3_wake(d->h).ns == HF_NEVER_NS);
         HF_ASSERT(d->last != HF_FAULT || hf_http3_close_code(d->h) != HF_HTTP3_NO_ERROR);
     }
-    if (d->last == HF_FAULT && d->memory.fail == 0) {
+    if (d->last == HF_FAULT && d->memory.one_in == 0) {
         drive_flush(d);
         HF_ASSERT(d->tokens_put == d->tokens_out);
     }

@@ -6,22 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz_memory.h"
 #include "panic.h"
 #include "qpack.h"
-
-static void *resize(void *ctx, void *old, size_t old_size, size_t new_size)
-{
-    size_t *const held = ctx;
-    *held += new_size - old_size;
-    HF_ASSERT(*held < 1 << 20);
-    if (new_size == 0) {
-        free(old);
-        return NULL;
-    }
-    void *const p = realloc(old, new_size);
-    HF_ASSERT(p != NULL);
-    return p;
-}
 
 typedef struct world {
     hf_qpack_decoder first, second;
@@ -87,8 +74,8 @@ static bool take_part(world *w, uint8_t kind, hf_bytes part)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    size_t held = 0;
-    const hf_allocator alloc = { resize, &held };
+    fuzz_memory memory = { 0 };
+    const hf_allocator alloc = fuzz_alloc(&memory);
     world w = { 0 };
     hf_qpack_decoder_init(&w.first, &alloc, 1024);
     hf_qpack_decoder_init(&w.second, &alloc, 1024);
@@ -112,6 +99,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     hf_qpack_encoder_fini(&w.encoder);
     hf_field_list_fini(&w.list);
     hf_field_list_fini(&w.other);
-    HF_ASSERT(held == 0);
+    HF_ASSERT(memory.held == 0 && memory.most < 1 << 20);
     return 0;
 }

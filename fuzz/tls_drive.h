@@ -10,6 +10,7 @@
 
 #include <handfast/tls.h>
 
+#include "fuzz_memory.h"
 #include "random.h"
 #include "identities_generated.h"
 
@@ -17,16 +18,6 @@ static hf_random entropy;
 static hf_crypto *crypto;
 static hf_tls_identity identities[2]; /* ECDSA, and RSA for the RSA key exchange */
 static hf_env env;
-
-static void *resize(void *ctx, void *old, size_t old_size, size_t new_size)
-{
-    (void)ctx, (void)old_size;
-    if (new_size == 0) {
-        free(old);
-        return NULL;
-    }
-    return realloc(old, new_size);
-}
 
 static void fill(void *ctx, uint8_t *out, size_t n)
 {
@@ -42,7 +33,7 @@ static void drive_init(void)
     static const hf_entropy seeded = { fill, &entropy };
     hf_random_seed(&entropy, 1);
     identities[0].staple = hf_text("0");
-    env = (hf_env){ .alloc = { resize, NULL }, .random = &entropy, .limits = hf_limits_default() };
+    env = (hf_env){ .alloc = fuzz_alloc(NULL), .random = &entropy, .limits = hf_limits_default() };
     crypto = hf_crypto_new(&env, &seeded);
     if (crypto == NULL || hf_chain_load(crypto, hf_text(identity_p256_pem), &identities[0].chain).code != 0 ||
         hf_key_load(crypto, hf_text(identity_p256_key), &identities[0].key).code != 0 ||

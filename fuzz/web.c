@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 
+#include "fuzz_memory.h"
 #include "identities_generated.h"
 #include "panic.h"
 #include "random.h"
@@ -27,7 +28,7 @@ typedef struct world {
     hf_random random;
     hf_env env, client_env;
     hf_limits limits;
-    size_t held;
+    fuzz_memory memory;
     hf_time now;
     hf_web *web;
     hf_tls *client;
@@ -56,20 +57,6 @@ static hf_crypto *crypto;
 static hf_tls_identity identity;
 static uint8_t room[HF_WEB_ROOM], said[BUFFER], heard[BUFFER];
 static size_t said_length, heard_length;
-
-static void *resize(void *ctx, void *old, size_t old_size, size_t new_size)
-{
-    world *const at = ctx;
-    if (at != NULL && at->mode & 4 && new_size > old_size && hf_random_below(&at->random, 30) == 0)
-        return NULL;
-    if (at != NULL)
-        at->held += new_size - old_size;
-    if (new_size == 0) {
-        free(old);
-        return NULL;
-    }
-    return realloc(old, new_size);
-}
 
 static void fill(void *ctx, uint8_t *out, size_t n)
 {
@@ -401,7 +388,7 @@ static void once(void)
     if (crypto != NULL)
         return;
     random = any;
-    env = (hf_env){ .alloc = { resize, NULL }, .random = &random, .limits = hf_limits_default() };
+    env = (hf_env){ .alloc = fuzz_alloc(NULL), .random = &random, .limits = hf_limits_default() };
     crypto = hf_crypto_new(&env, &seeded);
     HF_ASSERT(crypto != NULL && hf_chain_load(crypto, hf_text(identity_p256_pem), &identity.chain).code == 0);
     HF_ASSERT(hf_key_load(crypto, hf_text(identity_p256_key), &identity.key).code == 0);
@@ -445,11 +432,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     w = (world){ .mode = data[0], .now = hf_time_make(HF_SECONDS(1)), .file = { .size = 1 << 20 } };
     said_length = heard_length = 0;
     hf_random_seed(&w.random, data[1]);
+    hf_random_seed(&w.memory.random, data[1] + 1u);
+    w.memory.one_in = w.mode & 4 ? 30 : 0;
     hf_random_seed(&entropy, 1);
     w.limits = *hf_limits_default();
     w.limits.output_bytes = 8192;
-    w.env = (hf_env){ .alloc = { resize, &w }, .random = &w.random, .limits = &w.limits };
-    w.client_env = (hf_env){ .alloc = { resize, NULL }, .random = &w.random, .limits = hf_limits_default() };
+    w.env = (hf_env){ .alloc = fuzz_alloc(&w.memory), .random = &w.random, .limits = &w.limits };
+    w.client_env = (hf_env){ .alloc = fuzz_alloc(NULL), .random = &w.random, .limits = hf_limits_default() };
     static const hf_bytes protocols[] = { HF_LITERAL("h2"), HF_LITERAL("http/1.1") };
     const hf_tls_config config = { .crypto = crypto, .identities = &identity, .identity_count = 1, .protocols = protocols, .protocol_count = 2 };
     const hf_tls_config client = { .crypto = crypto, .protocols = protocols + (w.mode & 2 ? 0 : 1), .protocol_count = 1 };
@@ -466,6 +455,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < w.lent; i++)
         free(w.lendings[i].bytes);
     free(w.coming);
-    HF_ASSERT(w.held == 0);
+    HF_ASSERT(w.memory.held == 0);
     return 0;
 }

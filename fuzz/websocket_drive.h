@@ -12,35 +12,12 @@
 
 #include <handfast/websocket.h>
 
+#include "fuzz_memory.h"
 #include "panic.h"
 #include "random.h"
 #include "websocket_utf8.h"
 
 enum { DRIVE_BYTES = 1 << 17 };
-
-typedef struct drive_memory {
-    size_t held, most, calls, fail_at;
-} drive_memory;
-
-static inline void *drive_resize(void *ctx, void *old, size_t old_size, size_t new_size)
-{
-    drive_memory *const m = ctx;
-    if (new_size == 0) {
-        m->held -= old_size;
-        free(old);
-        return NULL;
-    }
-    if (++m->calls == m->fail_at)
-        return NULL;
-    void *const fresh = malloc(new_size);
-    HF_ASSERT(fresh != NULL);
-    if (old != NULL)
-        memcpy(fresh, old, old_size < new_size ? old_size : new_size);
-    free(old);
-    m->held = m->held - old_size + new_size;
-    m->most = m->held > m->most ? m->held : m->most;
-    return fresh;
-}
 
 /* Masks that are the same in every run. */
 static inline void drive_entropy(void *ctx, uint8_t *out, size_t n)
@@ -50,7 +27,7 @@ static inline void drive_entropy(void *ctx, uint8_t *out, size_t n)
 }
 
 typedef struct drive {
-    drive_memory memory;
+    fuzz_memory memory;
     hf_random random;
     hf_limits limits;
     hf_env env;
@@ -83,7 +60,7 @@ static inline void drive_begin(drive *d, uint8_t bits, hf_crypto *crypto)
     d->limits.websocket_frame_bytes = 3000;
     d->limits.websocket_empty_frames = 5;
     d->limits.websocket_control = 20;
-    d->env = (hf_env){ .alloc = { drive_resize, &d->memory }, .random = &d->random, .limits = &d->limits };
+    d->env = (hf_env){ .alloc = fuzz_alloc(&d->memory), .random = &d->random, .limits = &d->limits };
     d->now = hf_time_make(HF_SECONDS(1));
     d->crypto = crypto;
     d->stream = (bits & 2) != 0;
@@ -227,14 +204,14 @@ static inline void drive_end(drive *d, hf_step step)
 static inline int drive_target(const uint8_t *data, size_t size, bool server)
 {
     static drive whole, sliced;
-    static drive_memory crypto_memory;
+    static fuzz_memory crypto_memory;
     static hf_env crypto_env;
     static const hf_entropy entropy = { drive_entropy, NULL };
     static hf_crypto *crypto;
     if (size < 3 || size > 8192)
         return 0;
     if (crypto == NULL && !server) {
-        crypto_env = (hf_env){ .alloc = { drive_resize, &crypto_memory }, .limits = hf_limits_default() };
+        crypto_env = (hf_env){ .alloc = fuzz_alloc(&crypto_memory), .limits = hf_limits_default() };
         crypto = hf_crypto_new(&crypto_env, &entropy);
         HF_ASSERT(crypto != NULL);
     }

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Memory for a core under the fuzzer: counted, and failing where the input says so.
+ */
+#ifndef HF_FUZZ_MEMORY_H
+#define HF_FUZZ_MEMORY_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "panic.h"
+#include "random.h"
+
+/* All zero: nothing fails. `most` tells the largest `held` so far. */
+typedef struct fuzz_memory {
+    size_t held, most, calls;
+    size_t fail_at;    /* the allocation of this number fails; 0: none */
+    uint64_t one_in;   /* one in so many fails; 0: none */
+    hf_random random;  /* for one_in: seed it */
+} fuzz_memory;
+
+/* Growing moves, always: an old address that somebody kept is caught. `ctx` is a fuzz_memory, or NULL. */
+static inline void *fuzz_resize(void *ctx, void *old, size_t old_size, size_t new_size)
+{
+    fuzz_memory nowhere = { 0 };
+    fuzz_memory *const m = ctx != NULL ? ctx : &nowhere;
+    if (new_size > 0 && ++m->calls == m->fail_at)
+        return NULL;
+    if (new_size > old_size && m->one_in > 0 && hf_random_below(&m->random, m->one_in) == 0)
+        return NULL;
+    void *const fresh = new_size > 0 ? malloc(new_size) : NULL;
+    HF_ASSERT(fresh != NULL || new_size == 0);
+    if (old != NULL && fresh != NULL)
+        memcpy(fresh, old, old_size < new_size ? old_size : new_size);
+    free(old);
+    m->held += new_size - old_size;
+    m->most = m->held > m->most ? m->held : m->most;
+    return fresh;
+}
+
+static inline hf_allocator fuzz_alloc(fuzz_memory *m)
+{
+    return (hf_allocator){ .resize = fuzz_resize, .ctx = m };
+}
+
+#endif
