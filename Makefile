@@ -10,7 +10,7 @@ ARGS ?= --welcome --listen http://localhost:8080 --try-listen https://localhost:
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help serve build test sim fuzz fuzz-keep bench soak peers check install deb clean setup-build setup-test
+.PHONY: help serve build test sim fuzz fuzz-keep bench soak peers redis check install deb clean setup-build setup-test
 
 help: ## this list
 	@echo "Handfast: make TARGET [NAME=VALUE...]"
@@ -43,12 +43,15 @@ fuzz-keep: ## adds what fuzzing found to fuzz/corpus, as few files as cover it: 
 bench: build ## measure beside other servers: B=http1 one bench, QUICK=1 shorter, JSON=FILE keeps every figure
 	@B='$(B)' QUICK='$(QUICK)' JSON='$(JSON)' CASES='$(CASES)' bench/run $(BUILD)
 
-soak: build ## simulator and fuzzing for long, with fresh seeds: TIME=3600 seconds in all
+soak: build ## simulator, fuzzing and reloads under load for long, with fresh seeds: TIME=3600 seconds in all
 	@tools/soak --jobs $(JOBS) $(if $(TIME),--time $(TIME)) $(BUILD)
 
 peers: build ## install every other peer and run the whole interop matrix
 	@tools/setup test ci peers
 	@if [ -x tests/peers/run ]; then tests/peers/run $(BUILD); else echo 'peers: no matrix yet (tests/peers/run)' >&2; exit 1; fi
+
+redis: ## Debian's redis-server on a socket in a folder of its own, until ^C: where several processes share sessions
+	@tools/setup redis && tools/redis
 
 install: build ## install below PREFIX (/usr/local) and DESTDIR
 	@meson configure $(BUILD) -Dprefix=$(PREFIX) && DESTDIR=$(DESTDIR) meson install -C $(BUILD)

@@ -146,7 +146,7 @@ class Room:
         if not os.path.exists(os.path.join(self.build, "build.ninja")):
             raise Failed(f"{build}: no build directory (make build)")
         install()
-        self.make("handfast", "bench/load", "bench/floor", "bench/hello")
+        self.make("handfast", "bench/load", "bench/floor", "bench/hello", "bench/app")
         self.descriptors = raise_descriptors()
         self.server_cpu, self.load_cpu = choose_cpus()
         isolated = own_network()

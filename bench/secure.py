@@ -34,6 +34,10 @@ class Family(Server):
     def waited_ns(self):
         return self.total(1)
 
+    def resident(self):
+        return sum(int(line.split()[1]) * 1024 for pid in self.family()
+                   for line in harness.read(f"/proc/{pid}/smaps_rollup").split("\n") if line.startswith("Rss:"))
+
 
 class Stage:
     def __init__(self, room):

@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTPS, HTTP/1.1 over TLS: Handfast beside nginx, both with the same P-256 identity."""
-from secure import NGINX, SIZES, compare, h2load, run_cases, s_time
+import socket
+import ssl
+import subprocess
+import time
+
+import harness
+from harness import Failed, say
+from secure import HANDFAST, NGINX, SIZES, compare, h2load, run_cases, s_time
 
 MARKS = {
     "keepalive": {NGINX: {"most": 0.70}},
@@ -8,6 +15,8 @@ MARKS = {
     "resumed": {NGINX: {"most": 0.45}},
     "big": {NGINX: {"most": 0.68}},
 }
+CORE_MARKS = {"full": 1.25, "resumed": 1.30}
+IDLE_CORE_MOST = 2048  # bytes of heap of the TLS core
 
 
 def keepalive(stage):
@@ -36,7 +45,67 @@ def big(stage):
                    rounds=5, scale=("ms", "GiB", 1e-3 / gib, gib))
 
 
-CASES = {f.__name__: f for f in (keepalive, connect, resumed, big)}
+def core(stage):
+    """The server's half of a handshake beside its primitives alone, without a system call; and what an idle core holds."""
+    room = stage.room
+    room.make("bench/tls_core")
+    say()
+    say("core: a handshake at the server, in us of CPU: keygen, derive and sign of libcrypto alone, and all of the core's")
+    runs = []
+    for _ in range(5 if room.quick else 9):
+        done = subprocess.run([room.program("tls_core"), stage.certificate, stage.key], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Failed(f"tls_core: {done.stderr[-500:]}")
+        words = [line.split() for line in done.stdout.splitlines()]
+        runs.append({w[0]: [float(x) for x in w[1:4] if x != "bytes"] for w in words})
+    rows, figures = [["", "floor", "core", "ratio", "mark", ""]], {}
+    for name, most in CORE_MARKS.items():
+        floor, cost, ratio = (sorted(r[name][i] for r in runs)[len(runs) // 2] for i in range(3))
+        figures[name] = {"floor_us": floor, "core_us": cost, "ratio": ratio, "mark": most}
+        rows.append([name, f"{floor:.1f}", f"{cost:.1f}", f"{ratio:.2f}", f"{most:.2f}", "pass" if ratio <= most else "miss"])
+    harness.table(rows)
+    figures["idle_bytes"] = runs[0]["idle"][0]
+    say(f"  idle: {figures['idle_bytes']:.0f} bytes of heap  mark: at most {IDLE_CORE_MOST}  {'pass' if figures['idle_bytes'] <= IDLE_CORE_MOST else 'miss'}")
+    return figures
+
+
+def open_idle(server, count):
+    """Connections that did a handshake and one request, and then say nothing."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    found = []
+    for _ in range(count):
+        c = context.wrap_socket(socket.create_connection(("127.0.0.1", server.port), 30), server_hostname="localhost")
+        c.sendall(b"GET /small.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        if not c.recv(4096).startswith(b"HTTP/1.1 200"):
+            raise Failed(f"{server.name} does not answer 200")
+        found.append(c)
+    return found
+
+
+def idle(stage):
+    """Memory for each idle connection, of all processes of a server: what the kernel holds for a socket is not in it."""
+    many, rest = (500, 1) if stage.room.quick else (2000, 5)
+    say()
+    say(f"idle: {many} connections over TLS, one request each, then silent for {rest} s; resident bytes for each")
+    rows, figures = [["", "bytes/connection"]], {}
+    for label in (HANDFAST, NGINX):
+        server = stage.servers[label]
+        for c in open_idle(server, 64):  # what it allocates once, it has
+            c.close()
+        time.sleep(1)
+        before = server.resident()
+        held = open_idle(server, many)
+        time.sleep(rest)
+        figures[label] = (server.resident() - before) / many
+        rows.append([label, f"{figures[label]:.0f}"])
+        for c in held:
+            c.close()
+    harness.table(rows)
+    return figures
+
+
+CASES = {f.__name__: f for f in (keepalive, connect, resumed, big, core, idle)}
 
 
 def run(room, only):

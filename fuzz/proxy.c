@@ -39,6 +39,15 @@ static void check_forwarded(const uint8_t *data, size_t size)
     const hf_address client = hf_forwarded_client(all, &peer, proxies, 1);
     if (client.family != 4 && client.family != 6)
         abort();
+    /* The bytes before the first NUL are one kind of field, those behind it another: whoever is not listed says nothing. */
+    const uint8_t *const cut = memchr(data, 0, size);
+    const size_t first = cut != NULL ? (size_t)(cut - data) : size;
+    const hf_field two[] = { { .name = hf_text("X-Forwarded-For"), .value = hf_bytes_make(data, first) },
+        { .name = hf_text(size % 2 ? "Forwarded" : "X-Forwarded-Proto"), .value = hf_bytes_make(data + first, size - first) } };
+    const hf_fields both = { .at = two, .count = 2 };
+    if (hf_forwarded_find(both, &peer, proxies, 1).scheme > HF_FORWARDED_HTTPS ||
+        hf_forwarded_find(both, &stranger, proxies, 1).scheme != HF_FORWARDED_UNSAID)
+        abort();
     const hf_address same = hf_forwarded_client(all, &stranger, proxies, 1);
     if (memcmp(&same, &stranger, sizeof same) != 0)
         abort();

@@ -77,6 +77,8 @@ static const hf_tcp *aim(uint32_t which)
     return t;
 }
 
+static uint8_t *lasting; /* the segment before: it lasts until this one was put in, and no longer */
+
 static void segment(script *s)
 {
     static uint8_t wire[HF_TCP_HEADER_MOST + 2048];
@@ -105,10 +107,16 @@ static void segment(script *s)
     }
     const size_t header = hf_segment_write(wire, &seg), payload = next(s, 2) % 2000;
     memset(wire + header, 'x', payload);
+    uint8_t *copy = malloc(header + payload);
+    if (copy == NULL)
+        abort();
+    memcpy(copy, wire, header + payload);
     const hf_tcp_input in = { .source = remote, .destination = hf_ip_make4(10, 0, 0, 1), .ecn = (uint8_t)(options & 3), .checked = true,
-                              .segment = hf_bytes_make(wire, header + payload) };
+                              .lasts = payload % 2, .segment = hf_bytes_make(copy, header + payload) };
     const hf_err err = hf_tcp_endpoint_input(ep, now, &in);
     (void)err;
+    free(lasting);
+    lasting = copy;
 }
 
 static void raw(script *s)
@@ -191,5 +199,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         drain();
     }
     hf_tcp_endpoint_free(ep);
+    free(lasting);
+    lasting = NULL;
     return 0;
 }

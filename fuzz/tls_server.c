@@ -4,6 +4,8 @@
  */
 #include "tls_drive.h"
 
+#include <string.h>
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -14,7 +16,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     hf_random_seed(&entropy, 1);
     static const hf_tls_ticket_key key = { { 1 }, { 2 } };
     static const hf_bytes protocol = HF_LITERAL("http/1.1");
-    const hf_tls_config config = { .crypto = crypto, .identities = identities, .identity_count = 2, .rsa_key_exchange = true,
+    static _Alignas(64) uint8_t memory[64 + 64];
+    memset(memory, 0, sizeof memory); /* early data of a ticket that comes is taken: each input is the first */
+    const hf_tls_config config = { .early_data = true, .strikes = hf_tls_strikes_make(memory, sizeof memory, 1),
+                                   .crypto = crypto, .identities = identities, .identity_count = 2, .rsa_key_exchange = true,
                                    .retry_cookie = true, .protocols = &protocol, .protocol_count = 1,
                                    .ticket_keys = &key, .ticket_key_count = 1, .client_auth = HF_TLS_CLIENT_AUTH_ASK };
     hf_tls *t = hf_tls_server_new(&env, &config, 1, hf_time_make(0));

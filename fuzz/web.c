@@ -215,7 +215,7 @@ static void let_go(void *self)
     w.first = w.count = 0;
 }
 
-static const hf_pier_ops ops = { "fuzz", HF_PIER_TAKES_FILES, event, peek, take, put, end, open_lane, unsent, let_go, read_file };
+static const hf_pier_ops ops = { "fuzz", HF_PIER_TAKES_FILES, event, peek, take, put, end, open_lane, unsent, let_go, read_file, NULL };
 
 /* ---- the application ---------------------------------------------------------------------------------------- */
 

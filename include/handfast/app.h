@@ -82,7 +82,7 @@ struct hf_websocket_event;
 
 /* What a request must pass before its route's handler runs, written beside the route: handfast/guards.h. */
 struct hf_guard;
-enum { HF_ROUTE_GUARDS = 4 };
+enum { HF_ROUTE_GUARDS = 8, HF_ROUTE_PROTOCOLS = 16 };
 
 /* A row of the const route table: data, printable, checked when the server opens. */
 typedef struct hf_route {
@@ -98,13 +98,23 @@ typedef struct hf_route {
     hf_upload_handler *upload;  /* with HF_TAKES_FORM: takes the files. NULL: they are held like the other values */
     hf_idempotency idempotency; /* Idempotency-Key, with `handle` and without `body` and `upload` */
     uint64_t handler_ns;        /* until the answer must have begun, where it is given later; 0: the limit handler_ns */
+    bool not_early;             /* it changes something although its method is safe: in 0-RTT it is answered with 425 */
     bool raw_query;             /* the query is the handler's own affair: unchecked, and hf_req_query finds nothing */
     /* Live routes (realtime.h), with "GET" and instead of handle */
     hf_err (*websocket)(hf_req *rq, const struct hf_websocket_event *event); /* messages: at most max_body */
     hf_handler *events;         /* an event stream */
     uint64_t every_ns;          /* events: how often it is called; 0: once */
+    const char *const *protocols; /* websocket: subprotocols that are spoken here (RFC 6455 1.9); the first that the client
+                                     offers is agreed, and hf_socket_protocol says which. Ends with NULL */
     const char *const *origins; /* websocket: pages that may connect beside our own: "https://a.example", or "*" for all;
                                    ends with NULL */
+    /* What a page needs besides itself, told over HTTP/2 and later before it is answered: paths with their query, of this
+       host ("/app.css"); end with NULL */
+    const char *const *hints;   /* named in 103 Early Hints (RFC 8297) */
+    const char *const *push;    /* pushed to clients that still allow it (RFC 9113 8.4), never twice on a connection, with
+                                   the client's own language, coding and cookies; hinted at to all others */
+    bool learn_hints;           /* hint at what the last answer for the same path linked to with rel=preload, where that
+                                   answer was for everybody: asked for without cookies, and not private */
     struct hf_guard *guards[HF_ROUTE_GUARDS]; /* asked in this order; the first that denies has answered */
 } hf_route;
 
@@ -151,6 +161,23 @@ HF_API struct json_t *hf_req_json(const hf_req *rq);
 HF_API hf_bytes hf_req_body(const hf_req *rq);
 /* "c1a2b3-7", connection and number: the id in the log, the trace and the error page. */
 HF_API hf_bytes hf_req_id(const hf_req *rq);
+/* The client's connection is secured by TLS; where `handfast serve` trusts the proxy it came by, as that proxy says. */
+HF_API bool hf_req_is_secure(const hf_req *rq);
+/* It came in 0-RTT (RFC 8470), here or at a proxy that says so: an attacker may have sent it, again. Its method is safe. */
+HF_API bool hf_req_is_early(const hf_req *rq);
+/* How TLS protects the connection, as the handshake agreed. What it points to is lent until the request is over. */
+typedef struct hf_req_handshake {
+    uint16_t version;   /* 0x0304: TLS 1.3; 0x0303: TLS 1.2 */
+    const char *suite;  /* "TLS_AES_128_GCM_SHA256" */
+    const char *group;  /* of the key exchange, "x25519"; "none" where a session was resumed without one */
+    hf_bytes protocol;  /* ALPN, "h2"; empty: none was agreed */
+    hf_bytes host;      /* SNI; empty: the client named none */
+    hf_bytes client;    /* the subject of the client's certificate; empty: none was shown */
+    bool resumed;
+    int64_t duration_ns; /* of the handshake; 0 while it is not complete (0-RTT) */
+} hf_req_handshake;
+/* False: the connection is plain here, whatever a proxy has before it. */
+HF_API bool hf_req_handshake_of(const hf_req *rq, hf_req_handshake *handshake);
 HF_API hf_wall hf_req_wall(const hf_req *rq);
 HF_API hf_time hf_req_now(const hf_req *rq);
 HF_API const hf_limits *hf_req_limits(const hf_req *rq);
@@ -190,12 +217,35 @@ HF_API hf_err hf_reply_problem(hf_req *rq, uint16_t status, hf_err why, hf_bytes
 /* A value of jansson as application/json. Takes over the reference, also when it fails; NULL is HF_ERR_BASE_MEMORY, which
  * is what it means where json_pack and its like answer it. */
 HF_API hf_err hf_reply_json(hf_req *rq, uint16_t status, struct json_t *value);
+
+/* A member of a JSON object. */
+typedef enum hf_member_kind {
+    HF_MEMBER_TEXT,   /* a string of `text`: any bytes; what is no UTF-8 becomes U+FFFD */
+    HF_MEMBER_NUMBER, /* `number` */
+    HF_MEMBER_SWITCH, /* true unless `number` is 0 */
+    HF_MEMBER_NULL,
+    HF_MEMBER_JSON    /* `text` is JSON already, and goes as it is */
+} hf_member_kind;
+typedef struct hf_member {
+    const char *name;
+    hf_bytes text;
+    hf_member_kind kind;
+    int64_t number;
+} hf_member;
+
+/* An object of these members, in this order, as application/json: for answers that are built for one request and sent, a
+ * tree of jansson's costs more than all the rest of the request. */
+HF_API hf_err hf_reply_members(hf_req *rq, uint16_t status, const hf_member *members, size_t count);
 /* An interim answer (RFC 9110 15.2), as often as wanted before the answer. 1xx but 100 and 101, which are ours. Nothing is
  * sent to clients of HTTP/1.0, which know none. */
 HF_API hf_err hf_reply_interim(hf_req *rq, uint16_t status, const hf_field *fields, size_t count);
 /* 103 with a Link field ("</style.css>; rel=preload; as=style"): what the client may fetch while we still think. Sent
  * over HTTP/2 and later only: RFC 8297 3 warns that clients of HTTP/1.1 take it for the answer. */
 HF_API hf_err hf_reply_early_hint(hf_req *rq, hf_bytes link);
+/* Pushes what a GET of `target` ("/app.css?v=2", lent for the call) is answered with, before this request's own answer is
+ * begun: the route of that target runs at once. HF_ERR_HTTP2_PUSH: not possible, which is the usual case: it is not HTTP/2,
+ * the client does not want it, or the target was pushed on this connection before. */
+HF_API hf_err hf_req_push(hf_req *rq, hf_bytes target);
 
 /* ---- an answer piece by piece ------------------------------------------------------------------------------- */
 

@@ -315,6 +315,7 @@ typedef struct hf_session_store {
     hf_err (*destroy)(void *self, const uint8_t key[32]);          /* not being there is no error */
     hf_err (*destroy_subject)(void *self, hf_bytes subject, size_t *count);
     hf_err (*collect)(void *self, hf_wall now, size_t *count);     /* drops what has ended */
+    bool blocks; /* each call may wait for a file or for the network: never in a loop thread */
 } hf_session_store;
 
 typedef struct hf_session_rules {
@@ -333,6 +334,8 @@ typedef struct hf_session {
  * touched when a minute has passed, never past the absolute limit. Its data lie in `room`. */
 HF_API hf_err hf_session_find(hf_crypto *c, const hf_session_rules *rules, const hf_session_store *store, hf_bytes cookie, hf_wall now,
     hf_span room, hf_session *session, hf_why *why);
+/* The store's key of a cookie's value, for who asks the store elsewhere. False: it is no id, or libcrypto failed. */
+HF_API bool hf_session_key(hf_crypto *c, hf_bytes cookie, uint8_t key[32]);
 /* A new one with a new id; not in the store before hf_session_save. */
 HF_API hf_err hf_session_begin(hf_crypto *c, const hf_session_rules *rules, hf_wall now, hf_session *session);
 /* Inserts a new one, updates another. HF_ERR_SESSION_CONFLICT, _UNKNOWN: it was ended meanwhile. */
@@ -341,6 +344,35 @@ HF_API hf_err hf_session_save(const hf_env *env, const hf_session_store *store, 
 HF_API hf_err hf_session_login(hf_crypto *c, const hf_session_rules *rules, const hf_session_store *store, hf_session *session, hf_bytes subject,
     hf_wall now);
 HF_API hf_err hf_session_logout(const hf_session_store *store, hf_session *session);
+
+/* ---- tokens that end before their time: in any store of sessions ------------------------------------------------ */
+
+/* The token of this jti counts no more. `until` is its exp: then the store may forget it. */
+HF_API hf_err hf_revoke_token(hf_crypto *c, const hf_session_store *store, hf_bytes jti, hf_wall now, hf_wall until);
+/* No token of the subject counts that was issued up to now. `life_s`: the longest that a token may live. */
+HF_API hf_err hf_revoke_subject(hf_crypto *c, const hf_session_store *store, hf_bytes subject, hf_wall now, int64_t life_s);
+/* HF_ERR_JWT_REVOKED; HF_ERR_SESSION_STORE, which denies. Tokens without jti are asked for by subject alone. */
+HF_API hf_err hf_revocation_check(hf_crypto *c, const hf_session_store *store, const hf_claims *claims, hf_why *why);
+/* The keys that hf_revocation_check gets, for who asks the store elsewhere. How many; SIZE_MAX when libcrypto fails. */
+HF_API size_t hf_revocation_keys(hf_crypto *c, const hf_claims *claims, uint8_t keys[2][32]);
+
+typedef struct hf_refresh_rules {
+    int64_t life_s;     /* of a token that nobody uses; 0: 14 days */
+    int64_t absolute_s; /* of its family, that is since the login; 0: 90 days */
+    int64_t grace_s;    /* a token may be used again for so long, by a second tab; 0: 10; -1: not at all */
+} hf_refresh_rules;
+
+enum { HF_REFRESH_TOKEN = 43 };
+/* Somebody logged in: the first refresh token of a new family. The store holds its hash, and can end it by subject as it
+ * does sessions. These ask the store several times: with one that blocks, in a thread that may (hf_req_run_blocking), and
+ * with an hf_crypto of that thread's own. */
+HF_API hf_err hf_refresh_begin(hf_crypto *c, const hf_refresh_rules *rules, const hf_session_store *store, hf_bytes subject, hf_wall now,
+    char out[HF_REFRESH_TOKEN]);
+/* A token for the next one, and for whom it is. HF_ERR_JWT_REFRESH_UNKNOWN, _ENDED; _REUSED: the whole family has ended now. */
+HF_API hf_err hf_refresh_rotate(hf_crypto *c, const hf_refresh_rules *rules, const hf_session_store *store, hf_bytes token, hf_wall now,
+    char out[HF_REFRESH_TOKEN], char subject[HF_SUBJECT_MOST + 1], hf_why *why);
+/* Logged out: its family ends. */
+HF_API hf_err hf_refresh_end(hf_crypto *c, const hf_session_store *store, hf_bytes token, hf_why *why);
 
 #ifdef __cplusplus
 }

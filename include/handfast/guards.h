@@ -63,11 +63,39 @@ typedef struct hf_csrf_guard {
     const char *route;          /* its name, for exempt_routes */
 } hf_csrf_guard;
 
-/* A bearer token. Denied: 401 with WWW-Authenticate. */
+/* The keys of an issuer who changes them. They are fetched by `fetch`, in a thread that may block: before the server opens by
+ * hf_jwks_fetch, and then when a token names a key that is not there (that request waits; others do not) or when they are
+ * older than cache_s, but never twice within cooldown_s. Where they cannot be had, or are no key set, the old ones count until
+ * they are stale_s old; then every token is answered 503. A key that the set no longer has counts no more. */
+typedef struct hf_jwks {
+    hf_err (*fetch)(void *self, char *out, size_t room, size_t *length); /* the text of a JWK set; room: limit jwks_bytes */
+    void *self;
+    hf_alg alg;                             /* for keys that do not say theirs */
+    int64_t cache_s, cooldown_s, stale_s;   /* 0: 10 minutes, 30 seconds, a day */
+    /* its own; zero at first */
+    uint32_t lock;
+    bool fetching;
+    hf_wall fetched, tried;
+    hf_crypto *crypto;
+    hf_keys *keys;
+} hf_jwks;
+/* Fetches now. May block. `whys` (may be NULL): what was wrong with the set. HF_ERR_JWT_KEYS_UNREACHABLE, or what `fetch` said. */
+HF_API hf_err hf_jwks_fetch(hf_jwks *j, hf_wall now, hf_whys *whys);
+/* After the server has closed. */
+HF_API void hf_jwks_close(hf_jwks *j);
+/* A `fetch` that reads a file: `self` is its path. Over the network: your own client's, over https, without following
+ * redirects. */
+HF_API hf_err hf_jwks_file(void *path, char *out, size_t room, size_t *length);
+
+/* A bearer token, of the Authorization field or of a cookie. Denied: 401 with WWW-Authenticate. */
 typedef struct hf_jwt_guard {
     hf_guard guard;
     hf_jwt_policy policy;
     uint32_t lock; /* its own; 0 at first */
+    hf_cookie cookie;         /* name not NULL: where there is no Authorization field, the token is read from this cookie. Then
+                                 browsers add it unasked, and a CSRF guard behind this one asks for its token (hf_req_csrf_token) */
+    hf_session_store revoked; /* get not NULL: asked whether the token was revoked (hf_revoke_token, hf_revoke_subject) */
+    hf_jwks *jwks;            /* not NULL: instead of policy.keys */
 } hf_jwt_guard;
 
 /* Fields for scripts of other origins, on every answer of the route. Put it first: preflights are answered for the methods of
@@ -84,6 +112,15 @@ typedef struct hf_rate_guard {
     uint32_t lock; /* its own; 0 at first */
 } hf_rate_guard;
 
+/* Security fields (hf_security_write) on every answer of the route, errors and denials too: put it first. A field that the
+ * handler gives itself takes the place of the guard's. Strict-Transport-Security only where the client came over TLS. */
+HF_API hf_err hf_guard_headers_check(hf_guard *self, hf_req *rq, hf_why *why);
+#define HF_GUARD_HEADERS { hf_guard_headers_check, NULL, false }
+typedef struct hf_headers_guard {
+    hf_guard guard;
+    hf_security_rules rules;
+} hf_headers_guard;
+
 /* ---- for handlers ------------------------------------------------------------------------------------------- */
 
 /* The session that a guard found, else NULL. */
@@ -96,8 +133,26 @@ HF_API hf_err hf_req_session_save(hf_req *rq);
 HF_API hf_err hf_req_login(hf_req *rq, hf_bytes subject);
 /* The session ends, and its cookie is deleted. */
 HF_API hf_err hf_req_logout(hf_req *rq);
-/* A token for a form of this session: HF_CSRF_TOKEN characters in the request's memory. */
+/* Stores that block (SQLite, Redis) are never asked in a loop thread: there the functions above answer HF_ERR_BASE_USAGE,
+ * and these are for any store. `then` runs when it was done, in the loop thread, as if it were the handler. When the store
+ * fails, the client is answered 503, or what the error says, and `then` does not run. A handler returns what they answer. */
+HF_API hf_err hf_req_session_begin_then(hf_req *rq, hf_handler *then);
+HF_API hf_err hf_req_session_save_then(hf_req *rq, hf_handler *then);
+HF_API hf_err hf_req_login_then(hf_req *rq, hf_bytes subject, hf_handler *then);
+HF_API hf_err hf_req_logout_then(hf_req *rq, hf_handler *then);
+/* All sessions of the user end, this one included. What is open by them elsewhere (WebSockets by 1008, event streams by
+ * their end), in any process that shares the store, ends within the limit session_recheck_ns. */
+HF_API hf_err hf_req_logout_everywhere_then(hf_req *rq, hf_handler *then);
+/* A token for a form of this session (or of the token in a cookie that let the request in): HF_CSRF_TOKEN characters in the
+ * request's memory. */
 HF_API hf_err hf_req_csrf_token(hf_req *rq, hf_bytes *token);
+/* The nonce of this answer's Content-Security-Policy, for <script nonce="...">: HF_NONCE characters; ptr NULL without a
+ * guard of headers. */
+HF_API hf_bytes hf_req_nonce(const hf_req *rq);
+/* A token by the guard's policy, signed with a key of its policy.keys: in the request's memory. `jti` may be NULL. */
+HF_API hf_err hf_req_issue_token(hf_req *rq, hf_jwt_guard *guard, const hf_jwt_wish *wish, hf_bytes *token, char jti[22]);
+/* Set-Cookie with this token, or empty: the cookie is deleted. For guards with a cookie. */
+HF_API hf_err hf_reply_token_cookie(hf_req *rq, const hf_jwt_guard *guard, hf_bytes token);
 /* What the token says that a guard let in, else NULL. Lends until the request is over. */
 HF_API const hf_claims *hf_req_claims(const hf_req *rq);
 

@@ -94,6 +94,8 @@ typedef struct hf_http3_event {
 /* What a connection may do; all zero is the secure default. */
 typedef struct hf_http3_options {
     bool connect_protocol; /* server: takes extended CONNECT (RFC 9220). Without it :protocol is refused */
+    bool never_block;      /* what we say refers only to table entries of which the peer has told that it has them: then the loss
+                              of a packet holds up no message but its own, for a few bytes more (RFC 9204 2.1.2) */
     bool push;             /* server: hf_http3_push works where the client allows it. client: allows it */
 } hf_http3_options;
 

@@ -111,8 +111,8 @@ typedef enum hf_pier_event_kind {
     HF_PIER_WRITABLE, /* put takes bytes again */
     HF_PIER_ENDED,    /* the peer's direction is over: FIN, RESET or STOP */
     HF_PIER_RELEASED, /* a LENT or FILE extent is no longer needed */
-    HF_PIER_EARLY_ACCEPTED,
-    HF_PIER_EARLY_REJECTED,
+    HF_PIER_EARLY_ACCEPTED, /* after OPENED, with 0-RTT: the handshake is complete, and what came or was put before was taken */
+    HF_PIER_EARLY_REJECTED, /* likewise, at a client: it was not taken, and is sent again */
     HF_PIER_ASKS      /* something slow or secret is wanted: the pier's own header says what, and how to answer */
 } hf_pier_event_kind;
 
@@ -155,6 +155,9 @@ typedef struct hf_pier_ops {
     /* For a pier above that must touch the bytes: reads a range of an open file, whole. HF_ERR_IO_FILE_CHANGED where the
      * file is not what it was when it was opened; then nothing of `to` may leave. NULL: this pier has no files. */
     hf_err (*read)(void *self, const hf_file *file, uint64_t offset, void *to, size_t n);
+    /* Bytes accepted by put that the peer has not taken, as far as can be seen from here: unsent ones, and those that wait for
+     * their acknowledgement. NULL: as unsent. */
+    uint64_t (*untaken)(const void *self, hf_lane lane);
 } hf_pier_ops;
 
 typedef struct hf_pier {

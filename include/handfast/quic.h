@@ -116,6 +116,14 @@ HF_API hf_time hf_quic_endpoint_wake(const hf_quic_endpoint *ep);
 
 /* Begins (or ceases) to take new connections: a server that drains ceases. */
 HF_API void hf_quic_endpoint_accept(hf_quic_endpoint *ep, bool accept);
+/* Connections that begin from now on are made with `tls`, lent for life; those that are there stay as they are. It must
+ * stand on the same hf_crypto, or on one that lives as long as the endpoint. */
+HF_API void hf_quic_endpoint_retarget(hf_quic_endpoint *ep, const hf_tls_config *tls);
+/* Does a connection, were it one that is just closing, stand on `tls`? Until none does, `tls` must stay. */
+HF_API bool hf_quic_endpoint_uses(const hf_quic_endpoint *ep, const hf_tls_config *tls);
+/* Which thread made the connection id that the datagram names; -1: a client chose it, or there is none. For who passes
+ * strays on. Pure: asks no endpoint. */
+HF_API int hf_quic_thread_of(hf_bytes datagram);
 
 typedef struct hf_quic_counts {
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
@@ -198,10 +206,17 @@ HF_API void hf_quic_take(hf_quic *q, hf_lane lane, size_t n);
 /* COPIED and LENT extents; the bytes accepted. While the lane holds nothing unsent, everything is (up to 64 extents); else
  * no more than limit output_bytes. An extent with a token is accepted whole or not at all. 0 for a lane that cannot send. */
 HF_API uint64_t hf_quic_put(hf_quic *q, hf_lane lane, const hf_extent *extents, size_t count);
+/* Bytes that put takes for certain, in up to 64 extents, and that the peer's windows allow. 0: WRITABLE comes when there
+ * are some. For who would fill lanes only as fast as they drain. */
+HF_API uint64_t hf_quic_room(hf_quic *q, hf_lane lane);
 /* FIN: behind what was put. RESET: gives up sending. STOP: asks the peer to send no more, and drops what it sent. */
 HF_API hf_err hf_quic_end(hf_quic *q, hf_lane lane, hf_ending ending);
 /* Bytes accepted by put and not yet sent for the first time. */
 HF_API uint64_t hf_quic_unsent(const hf_quic *q, hf_lane lane);
+/* The same of all lanes together. */
+HF_API uint64_t hf_quic_backlog(const hf_quic *q);
+/* All that was put and ended on any lane has arrived at the peer, or was given up. */
+HF_API bool hf_quic_is_delivered(const hf_quic *q);
 /* Which lanes go first (RFC 9218): urgency 0 to 7, 3 unless told; lanes of one urgency share by turns when `turns`, else
  * each is sent to its end. Unless told, they take turns. */
 HF_API void hf_quic_prioritise(hf_quic *q, hf_lane lane, uint8_t urgency, bool turns);
@@ -267,6 +282,7 @@ HF_API const char *hf_quic_suite(const hf_quic *q);
 HF_API const char *hf_quic_group(const hf_quic *q);
 HF_API hf_bytes hf_quic_protocol(const hf_quic *q);
 HF_API hf_bytes hf_quic_host(const hf_quic *q);
+HF_API hf_bytes hf_quic_peer(const hf_quic *q);
 
 #ifdef __cplusplus
 }

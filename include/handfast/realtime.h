@@ -12,6 +12,7 @@
 
 #include "app.h"
 #include "eventstream.h"
+#include "topic.h"
 #include "websocket.h"
 
 #ifdef __cplusplus
@@ -34,6 +35,8 @@ HF_API hf_err hf_socket_send(hf_req *rq, hf_websocket_type type, hf_bytes messag
 HF_API hf_err hf_socket_send_shared(hf_req *rq, const hf_websocket_shared *plain, const hf_websocket_shared *deflated);
 /* Begins the closing handshake; CLOSED follows. Errors as of hf_websocket_close. */
 HF_API hf_err hf_socket_close(hf_req *rq, uint16_t code, hf_bytes reason);
+/* The subprotocol that was agreed (the route's `protocols`); empty: none. */
+HF_API hf_bytes hf_socket_protocol(const hf_req *rq);
 /* Bytes that the peer has not taken yet: back-pressure. */
 HF_API uint64_t hf_socket_unsent(const hf_req *rq);
 
@@ -48,6 +51,33 @@ HF_API uint64_t hf_socket_unsent(const hf_req *rq);
 HF_API hf_err hf_event_send(hf_req *rq, const hf_eventstream_event *event);
 /* What the client has seen: the field Last-Event-ID; empty when it comes for the first time. */
 HF_API hf_bytes hf_event_last_id(const hf_req *rq);
+
+/* ---- topics ------------------------------------------------------------------------------------------------- */
+
+/* Published once, by whomever, and told to every subscriber of the server: in order, once, and without waiting for those
+ * that are slow (topic.h says what becomes of them). Event streams get events; WebSockets get text messages such as
+ *
+ *     {"id":"5f3a-17","topic":"board/1","event":"line","data":"..."}
+ *
+ * The first thing a subscriber is told is where it stands (an id alone); where something is missing it is told that: an event
+ * "gap", and {"id":"...","gap":true}. A client that comes back says the last id that it was told, and is told what it missed:
+ * EventSource does so by itself (Last-Event-ID), handfast.js and `handfast ws` as the argument "resume" of the query. */
+typedef struct hf_topics hf_topics;
+
+/* Subscribes the request, of a live route, to what matches. `resume` is the id that the client was told last, empty for
+ * none: hf_topic_resume(rq) finds it. It holds for the patterns that are given before the handler returns; later ones begin
+ * now. Subscriptions end with the request. HF_ERR_TOPIC_NAME; HF_ERR_BASE_LIMIT (limit topic_patterns); HF_ERR_BASE_USAGE:
+ * no live route, or no server. */
+HF_API hf_err hf_topic_subscribe(hf_req *rq, hf_bytes pattern, hf_bytes resume);
+/* Nothing happens when there is no such subscription. */
+HF_API void hf_topic_unsubscribe(hf_req *rq, hf_bytes pattern);
+/* What the client says that it was told last: the field Last-Event-ID, else the argument "resume" of the query. Lends. */
+HF_API hf_bytes hf_topic_resume(hf_req *rq);
+/* Publishes: copied. `event` may be empty. HF_ERR_TOPIC_NAME, HF_ERR_TOPIC_TOO_LARGE; HF_ERR_BASE_LIMIT: a thread is behind
+ * (limit messages); HF_ERR_BASE_USAGE: no server. */
+HF_API hf_err hf_topic_publish(hf_req *rq, hf_bytes topic, hf_bytes event, hf_bytes data);
+/* Likewise from any thread: hf_server_topics (server.h) gives what to publish to. */
+HF_API hf_err hf_topics_publish(hf_topics *topics, hf_bytes topic, hf_bytes event, hf_bytes data);
 
 #ifdef __cplusplus
 }

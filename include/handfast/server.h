@@ -17,6 +17,7 @@
 #define HANDFAST_SERVER_H
 
 #include "app.h"
+#include "realtime.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -44,11 +45,16 @@ typedef struct hf_server_options {
     const hf_route *routes; /* lent until close */
     size_t route_count;
     void *context;          /* what hf_req_context answers */
+    const hf_topic_rule *topics; /* what is different about some topics (topic.h). Lent until close */
+    size_t topic_count;
     uint32_t threads;       /* 0: as many as the CPUs that the process may use */
     const hf_limits *limits; /* NULL: the defaults. Lent until close */
     /* For https listeners, by the names in them; the first for whoever asks for another name. Read at open; keys are used in
-     * this process (`handfast serve` has one of its own for them), and no tickets are given. */
+     * this process (`handfast serve` has one of its own for them). Clients get tickets, whose keys live as long as the server. */
     hf_server_identity identities[8];
+    bool early_data;        /* 0-RTT (RFC 8470): clients that come again send a request with their first bytes, which an attacker
+                               may repeat. Safe methods are answered so (hf_req_is_early), others with 425 */
+    bool no_http3;          /* https listeners serve HTTP/3 too, by UDP at the same port, unless told not to */
     hf_server_io io;
     /* No loop threads: the program has a loop, and calls hf_server_turn from it (below). Handlers run in that thread.
      * `threads` is 0 or 1 then. Threads for blocking work are made all the same. */
@@ -77,6 +83,9 @@ HF_API int hf_server_fd(const hf_server *server);
 HF_API int64_t hf_server_wait_ns(const hf_server *server);
 /* Does what is due, and waits for nothing. True until hf_server_stop was called and all that was under way is finished. */
 HF_API bool hf_server_turn(hf_server *server);
+
+/* Where any thread publishes: hf_topics_publish (realtime.h). Lends until close; NULL where open failed. */
+HF_API hf_topics *hf_server_topics(const hf_server *server);
 
 /* The port of listener `index`, as bound; 0 past the end. */
 HF_API uint16_t hf_server_port(const hf_server *server, size_t index);

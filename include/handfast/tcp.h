@@ -17,7 +17,8 @@
  *
  * The contract:
  *   - `now` never goes back. Nothing happens but in these calls; everything belongs to one thread.
- *   - input copies what it keeps: the segment's memory is free afterwards.
+ *   - input copies what it keeps: the segment's memory is free afterwards, unless it `lasts`. Then what was next in order is
+ *     lent to the reader as it lies there, and what he has not taken by the next input is copied then.
  *   - emit appends the header as scratch (60 bytes must be free) and the payload as LENT pieces, which stay valid until the
  *     next input, put, free or step of the endpoint. It stops when windows, pacing or `out` say so: not emitting is
  *     back-pressure, and the segments wait as application memory, not as packets. It answers with false when nothing is due.
@@ -81,6 +82,7 @@ typedef struct hf_tcp_input {
     hf_ip source, destination;
     uint8_t ecn;       /* of its IP header */
     bool checked;      /* the checksum is known to be right (verified below, or virtio's DATA_VALID or NEEDS_CSUM) */
+    bool lasts;        /* the segment's memory may be written to, and stays until the next input: then it need not be copied */
     hf_bytes segment;  /* TCP header and payload */
 } hf_tcp_input;
 
@@ -111,6 +113,8 @@ HF_API void hf_tcp_endpoint_free(hf_tcp_endpoint *ep);
 
 /* Why the segment was dropped, HF_OK when it was not. Only for counting: nothing needs to be done about it. */
 HF_API hf_err hf_tcp_endpoint_input(hf_tcp_endpoint *ep, hf_time now, const hf_tcp_input *in);
+/* What is lent of the last input is copied now, and its memory is free. The next input does so by itself. */
+HF_API void hf_tcp_endpoint_settle(hf_tcp_endpoint *ep);
 /* HF_EVENT or HF_IDLE. */
 HF_API hf_step hf_tcp_endpoint_step(hf_tcp_endpoint *ep, hf_time now, hf_tcp_event *event);
 /* One segment, or false. `out` needs 60 bytes of scratch and a piece more than the payload has extents; out->room bounds it. */
@@ -147,6 +151,8 @@ typedef struct hf_tcp_counts {
 HF_API void hf_tcp_endpoint_counts(const hf_tcp_endpoint *ep, hf_tcp_counts *counts);
 /* Bytes of one TIME_WAIT entry, half-open entry, and idle connection. */
 HF_API void hf_tcp_sizes(size_t *timewait, size_t *half_open, size_t *connection);
+/* Connections with bytes or an end that their peers have not acknowledged. */
+HF_API uint64_t hf_tcp_endpoint_departing(const hf_tcp_endpoint *ep);
 /* Whether `pair` is in TIME_WAIT, and until when. */
 HF_API bool hf_tcp_in_timewait(const hf_tcp_endpoint *ep, const hf_tcp_pair *pair, hf_time *until);
 
@@ -165,6 +171,10 @@ HF_API uint64_t hf_tcp_put(hf_tcp *t, const hf_extent *extents, size_t count);
 /* FIN: after what was put. RESET: at once. STOP: HF_ERR_BASE_USAGE, TCP cannot say it. */
 HF_API hf_err hf_tcp_end(hf_tcp *t, hf_ending ending);
 HF_API uint64_t hf_tcp_unsent(const hf_tcp *t);
+/* Of what was put, the bytes that the peer has not acknowledged. */
+HF_API uint64_t hf_tcp_unacknowledged(const hf_tcp *t);
+/* Copies what is lent and not yet acknowledged, so that it may leave although its owner goes. False when memory ends. */
+HF_API bool hf_tcp_own(hf_tcp *t);
 HF_API void hf_tcp_free(hf_tcp *t);
 /* The verbs as a table; lane 0. */
 HF_API hf_pier hf_tcp_pier(hf_tcp *t);
@@ -194,6 +204,8 @@ typedef struct hf_tcp_info {
     uint64_t memory; /* bytes held besides the struct */
 } hf_tcp_info;
 HF_API void hf_tcp_info_of(const hf_tcp *t, hf_tcp_info *info);
+/* The same by who speaks with whom; false when there is no such connection. */
+HF_API bool hf_tcp_endpoint_info(const hf_tcp_endpoint *ep, const hf_tcp_pair *pair, hf_tcp_info *info);
 
 #ifdef __cplusplus
 }

@@ -47,6 +47,15 @@ typedef struct hf_tls_ticket_key {
     uint8_t key[32];
 } hf_tls_ticket_key;
 
+/* Remembers for a while which tickets have brought early data, so that the same early data is not taken twice (RFC 8446
+ * 8.2). Lies in memory of its owner's, which all threads and processes that accept the same tickets share. */
+typedef struct hf_tls_strikes hf_tls_strikes;
+/* How much memory a register of `slots` places takes (limit tls_strikes). */
+HF_API size_t hf_tls_strikes_bytes(uint64_t slots);
+/* A register in zeroed memory, aligned to 64 bytes. `id` is drawn at random and not 0: early data of tickets that were
+ * made beside another register is not taken. Their age is told by hf_time, so all users must have one clock. */
+HF_API hf_tls_strikes *hf_tls_strikes_make(void *memory, size_t bytes, uint64_t id);
+
 typedef enum hf_tls_client_auth {
     HF_TLS_CLIENT_AUTH_NONE,
     HF_TLS_CLIENT_AUTH_ASK,     /* a client without a certificate is served */
@@ -72,6 +81,11 @@ typedef struct hf_tls_config {
     hf_tls_client_auth client_auth; /* server */
     uint16_t least_version;         /* HF_TLS_1_2 where 0 */
     uint16_t most_version;          /* HF_TLS_1_3 where 0 */
+    /* 0-RTT (RFC 8446 2.3 and 8): data before the handshake is complete, which an attacker may send again. Server: tickets
+     * allow limit tls_early_bytes of it, and it is taken, once, where `strikes` is there. Client: it may be put where the
+     * session allows it. */
+    bool early_data;
+    hf_tls_strikes *strikes; /* server */
     bool rsa_key_exchange;   /* TLS_RSA_WITH_AES_128_GCM_SHA256 is spoken in TLS 1.2, as the last choice: no forward secrecy */
     bool ask_staple;         /* client: ask the server for an OCSP response */
     bool retry_cookie;       /* server: a HelloRetryRequest carries a cookie that must come back (RFC 8446 4.2.2) */
@@ -92,8 +106,12 @@ typedef enum hf_tls_event_kind {
     HF_TLS_WANT_SIGN,   /* sign `message` by `scheme` with the key of `identity`; then hf_tls_answer_sign */
     HF_TLS_WANT_VERIFY, /* is `chain` to be believed for `host`? then hf_tls_answer_verify */
     HF_TLS_SESSION,     /* client: `session` resumes later; copy it. It is a secret. In TLS 1.2 it comes before OPENED */
-    HF_TLS_WANT_DECRYPT /* RSA key exchange: decrypt `message` with the key of `identity` and `client_version`, as
+    HF_TLS_WANT_DECRYPT, /* RSA key exchange: decrypt `message` with the key of `identity` and `client_version`, as
                            hf_key_decrypt_premaster does; then hf_tls_answer_sign with the HF_PREMASTER bytes */
+    HF_TLS_EARLY,       /* before OPENED. Server: early data is taken; from now on peek has it and put answers it. Client: put takes
+                           early data, up to hf_tls_early_room */
+    HF_TLS_EARLY_REJECTED /* client, before OPENED: what was put is not there. What may be sent again is put after OPENED, if
+                           the protocol is the same (RFC 8446 4.2.10); the tokens of what was put come as RELEASED */
 } hf_tls_event_kind;
 
 /* Everything an event points to is lent until the next step; of WANT_SIGN, WANT_DECRYPT and WANT_VERIFY until the answer. */
@@ -147,10 +165,16 @@ HF_API hf_time hf_tls_wake(const hf_tls *t);
 /* In-order plaintext. Lends, in the buffer given to step, until the next step. */
 HF_API hf_span hf_tls_peek(const hf_tls *t);
 HF_API void hf_tls_take(hf_tls *t, size_t n);
-/* COPIED and LENT extents only; the bytes accepted. Nothing before OPENED. */
+/* COPIED and LENT extents only; the bytes accepted. Nothing before OPENED or EARLY. */
 HF_API uint64_t hf_tls_put(hf_tls *t, const hf_extent *extents, size_t count);
 /* FIN sends close_notify behind what was put; RESET gives up at once. */
 HF_API hf_err hf_tls_end(hf_tls *t, hf_ending ending);
+/* Between EARLY and OPENED (or EARLY_REJECTED): what peek lends may be a replay, and what put takes may be replayed. */
+HF_API bool hf_tls_is_early(const hf_tls *t);
+/* While it is early: how much more put takes. A server's answers have no bound: SIZE_MAX. */
+HF_API size_t hf_tls_early_room(const hf_tls *t);
+/* After OPENED: early data was sent, and taken. */
+HF_API bool hf_tls_early_accepted(const hf_tls *t);
 /* Bytes accepted by put and not encrypted yet. */
 HF_API uint64_t hf_tls_unsent(const hf_tls *t);
 
@@ -160,7 +184,7 @@ HF_API void hf_tls_answer_verify(hf_tls *t, hf_err err);
 /* Signs (or decrypts) with the identity's own key and answers: for those who keep keys in the process. */
 HF_API void hf_tls_sign_here(hf_tls *t, const hf_tls_event *event);
 
-/* ---- what was agreed (after OPENED) --------------------------------------------------------------------------- */
+/* ---- what was agreed (after OPENED; at a server after EARLY) --------------------------------------------------------------------------- */
 
 HF_API uint16_t hf_tls_version(const hf_tls *t);
 HF_API const char *hf_tls_suite(const hf_tls *t);   /* "TLS_AES_128_GCM_SHA256" */

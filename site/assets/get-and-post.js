@@ -77,6 +77,14 @@ function counter() {
         }
         show(last, (got) => got ? "Three times “one more”, and it is three more. Blind retries of a POST repeat its effect." : "");
     });
+    onClick($("[data-do=key3]", part), async () => {
+        const key = `"${crypto.getRandomValues(new Uint32Array(4)).join("-")}"`;
+        let last = null;
+        for (let i = 0; i < 3; i += 1) {
+            last = await call("POST", "/api/counter", { headers: { "Idempotency-Key": key } });
+        }
+        show(last, (got) => got ? "Three times the same POST with one Idempotency-Key, and it is one more: the server told the others what it told the first." : "");
+    });
     return call("GET", "/api/counter").then((answer) => show(answer, () => ""));
 }
 

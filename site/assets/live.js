@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The live part of the WebSocket and SSE page: an echo and a clock of this very server, and a button that cuts the line.
 
+import { live } from "./handfast.js";
+
 const line = document.querySelector("#try-echo");
 const clock = document.querySelector("#try-ticks");
+const board = document.querySelector("#try-board");
 
 function write(list, text) {
     const item = document.createElement("li");
@@ -53,4 +56,24 @@ if (clock) {
         write(list, `id ${id}${last && id !== last + 1 ? `: ${id - last - 1} missing` : ""}`);
         last = id;
     });
+}
+
+if (board) {
+    const follow = (path, list, state, source) => live(path, {
+        source,
+        message: (m) => write(list, `${m.id?.split("-")[1]}: ${m.data}`),
+        gap: () => write(list, "something was missed here"),
+        state: (now, detail) => { state.textContent = now === "waiting" ? `broken, again in ${detail.toFixed(1)} s` : now; },
+    });
+    const outputs = board.querySelectorAll("output"), lists = board.querySelectorAll("ol");
+    const socket = follow("/live/board/lobby", lists[0], outputs[0], false);
+    follow("/live/board/lobby/events", lists[1], outputs[1], "line");
+    board.querySelector("form").addEventListener("submit", (event) => {
+        event.preventDefault();
+        const input = board.querySelector("input");
+        if (input.value)
+            socket.send(input.value);
+        input.value = "";
+    });
+    board.querySelector("button[data-cut]").addEventListener("click", () => socket.cut());
 }

@@ -7,6 +7,7 @@
 #include "panic.h"
 #include "realtime.h"
 #include "text.h"
+#include "topics.h"
 
 struct hf_req_more *hf_req_more_of(hf_req *rq)
 {
@@ -18,6 +19,7 @@ struct hf_req_more *hf_req_more_of(hf_req *rq)
     memset(more, 0, sizeof *more);
     more->deadline = more->alarm = HF_NEVER;
     hf_queue_init(&more->out, &rq->service->env->alloc);
+    hf_queue_init(&more->early, &rq->service->env->alloc);
     rq->more = more;
     return more;
 }
@@ -27,11 +29,13 @@ void hf_more_fini(hf_req *rq)
     struct hf_req_more *more = rq->more;
     if (more->socket != NULL)
         hf_socket_fini(rq);
+    hf_topics_fini(rq);
     hf_tickets_fini(rq);
     hf_idempotent_abandon(more->idempotent); /* nobody answered, and nobody is left who could */
     hf_multipart_free(more->multipart);
     hf_json_fini(more->json);
     hf_queue_fini(&more->out);
+    hf_queue_fini(&more->early);
     rq->more = NULL;
 }
 

@@ -46,14 +46,28 @@ static hf_err deny(const hf_guard *g, hf_req *rq, hf_err err, const hf_why *why)
     return field.code != 0 ? field : hf_reply_problem(rq, status, err, hf_text(why->got));
 }
 
-static hf_err ask(const hf_route *route, hf_req *rq, bool end)
+hf_err hf_guards_deny(hf_req *rq, const hf_guard *g, hf_err err)
 {
-    for (size_t i = 0; i < HF_ROUTE_GUARDS && route->guards[i] != NULL; i++) {
+    const hf_why why = { .err = err };
+    return deny(g, rq, err, &why);
+}
+
+static hf_err ask(const hf_route *route, hf_req *rq, size_t first, bool end)
+{
+    for (size_t i = first; i < HF_ROUTE_GUARDS && route->guards[i] != NULL; i++) {
         hf_guard *const g = route->guards[i];
         hf_guard_check *const check = end ? g->check_end : g->check;
-        hf_why why = { .got = "" };
-        const hf_err err = check != NULL ? check(g, rq, &why) : HF_OK;
+        if (check == NULL)
+            continue;
+        hf_why why;
+        why.err = HF_OK; /* the rest is read only with an error in it */
+        why.got[0] = why.wanted[0] = 0;
+        const hf_err err = check(g, rq, &why);
         rq->field_floor = rq->answered ? rq->field_floor : rq->field_count;
+        if (rq->more != NULL && rq->more->guards_wait) {
+            rq->more->guards_at = (uint8_t)i;
+            return err;
+        }
         if (err.code == HF_ERR_BASE_MEMORY)
             return err;
         if (err.code != 0)
@@ -112,13 +126,43 @@ hf_err hf_guards_begin(hf_req *rq, const hf_router *router)
     const hf_route *const route = rq->match.route;
     if (rq->head.method == HF_METHOD_OPTIONS && route == NULL)
         return answer_preflight(rq, router);
-    return route != NULL && route->guards[0] != NULL ? ask(route, rq, false) : HF_OK;
+    return route != NULL && route->guards[0] != NULL ? ask(route, rq, 0, false) : HF_OK;
+}
+
+hf_err hf_guards_wait(hf_req *rq)
+{
+    struct hf_req_more *const more = rq->more;
+    more->guards_wait = true;
+    more->paused = !rq->complete;
+    more->deadline = hf_req_patience(rq);
+    return HF_OK;
+}
+
+hf_err hf_guards_go_on(hf_req *rq)
+{
+    struct hf_req_more *const more = rq->more;
+    more->guards_wait = false;
+    more->deadline = HF_NEVER;
+    hf_err err = ask(rq->match.route, rq, more->guards_at, false);
+    if (more->guards_wait)
+        return err;
+    const bool held_back = more->paused;
+    more->paused = false;
+    if (err.code == 0 && !rq->answered)
+        err = hf_req_let_in(rq);
+    if (err.code == 0)
+        hf_req_feed_early(rq);
+    if (more->paused) /* by who was fed */
+        return err;
+    more->paused = held_back;
+    hf_req_resume(rq);
+    return err;
 }
 
 hf_err hf_guards_end(hf_req *rq)
 {
     const hf_route *const route = rq->match.route;
-    return route->guards[0] != NULL ? ask(route, rq, true) : HF_OK;
+    return route->guards[0] != NULL ? ask(route, rq, 0, true) : HF_OK;
 }
 
 struct hf_guarded *hf_guarded_of(hf_req *rq)

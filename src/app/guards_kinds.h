@@ -14,10 +14,25 @@ struct hf_guarded {
     bool has_session;
     hf_session_guard *sessions; /* that looked, whether it found one or not */
     const hf_claims *claims;
+    bool has_nonce;
+    char nonce[HF_NONCE];
+    /* guards_token.c */
+    const hf_claims *pending;   /* verified; whether it was revoked is still asked */
+    struct hf_revocations *revocations;
+    bool ambient_token;         /* it came in a cookie */
+    uint8_t token_secret[HF_CSRF_SECRET];
+    /* guards_session.c */
+    struct hf_fetched *fetched; /* of a store that blocks (guards_session.c) */
+    hf_time look_at;            /* live routes: when it is looked next whether the session is still there; 0: was not yet */
+    void *proof; /* what the guard of passwords left to be proven (guards_password.c) */
 };
 
 /* NULL when memory ends. */
 struct hf_guarded *hf_guarded_of(hf_req *rq);
+/* What was found so far, else NULL. */
+struct hf_guarded *hf_guarded_found(const hf_req *rq);
+/* One for each thread, made when it is first needed. NULL when memory ends. */
+struct hf_crypto *hf_crypto_of(hf_req *rq);
 /* The fields of a CORS decision onto the answer. */
 hf_err hf_cors_put(hf_req *rq, const hf_cors_answer *answer);
 

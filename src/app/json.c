@@ -104,6 +104,56 @@ hf_err hf_reply_json(hf_req *rq, uint16_t status, struct json_t *value)
     return err;
 }
 
+static void write_member(hf_writer *w, const hf_member *m)
+{
+    hf_write_byte(w, '"');
+    hf_write_json(w, hf_text(m->name));
+    hf_write_text(w, m->kind == HF_MEMBER_TEXT ? "\":\"" : "\":");
+    switch (m->kind) {
+    case HF_MEMBER_TEXT:
+        hf_write_json(w, m->text);
+        hf_write_byte(w, '"');
+        break;
+    case HF_MEMBER_NUMBER:
+        hf_write_text(w, m->number < 0 ? "-" : "");
+        hf_write_decimal(w, m->number < 0 ? -(uint64_t)m->number : (uint64_t)m->number);
+        break;
+    case HF_MEMBER_SWITCH: hf_write_text(w, m->number != 0 ? "true" : "false"); break;
+    case HF_MEMBER_NULL: hf_write_text(w, "null"); break;
+    case HF_MEMBER_JSON: hf_write(w, m->text); break;
+    }
+}
+
+static void write_members(hf_writer *w, const hf_member *members, size_t count)
+{
+    hf_write_byte(w, '{');
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            hf_write_byte(w, ',');
+        write_member(w, &members[i]);
+    }
+    hf_write_byte(w, '}');
+}
+
+hf_err hf_reply_members(hf_req *rq, uint16_t status, const hf_member *members, size_t count)
+{
+    enum { NEAR = 1024, ESCAPED = 6, BESIDE = 32 }; /* a byte is 6 at most: \u001f; a number, and what stands around it */
+    uint8_t near[NEAR];
+    hf_writer w = hf_writer_make(near, NEAR);
+    write_members(&w, members, count);
+    if (!w.overflowed)
+        return hf_reply(rq, status, "application/json", hf_written(&w));
+    size_t room = 2;
+    for (size_t i = 0; i < count; i++)
+        room += ESCAPED * (strlen(members[i].name) + members[i].text.len) + BESIDE;
+    uint8_t *const text = hf_req_memory(rq, room);
+    if (text == NULL)
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    w = hf_writer_make(text, room);
+    write_members(&w, members, count);
+    return w.overflowed ? hf_err_make(HF_ERR_BASE_LIMIT) : hf_reply(rq, status, "application/json", hf_written(&w));
+}
+
 const char *hf_json_library(void)
 {
     return jansson_version_str();

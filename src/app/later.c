@@ -302,7 +302,8 @@ hf_time hf_req_wake(const hf_req *rq)
         return HF_NEVER;
     const hf_time deadline = rq->answered ? HF_NEVER : more->deadline;
     const hf_time at = more->alarm_handler != NULL ? hf_time_earlier(deadline, more->alarm) : deadline;
-    return more->socket != NULL ? hf_time_earlier(at, hf_socket_wake(rq)) : at;
+    const hf_time look = hf_guards_wake(rq);
+    return hf_time_earlier(look, more->socket != NULL ? hf_time_earlier(at, hf_socket_wake(rq)) : at);
 }
 
 void hf_req_tick(hf_req *rq)
@@ -318,6 +319,8 @@ void hf_req_tick(hf_req *rq)
     }
     if (more->socket != NULL && !hf_time_before(now, hf_socket_wake(rq)))
         hf_socket_turn(rq);
+    if (!hf_time_before(now, hf_guards_wake(rq)))
+        hf_guards_tick(rq);
     hf_handler *then = more->alarm_handler != NULL && !hf_time_before(now, more->alarm) ? more->alarm_handler : NULL;
     if (then != NULL)
         more->alarm_handler = NULL;

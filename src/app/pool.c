@@ -72,6 +72,7 @@ static bool have_thread(hf_pool *p)
         return p->count > 0;
     sigset_t all, before;
     sigfillset(&all); /* signals are for whoever runs the server */
+    sigdelset(&all, SIGSYS); /* comes from the thread itself, when it is confined and asks for too much */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     p->count += pthread_create(&p->threads[p->count], NULL, serve, p) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -126,6 +126,12 @@ hf_err hf_reply_problem(hf_req *rq, uint16_t status, hf_err why, hf_bytes got)
         if (err.code != 0)
             return err;
     }
+    /* RFC 9110 10.2.3: "how long the service is expected to be unavailable": limits pass as soon as others let go. */
+    if (p.status == 503 || why.code == HF_ERR_HTTP_CONNECTIONS_PER_ADDRESS) {
+        const hf_err retry = hf_reply_field(rq, "Retry-After", hf_text("1"));
+        if (retry.code != 0)
+            return retry;
+    }
     /* What was got is repeated here: no browser may take a document for a page. */
     const hf_err err = hf_reply_field(rq, "X-Content-Type-Options", hf_text("nosniff"));
     if (err.code != 0)

@@ -5,6 +5,7 @@
  */
 #include "alloc.h"
 #include "realtime.h"
+#include "topics.h"
 
 static hf_err beat(hf_req *rq);
 
@@ -52,7 +53,7 @@ hf_err hf_events_open(hf_req *rq)
     for (size_t i = 0; err.code == 0 && i < fields.count; i++)
         err = hf_reply_field(rq, (const char *)fields.at[i].name.ptr, fields.at[i].value); /* names are literals */
     if (err.code == 0)
-        err = hf_reply_begin(rq, 200, NULL, HF_LENGTH_UNKNOWN, NULL);
+        err = hf_reply_begin(rq, 200, NULL, HF_LENGTH_UNKNOWN, hf_topics_pump);
     if (err.code != 0 || rq->answer_ended) /* HEAD */
         return err;
     rq->more->spoken = rq->service->now;

@@ -6,8 +6,10 @@
 #include "alloc.h"
 #include "realtime.h"
 #include "text.h"
+#include "topics.h"
 
 struct hf_socket {
+    hf_bytes protocol; /* one of the route's */
     hf_websocket *core;
     hf_queue rest;    /* of the input: the part of a frame's head, or what came while output was full */
     bool fin;         /* of the input */
@@ -89,17 +91,24 @@ static hf_err check(hf_req *rq)
     return err.code == 0 && !origin_is_fit(rq) ? hf_err_make(HF_ERR_WEBSOCKET_ORIGIN) : err;
 }
 
-static hf_err flush(hf_req *rq);
+static hf_bytes choose_protocol(const hf_req *rq)
+{
+    hf_bytes ours[HF_ROUTE_PROTOCOLS];
+    size_t count = 0;
+    for (const char *const *at = rq->match.route->protocols; at != NULL && *at != NULL && count < HF_ROUTE_PROTOCOLS; at++)
+        ours[count++] = hf_text(*at);
+    return hf_websocket_protocol_choose(rq->head.fields, ours, count);
+}
 
-static hf_err answer(hf_req *rq, const hf_websocket_deflate *agreed)
+static hf_err answer(hf_req *rq, hf_bytes protocol, const hf_websocket_deflate *agreed)
 {
     hf_websocket_handshake h;
     hf_crypto *const crypto = crypto_of(rq->service);
     hf_err err = crypto == NULL ? hf_err_make(HF_ERR_BASE_MEMORY)
-                                : hf_websocket_answer_make(crypto, &rq->head, hf_text(""), agreed, &h);
+                                : hf_websocket_answer_make(crypto, &rq->head, protocol, agreed, &h);
     for (size_t i = 0; err.code == 0 && i < h.count; i++)
         err = hf_reply_field(rq, (const char *)h.fields[i].name.ptr, h.fields[i].value); /* names are literals */
-    return err.code != 0 ? err : hf_reply_begin(rq, h.status, NULL, HF_LENGTH_UNKNOWN, flush);
+    return err.code != 0 ? err : hf_reply_begin(rq, h.status, NULL, HF_LENGTH_UNKNOWN, hf_socket_flush);
 }
 
 hf_err hf_socket_open(hf_req *rq)
@@ -114,13 +123,13 @@ hf_err hf_socket_open(hf_req *rq)
     struct hf_socket *const s = more != NULL ? hf_req_memory(rq, sizeof *s) : NULL;
     if (s == NULL)
         return hf_err_make(HF_ERR_BASE_MEMORY);
-    *s = (struct hf_socket){ .busy = true };
+    *s = (struct hf_socket){ .busy = true, .protocol = choose_protocol(rq) };
     hf_queue_init(&s->rest, alloc);
     hf_websocket_deflate_choose(rq->head.fields, &ready, &options.deflate);
     s->core = hf_websocket_server_new(rq->service->env, rq->dialog->id, &options, rq->service->now);
     if (s->core == NULL)
         return hf_err_make(HF_ERR_BASE_MEMORY);
-    const hf_err err = answer(rq, &options.deflate);
+    const hf_err err = answer(rq, s->protocol, &options.deflate);
     if (err.code != 0) {
         hf_websocket_free(s->core);
         return err;
@@ -134,25 +143,44 @@ hf_err hf_socket_open(hf_req *rq)
     return opened.code != 0 ? opened : hf_stream_pump(rq);
 }
 
+static struct hf_socket *socket_of(const hf_req *rq)
+{
+    return rq->more != NULL ? rq->more->socket : NULL;
+}
+
 /* ---- turning ------------------------------------------------------------------------------------------------ */
 
-/* The producer of the answer: what the core has to say, as far as the connection has room. */
-static hf_err flush(hf_req *rq)
+/* What the core has to say, as far as the connection has room. */
+static hf_err emit(hf_req *rq)
 {
     struct hf_socket *const s = rq->more->socket;
     hf_extent pieces[16];
-    if (s == NULL)
-        return HF_OK;
     for (;;) {
         hf_out out = { .pieces = pieces, .capacity = HF_COUNT(pieces), .room = hf_reply_room(rq) };
         hf_err err = HF_OK;
         if (out.room == 0 || hf_websocket_emit(s->core, rq->service->now, &out) == 0)
-            break;
+            return HF_OK;
         for (size_t i = 0; err.code == 0 && i < out.count; i++)
             err = hf_reply_write(rq, pieces[i].bytes);
         if (err.code != 0)
             return err;
     }
+}
+
+hf_err hf_socket_flush(hf_req *rq)
+{
+    struct hf_socket *const s = rq->more->socket;
+    if (s == NULL)
+        return HF_OK;
+    hf_err err = emit(rq);
+    while (err.code == 0 && rq->more->subscriber != NULL && hf_socket_has_room(rq)) {
+        err = hf_topics_pump(rq);
+        if (err.code != 0 || hf_websocket_unsent(s->core) == 0)
+            break;
+        err = emit(rq);
+    }
+    if (err.code != 0)
+        return err;
     return s->ended && hf_websocket_unsent(s->core) == 0 ? hf_reply_end(rq) : HF_OK;
 }
 
@@ -187,7 +215,7 @@ static size_t eat(hf_req *rq, uint8_t *bytes, size_t length, hf_err *err)
             *err = tell(rq, &event);
         eaten += in.used;
         if (step == HF_FULL)
-            *err = flush(rq);
+            *err = hf_socket_flush(rq);
         if (step == HF_EVENT || (step == HF_FULL && hf_websocket_unsent(s->core) < before))
             continue;
         s->ended = s->ended || step == HF_CLOSED || step == HF_FAULT;
@@ -218,7 +246,7 @@ static hf_err turn(hf_req *rq, hf_bytes fresh)
     if (err.code == 0 && (fault == HF_ERR_WEBSOCKET_CLOSE_TIMEOUT || fault == HF_ERR_WEBSOCKET_PONG_TIMEOUT))
         err = hf_err_make(fault);
     if (err.code == 0)
-        err = flush(rq);
+        err = hf_socket_flush(rq);
     return err.code == 0 && !rq->answer_ended ? hf_stream_pump(rq) : err;
 }
 
@@ -257,17 +285,12 @@ void hf_socket_fini(hf_req *rq)
 
 /* ---- commands ----------------------------------------------------------------------------------------------- */
 
-static struct hf_socket *socket_of(const hf_req *rq)
-{
-    return rq->more != NULL ? rq->more->socket : NULL;
-}
-
 /* What was said leaves at once, unless a turn is under way that sees to it. */
 static hf_err after_command(hf_req *rq, hf_err err)
 {
     if (err.code != 0 || socket_of(rq)->busy)
         return err;
-    err = flush(rq);
+    err = hf_socket_flush(rq);
     return err.code == 0 ? hf_stream_pump(rq) : err;
 }
 
@@ -290,6 +313,46 @@ hf_err hf_socket_close(hf_req *rq, uint16_t code, hf_bytes reason)
 {
     struct hf_socket *const s = socket_of(rq);
     return s == NULL ? hf_err_make(HF_ERR_BASE_USAGE) : after_command(rq, hf_websocket_close(s->core, code, reason));
+}
+
+/* ---- for topics --------------------------------------------------------------------------------------------- */
+
+/* As much as one turn of the connection sends: what waits beyond it is better kept with the topics, who know what may go. */
+enum { TOPICS_AHEAD = 65536 };
+
+bool hf_socket_has_room(const hf_req *rq)
+{
+    const struct hf_socket *const s = socket_of(rq);
+    return s != NULL && !s->ended && hf_reply_room(rq) > 0 && hf_websocket_unsent(s->core) < TOPICS_AHEAD;
+}
+
+bool hf_socket_is_deflated(const hf_req *rq)
+{
+    return hf_websocket_shares(rq->more->socket->core) == HF_WEBSOCKET_SHARED_DEFLATED;
+}
+
+hf_err hf_socket_tell(hf_req *rq, hf_bytes frames)
+{
+    const hf_websocket_shared shared = { .ptr = (uint8_t *)(uintptr_t)frames.ptr, .len = frames.len, .capacity = frames.len };
+    return hf_websocket_send_shared(rq->more->socket->core, &shared, 0);
+}
+
+hf_err hf_socket_tell_text(hf_req *rq, hf_bytes text)
+{
+    return hf_websocket_send(rq->more->socket->core, HF_WEBSOCKET_TEXT, text);
+}
+
+hf_err hf_socket_let_go(hf_req *rq)
+{
+    return hf_websocket_close(rq->more->socket->core, HF_WEBSOCKET_TRY_LATER, hf_text("too slow: come back with what you have seen"));
+}
+
+/* ---- for handlers ------------------------------------------------------------------------------------------- */
+
+hf_bytes hf_socket_protocol(const hf_req *rq)
+{
+    const struct hf_socket *const s = socket_of(rq);
+    return s != NULL ? s->protocol : hf_text("");
 }
 
 uint64_t hf_socket_unsent(const hf_req *rq)

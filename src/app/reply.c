@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "compress_answer.h"
+#include "hints.h"
 #include "request.h"
 #include "service.h"
 #include "text.h"
@@ -27,8 +28,9 @@ hf_err hf_reply_field(hf_req *rq, const char *name, hf_bytes value)
     memcpy(copy, n.ptr, n.len);
     if (value.len > 0)
         memcpy(copy + n.len, value.ptr, value.len);
-    rq->fields[rq->field_count++] = (hf_field){ .name = hf_bytes_make(copy, n.len),
-        .value = hf_bytes_make(copy + n.len, value.len), .id = hf_field_identify(n) };
+    const hf_field field = { .name = hf_bytes_make(copy, n.len), .value = hf_bytes_make(copy + n.len, value.len), .id = hf_field_identify(n) };
+    if (rq->field_floor == 0 || !hf_guards_replace(rq, &field))
+        rq->fields[rq->field_count++] = field;
     return HF_OK;
 }
 
@@ -121,10 +123,23 @@ static size_t add_usual(const hf_req *rq, hf_response_head *head, hf_field *fiel
     return n;
 }
 
+/* RFC 7838 3: where the same is served by HTTP/3. A day, after which the client asks anew. */
+static void write_alternative(hf_field *fields, size_t *count, uint16_t port, hf_writer *room)
+{
+    static const hf_bytes name = HF_LITERAL("Alt-Svc");
+    if (port == 0)
+        return;
+    hf_write_text(room, "h3=\":");
+    hf_write_decimal(room, port);
+    hf_write_text(room, "\"; ma=86400");
+    fields[(*count)++] = (hf_field){ name, hf_written(room), HF_FIELD_OTHER };
+}
+
 static hf_err send_head(hf_req *rq, uint16_t status, int64_t length, const hf_answer_coding *coding)
 {
-    hf_field fields[HF_COUNT(rq->fields) + 5];
-    uint8_t vary[256];
+    hf_field fields[HF_COUNT(rq->fields) + 6];
+    uint8_t vary[256], alternative[32];
+    hf_writer other = hf_writer_make(alternative, sizeof alternative);
     hf_writer room = hf_writer_make(vary, sizeof vary);
     hf_response_head head = { .status = status, .content_length = length, .close = rq->close, .lines[1] = rq->lines };
     rq->lines = hf_bytes_make(NULL, 0);
@@ -132,7 +147,9 @@ static hf_err send_head(hf_req *rq, uint16_t status, int64_t length, const hf_an
     memcpy(fields + n, rq->fields, rq->field_count * sizeof *fields);
     n += rq->field_count;
     write_coding(fields, &n, coding, &room);
+    write_alternative(fields, &n, rq->dialog->http3_port, &other);
     head.fields = (hf_fields){ fields, n };
+    hf_hints_learn(rq, status, head.fields);
     return hf_web_respond(rq->dialog->web, rq->exchange, &head);
 }
 
@@ -152,7 +169,7 @@ hf_err hf_reply_head(hf_req *rq, uint16_t status, int64_t length)
 static hf_err finish(hf_req *rq)
 {
     rq->answer_ended = true;
-    rq->complete |= hf_web_version(rq->dialog->web) == HF_HTTP_2; /* web.h: nothing of the request comes any more */
+    rq->complete |= hf_web_version(rq->dialog->web) >= HF_HTTP_2; /* web.h: nothing of the request comes any more */
     return hf_web_end(rq->dialog->web, rq->exchange, (hf_ending){ HF_ENDING_FIN, 0 }, (hf_fields){ 0 });
 }
 
@@ -236,7 +253,7 @@ hf_err hf_reply_extents(hf_req *rq, uint16_t status, const hf_extent *extents, s
         hf_req_note(rq, status, plain, plain_count);
     if (no_content || length == 0 || rq->head.method == HF_METHOD_HEAD)
         return finish(rq);
-    hf_extent *own = hf_req_memory(rq, count * sizeof *own);
+    hf_extent few[4], *const own = count <= HF_COUNT(few) ? few : hf_req_memory(rq, count * sizeof *own);
     if (own == NULL)
         return hf_err_make(HF_ERR_BASE_MEMORY);
     /* The last lent piece carries the exchange's number: when it has left, all before it have. */

@@ -49,8 +49,12 @@ struct hf_req_more {
     /* Idempotency-Key */
     hf_idempotent *idempotent;
     struct hf_guarded *guarded; /* what the guards found (guards.c) */
+    bool guards_wait;   /* one of them, for a store */
+    uint8_t guards_at;  /* which */
+    hf_queue early;     /* of the body, meanwhile: delivered to nobody, and not taken */
     /* live routes (realtime.h) */
     struct hf_socket *socket;
+    struct hf_topic_subscriber *subscriber; /* topics */
     hf_time events_at, spoken; /* an event stream's next call, and when it last said something */
 };
 
@@ -106,8 +110,26 @@ hf_time hf_req_patience(const hf_req *rq);
 
 /* The head is there: HF_OK and not answered, or a guard has answered. Preflights are answered here, too. */
 hf_err hf_guards_begin(hf_req *rq, const hf_router *router);
+/* For the check of a guard: what it needs is being fetched, and the request waits. HF_OK. */
+hf_err hf_guards_wait(hf_req *rq);
+/* It was fetched, in the loop thread: the guard that waited is asked again, then those behind it; then the request goes on.
+ * Answers what a handler would. */
+hf_err hf_guards_go_on(hf_req *rq);
+/* Answers as a guard that denies. */
+struct hf_guard;
+hf_err hf_guards_deny(hf_req *rq, const struct hf_guard *g, hf_err err);
+/* A field of the answer that a guard gave, and that may stand only once: this one takes its place. */
+bool hf_guards_replace(hf_req *rq, const hf_field *field);
+/* Sessions of live routes are looked at again and again. */
+hf_time hf_guards_wake(const hf_req *rq);
+void hf_guards_tick(hf_req *rq);
 /* The body is there, whole, and the handler about to run. */
 hf_err hf_guards_end(hf_req *rq);
+
+/* The guards have let the request in: its body is awaited, or it is answered. */
+hf_err hf_req_let_in(hf_req *rq);
+/* What came of the body while a guard waited goes to whom it is for. */
+void hf_req_feed_early(hf_req *rq);
 
 /* ---- reply.c, service.c ----------------------------------------------------------------------------------------- */
 

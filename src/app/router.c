@@ -2,6 +2,7 @@
 #include "router.h"
 
 #include "panic.h"
+#include "token.h"
 
 typedef struct node node;
 struct node {
@@ -64,8 +65,8 @@ static size_t place_of(const node *n, hf_bytes literal)
 
 static node *literal_child(const node *n, hf_bytes literal)
 {
-    const size_t i = place_of(n, literal);
-    return i < n->count && compare(n->children[i]->literal, literal) == 0 ? n->children[i] : NULL;
+    const size_t i = n->count > 1 ? place_of(n, literal) : 0;
+    return i < n->count && hf_bytes_equal(n->children[i]->literal, literal) ? n->children[i] : NULL;
 }
 
 static node *add_literal(hf_router *r, node *n, hf_bytes literal)
@@ -131,6 +132,14 @@ static node *add_path(hf_router *r, hf_bytes pattern, const char **wrong)
     return n;
 }
 
+static bool are_targets(const char *const *paths)
+{
+    for (; paths != NULL && *paths != NULL; paths++)
+        if ((*paths)[0] != '/' || strpbrk(*paths, " <>\"\\^`{|}#\r\n\t") != NULL || !hf_is_field_value(hf_text(*paths)))
+            return false;
+    return true;
+}
+
 /* What the members of a row say together; NULL when it makes sense. */
 static const char *check_body(const hf_route *route, hf_method method)
 {
@@ -150,6 +159,18 @@ static const char *check_body(const hf_route *route, hf_method method)
     if (route->idempotency != HF_IDEMPOTENT_NOT && hf_method_describe(method)->idempotent)
         return "this method is idempotent by itself, and needs no Idempotency-Key";
     return NULL;
+}
+
+/* Subprotocols are tokens of a WebSocket's handshake (RFC 6455 4.1). */
+static bool are_protocols(const hf_route *route)
+{
+    size_t count = 0;
+    if (route->protocols != NULL && route->websocket == NULL)
+        return false;
+    for (const char *const *at = route->protocols; at != NULL && *at != NULL; at++)
+        if (!hf_is_token(hf_text(*at)) || ++count > HF_ROUTE_PROTOCOLS)
+            return false;
+    return true;
 }
 
 static const char *add_route(hf_router *r, const hf_route *route)
@@ -172,6 +193,10 @@ static const char *add_route(hf_router *r, const hf_route *route)
     if (route->files != NULL && (length < 4 || memcmp(route->path + length - 4, "...}", 4) != 0))
         return "the path of files ends in {rest...}";
     wrong = check_body(route, method);
+    if (wrong == NULL && (!are_targets(route->hints) || !are_targets(route->push)))
+        wrong = "hints and push are paths of this host, such as \"/app.css\"";
+    if (wrong == NULL && !are_protocols(route))
+        wrong = "protocols are at most 16 tokens, of a route with websocket";
     if (wrong != NULL)
         return wrong;
     node *n = add_path(r, hf_text(route->path), &wrong);
@@ -291,7 +316,8 @@ void hf_router_match(const hf_router *r, hf_method method, hf_bytes path, hf_rou
     if (n == NULL)
         return;
     match->route = n->routes[method] != NULL ? n->routes[method] : n->routes[HF_METHOD_GET];
-    name_arguments(match->route, &s, match);
+    if (s.count > 0)
+        name_arguments(match->route, &s, match);
 }
 
 uint32_t hf_router_methods(const hf_router *r)

@@ -4,6 +4,8 @@
 #include "compress.h"
 #include "date.h"
 #include "decompress.h"
+#include "guards_password.h"
+#include "hints.h"
 #include "panic.h"
 #include "realtime.h"
 #include "target.h"
@@ -36,6 +38,7 @@ void hf_service_fini(hf_service *s)
         hf_free(&s->env->alloc, rq, sizeof *rq);
     }
     s->spares = 0;
+    hf_hints_fini(s);
     hf_crypto_free(s->crypto);
     s->crypto = NULL;
 }
@@ -143,6 +146,10 @@ void hf_dialog_close(hf_dialog *d, hf_err why)
         /* What was handed over but never left is no byte that the client got. */
         const uint64_t unsent = d->web != NULL ? hf_web_unsent(d->web) : 0;
         d->open->sent -= unsent < d->open->sent ? unsent : d->open->sent;
+        /* RFC 9112 6.3: framing that breaks behind an early answer closes the connection, and nothing can be answered any more:
+         * the log tells which rule it broke. */
+        if (d->open->answer_ended && !d->open->complete && why.code >> 16 == HF_AREA_HTTP1)
+            d->open->error = why;
         if (d->open->error.code == 0 && (!d->open->answer_ended || why.code != 0))
             d->open->error = why.code != 0 ? why : hf_err_make(HF_ERR_HTTP1_TRUNCATED);
         close_request(d->open);
@@ -173,6 +180,14 @@ static bool keep_bytes(hf_req *rq, hf_bytes *b)
     return true;
 }
 
+static void forget_head(hf_req *rq)
+{
+    hf_request_head *const h = &rq->head;
+    *h = (hf_request_head){ .method = h->method, .version = h->version, .form = h->form, .content_length = h->content_length,
+        .keep_alive = h->keep_alive };
+    rq->head_kept = true;
+}
+
 /* The head is lent by the core until its next step: who answers later keeps a copy. */
 static bool keep_head(hf_req *rq)
 {
@@ -190,10 +205,18 @@ static bool keep_head(hf_req *rq)
     if (good)
         h->fields.at = fields;
     else /* nothing may point to what is lent no longer: the log still asks */
-        *h = (hf_request_head){ .method = h->method, .version = h->version, .form = h->form,
-            .content_length = h->content_length, .keep_alive = h->keep_alive };
+        forget_head(rq);
     rq->head_kept = true;
     return good;
+}
+
+/* The request goes on, and what the core lent of its head does not. */
+static void outlive_event(hf_req *rq)
+{
+    if (rq->service->hooks.unlogged && rq->answer_ended && rq->complete) /* it only waits until its answer has left */
+        forget_head(rq);
+    else if (!keep_head(rq))
+        hf_req_settle(rq, hf_err_make(HF_ERR_BASE_MEMORY));
 }
 
 /* ---- the contract of methods -------------------------------------------------------------------------------- */
@@ -303,7 +326,7 @@ static hf_err normalise_path(hf_req *rq)
 
 /* ---- running handlers --------------------------------------------------------------------------------------- */
 
-static hf_err run(hf_req *rq)
+hf_err hf_req_proceed(hf_req *rq)
 {
     const hf_route *route = rq->match.route;
     hf_service *s = rq->service;
@@ -312,6 +335,14 @@ static hf_err run(hf_req *rq)
     const size_t n = rq->match.argument_count;
     const hf_bytes rest = n > 0 ? rq->match.arguments[n - 1].value : hf_bytes_make(rq->path.ptr + 1, rq->path.len - 1);
     return s->hooks.answer_files(s->hooks.self, route->files, rq, rest);
+}
+
+/* HF_OK also when a guard is still at work: the request goes on when it is done. */
+static hf_err run(hf_req *rq)
+{
+    bool waits = false;
+    const hf_err err = rq->more != NULL ? hf_guards_prove(rq, &waits) : HF_OK;
+    return err.code != 0 || waits ? err : hf_req_proceed(rq);
 }
 
 /* Nothing more can be said for this request. Its memory stays until nothing that was lent of it is read any more. */
@@ -338,7 +369,8 @@ void hf_req_cut(hf_req *rq, hf_err why)
 /* Not the handler's failure: the error's own status says what the client should do. */
 static bool has_own_status(hf_err err)
 {
-    return err.code == HF_ERR_HTTP_BLOCKING_FULL || err.code == HF_ERR_HTTP_HANDLER_TIMEOUT;
+    return err.code == HF_ERR_HTTP_BLOCKING_FULL || err.code == HF_ERR_HTTP_HANDLER_TIMEOUT ||
+        err.code == HF_ERR_HTTP_MEMORY_LIMIT;
 }
 
 /* An error of a handler is a 500 where nothing was answered, and a broken connection where something was: a cut answer
@@ -422,6 +454,14 @@ static hf_err run_without_body(hf_req *rq)
     return run(rq);
 }
 
+/* RFC 8470 3: what came in 0-RTT may come again, and more than once. Only what asks for no change is answered. */
+static bool is_too_early(const hf_req *rq)
+{
+    const hf_route *const route = rq->match.route;
+    return rq->early && (!hf_method_describe(rq->head.method)->safe ||
+                         (route != NULL && (route->not_early || route->websocket != NULL)));
+}
+
 /* Routes the request and, where nothing of it is missing, answers it. HF_OK also when the body is awaited. */
 static hf_err begin(hf_req *rq)
 {
@@ -451,10 +491,19 @@ static hf_err begin(hf_req *rq)
         return hf_req_refuse(rq, err, h->path);
     /* RFC 8441 5: what GET with Upgrade is in HTTP/1.1 is CONNECT here */
     hf_router_match(router, h->method == HF_METHOD_CONNECT ? HF_METHOD_GET : h->method, rq->path, &rq->match);
-    const hf_route *route = rq->match.route;
+    if (is_too_early(rq))
+        return hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_TOO_EARLY), h->method_name);
     err = hf_guards_begin(rq, router);
-    if (err.code != 0 || rq->answered)
+    if (err.code != 0 || rq->answered || (rq->more != NULL && rq->more->guards_wait))
         return err;
+    return hf_req_let_in(rq);
+}
+
+hf_err hf_req_let_in(hf_req *rq)
+{
+    const hf_request_head *const h = &rq->head;
+    const hf_route *const route = rq->match.route;
+    hf_err err;
     if (route != NULL && route->websocket != NULL && h->method != HF_METHOD_HEAD)
         return hf_socket_open(rq);
     if (h->method == HF_METHOD_CONNECT)
@@ -475,6 +524,8 @@ static hf_err begin(hf_req *rq)
     err = check_query(rq);
     if (err.code != 0 || rq->answered)
         return err;
+    if (!hf_guards_have_to_prove(rq))
+        hf_hints_give(rq);
     if (!has_body(h))
         return run_without_body(rq);
     err = begin_coding(rq);
@@ -496,7 +547,7 @@ static hf_err deliver(hf_req *rq, hf_bytes piece)
         return route->body(rq, piece);
     if (rq->more != NULL && rq->more->multipart != NULL)
         return hf_form_feed(rq, piece);
-    return hf_queue_append(&rq->body, piece) ? HF_OK : hf_err_make(HF_ERR_BASE_MEMORY);
+    return hf_queue_append(&rq->body, piece) ? HF_OK : hf_err_make(HF_ERR_HTTP_MEMORY_LIMIT);
 }
 
 /* What refuses the body is the client's doing, and answered as such; that memory ended is ours. */
@@ -529,6 +580,13 @@ static void undo(hf_req *rq, hf_bytes piece)
     }
 }
 
+/* The body is kept until it is whole. */
+static bool is_held(const hf_req *rq)
+{
+    const hf_route *route = rq->match.route;
+    return route != NULL && route->body == NULL && route->upload == NULL;
+}
+
 static void body(hf_req *rq, hf_bytes piece)
 {
     rq->body_seen += piece.len;
@@ -538,10 +596,27 @@ static void body(hf_req *rq, hf_bytes piece)
         hf_req_settle(rq, hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_BODY_TOO_LARGE), rq->head.method_name));
         return;
     }
+    if (rq->service->refusing && is_held(rq)) { /* what is kept back of memory_bytes is for refusing in */
+        rq->close = true;
+        hf_req_settle(rq, hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_MEMORY_LIMIT), hf_text("")));
+        return;
+    }
     if (rq->decoder != NULL)
         undo(rq, piece);
     else
         delivered(rq, deliver(rq, piece));
+}
+
+void hf_req_feed_early(hf_req *rq)
+{
+    hf_queue *const early = &rq->more->early;
+    const hf_span all = hf_queue_peek(early);
+    if (all.len > 0 && rq->more->socket != NULL)
+        hf_socket_feed(rq, hf_bytes_make(all.ptr, all.len), false);
+    else if (all.len > 0)
+        body(rq, hf_bytes_make(all.ptr, all.len));
+    hf_queue_fini(early);
+    hf_queue_init(early, &rq->service->env->alloc);
 }
 
 /* The body is there, whole: the handler runs, unless the body only looks whole. */
@@ -568,7 +643,10 @@ static void go_on(hf_req *rq)
         return;
     more->end_waits = false;
     rq->complete = true;
-    end_body(rq);
+    if (more->socket != NULL)
+        hf_socket_feed(rq, hf_bytes_make(NULL, 0), true);
+    else
+        end_body(rq);
 }
 
 /* Body bytes arrived, behind those that were delivered and not taken. */
@@ -576,6 +654,13 @@ static void take_body(hf_req *rq, hf_bytes all)
 {
     const size_t ahead = rq->more != NULL ? rq->more->ahead : 0;
     HF_ASSERT(ahead <= all.len);
+    if (rq->more != NULL && rq->more->guards_wait && ahead == 0) {
+        if (hf_queue_append(&rq->more->early, all))
+            rq->more->ahead = all.len;
+        else
+            hf_req_settle(rq, hf_err_make(HF_ERR_BASE_MEMORY));
+        return;
+    }
     if (rq->more != NULL && rq->more->paused) {
         rq->more->behind = all.len - ahead;
         return;
@@ -606,13 +691,22 @@ static void request(hf_dialog *d, const hf_web_event *event)
         hf_web_abort(d->web, hf_err_make(HF_ERR_BASE_MEMORY));
         return;
     }
+    const hf_field *early = hf_fields_find_name(event->head->fields, hf_text("Early-Data"));
     rq->head = *event->head;
+    rq->early = event->early || (early != NULL && hf_bytes_equal(early->value, hf_text("1")));
     rq->complete = !has_body(&rq->head);
     hf_req_settle(rq, begin(rq));
     if (rq->answer_ended && !rq->waits_for_sent && rq->complete)
         close_request(rq);
-    else if (!keep_head(rq)) /* what the core lent ends with its next step, and this request goes on */
-        hf_req_settle(rq, hf_err_make(HF_ERR_BASE_MEMORY));
+    else
+        outlive_event(rq);
+}
+
+void hf_dialog_promised(hf_dialog *d, hf_exchange x, const hf_request_head *head)
+{
+    d->promising = true;
+    request(d, &(hf_web_event){ .kind = HF_WEB_REQUEST, .whole = true, .exchange = x, .head = head });
+    d->promising = false;
 }
 
 /* Plain HTTP came to a port where TLS is spoken. */
@@ -640,7 +734,7 @@ static void refused(hf_dialog *d, const hf_web_event *event)
         if (event->head != NULL)
             rq->head = *event->head;
     }
-    rq->close = hf_web_version(d->web) != HF_HTTP_2; /* one stream's fault is not the connection's */
+    rq->close = hf_web_version(d->web) < HF_HTTP_2; /* one stream's fault is not the connection's */
     rq->refused = true;
     rq->complete |= event->head != NULL; /* what follows such a head is read by nobody */
     hf_req_settle(rq, fault->status == 308 ? move_to_https(rq, fault->err)
@@ -769,6 +863,33 @@ hf_bytes hf_req_id(const hf_req *rq)
         own->id_length = w.length;
     }
     return hf_bytes_make(own->id, own->id_length);
+}
+hf_req_source hf_req_source_of(const hf_req *rq)
+{
+    const hf_service *s = rq->service;
+    hf_web_security security;
+    hf_req_source source = { .client = rq->dialog->peer,
+        .secure = rq->dialog->web != NULL && hf_web_security_of(rq->dialog->web, &security) };
+    if (s->hooks.source != NULL)
+        s->hooks.source(s->hooks.self, rq, &source);
+    return source;
+}
+bool hf_req_is_secure(const hf_req *rq)
+{
+    return hf_req_source_of(rq).secure;
+}
+bool hf_req_is_early(const hf_req *rq)
+{
+    return rq->early;
+}
+bool hf_req_handshake_of(const hf_req *rq, hf_req_handshake *to)
+{
+    hf_web_security s;
+    if (rq->dialog->web == NULL || !hf_web_security_of(rq->dialog->web, &s))
+        return false;
+    *to = (hf_req_handshake){ .version = s.version, .suite = s.suite, .group = s.group, .protocol = s.protocol, .host = s.host, .client = s.peer,
+        .resumed = s.resumed, .duration_ns = s.handshake_ns };
+    return true;
 }
 hf_wall hf_req_wall(const hf_req *rq)
 {

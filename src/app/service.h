@@ -25,21 +25,30 @@ typedef struct hf_app {
     void *context;           /* hf_req_context */
     struct hf_pool *pool;    /* for blocking work; NULL: it runs at once, in the loop thread */
     struct hf_idempotency_store *idempotency; /* NULL: keys are not looked at */
+    struct hf_topics *topics; /* NULL: there are none */
 } hf_app;
 
 /* What the room above does for a service. */
 typedef struct hf_dialog hf_dialog;
+/* From where a request comes. */
+typedef struct hf_req_source {
+    hf_address client;
+    bool secure; /* over TLS, as far as its client is concerned */
+} hf_req_source;
 typedef struct hf_service_hooks {
     void *self;
     /* Answers from files: the route has `files`; `rest` is the path below it. */
     hf_err (*answer_files)(void *self, const hf_files *files, hf_req *rq, hf_bytes rest);
     /* A custom page for an error, before the built-in one: true when it answered. May be NULL. */
     bool (*answer_error)(void *self, hf_req *rq, uint16_t status);
-    /* The request is over: for the access log and the counters. */
+    /* The request is over: for the access log and the counters. Where `unlogged` is, only the head's numbers may be left. */
     void (*done)(void *self, const hf_req *rq);
+    bool unlogged;
     /* Something was done for the connection outside its events: step it, and ask hf_dialog_wake again. Not called while the
      * connection is being stepped. May be NULL, where nothing is answered later. */
     void (*stir)(void *self, hf_dialog *d);
+    /* What proxies that may be believed say of it: *source is the connection's own at first. NULL: there are none. */
+    void (*source)(void *self, const hf_req *rq, hf_req_source *source);
 } hf_service_hooks;
 
 typedef struct hf_service {
@@ -57,7 +66,9 @@ typedef struct hf_service {
     size_t spares;
     size_t open;      /* requests that are not over */
     bool refusing;    /* the limit memory_bytes is near: new requests are answered 503 */
+    struct hf_hints *hints;   /* what answers linked to (hints.h); NULL: nothing yet */
     struct hf_mailbox *mailbox; /* of the loop; lent. NULL: nothing is answered later */
+    struct hf_topics_member *topics; /* of the thread; lent. NULL: there are none */
     struct hf_crypto *crypto;   /* for WebSocket handshakes; made when it is first needed */
 } hf_service;
 
@@ -69,6 +80,8 @@ struct hf_dialog {
     hf_address peer;
     hf_req *open;      /* requests that are not over, newest first */
     uint64_t requests; /* so far */
+    bool promising;    /* a promised request is being begun: it promises and hints at nothing itself */
+    uint16_t http3_port; /* not 0: HTTP/3 is served at this port of the same host, and answers say so (Alt-Svc) */
     uint16_t https_port; /* not 0: every request is sent on to https at this port of the same host */
     hf_err refusal;    /* a limit is reached: every request is answered with this, and the connection closes */
 };
@@ -80,6 +93,7 @@ struct hf_req {
     hf_exchange exchange;
     uint64_t number;
     hf_bytes path;
+    hf_bytes user; /* whom the request says to be, for the log; lent by the request's memory */
     hf_time began;
     uint64_t body_seen, body_limit;
     uint64_t sent; /* body bytes of the answer */
@@ -96,6 +110,7 @@ struct hf_req {
     bool waits_for_sent; /* what the answer lends has not left */
     bool close;
     bool headless;       /* the core refused it: there is no head */
+    bool early;          /* it came in 0-RTT, or says that it did on its way: it may be a replay */
     size_t field_count, field_floor; /* of the answer; the guards' own stay on every answer */
     struct hf_hold *holds;
     struct hf_req_more *more; /* what few requests need (request.h) */
@@ -120,6 +135,8 @@ void hf_service_tick(hf_service *s, hf_time now, hf_wall wall);
 
 /* Deals with one event of the dialog's connection. */
 void hf_dialog_event(hf_dialog *d, const hf_web_event *event);
+/* The exchange was promised: begins it as if `head`, lent for the call, had been asked for. */
+void hf_dialog_promised(hf_dialog *d, hf_exchange x, const hf_request_head *head);
 /* The connection is gone: every request that is open ends with `why`. */
 void hf_dialog_close(hf_dialog *d, hf_err why);
 
@@ -144,6 +161,10 @@ hf_err hf_req_field(hf_req *rq, hf_field_id id, hf_bytes value);
 /* Ready-made field lines of our own for the answer that is begun next, lent likewise; may this request have them? Only in
  * HTTP/1. Nobody looks into them: there must be no Date, Server or Cache-Control among them. */
 bool hf_req_lines(hf_req *rq, hf_bytes lines);
+/* From where the request comes, as far as those say that may be believed. */
+hf_req_source hf_req_source_of(const hf_req *rq);
+/* The route's handler or files answer; the guards let it in. */
+hf_err hf_req_proceed(hf_req *rq);
 /* Bytes of the request's memory, uninitialised. */
 void *hf_req_memory(hf_req *rq, size_t size);
 

@@ -16,19 +16,17 @@ void hf_write_byte(hf_writer *w, uint8_t byte)
 
 void hf_write_decimal(hf_writer *w, uint64_t n)
 {
-    uint8_t text[20]; /* 2^64 - 1 has 20 digits */
-    size_t at = sizeof text;
-    do {
-        text[--at] = (uint8_t)('0' + n % 10);
-        n /= 10;
-    } while (n > 0);
-    const size_t length = sizeof text - at;
-    if (length > w->capacity - w->length) {
+    size_t digits = 1;
+    for (uint64_t rest = n; rest >= 10; rest /= 10)
+        digits++;
+    if (digits > w->capacity - w->length) {
         w->overflowed = true; /* part of a number is another number: all or nothing */
         return;
     }
-    while (at < sizeof text)
-        w->ptr[w->length++] = text[at++];
+    w->length += digits;
+    uint8_t *at = w->ptr + w->length;
+    for (; digits > 0; digits--, n /= 10)
+        *--at = (uint8_t)('0' + n % 10);
 }
 
 void hf_write_padded(hf_writer *w, uint64_t n, unsigned digits)
@@ -189,6 +187,11 @@ bool hf_text_same(hf_bytes a, hf_bytes b)
 bool hf_starts_with(hf_bytes whole, hf_bytes start)
 {
     return whole.len >= start.len && hf_bytes_equal(hf_bytes_make(whole.ptr, start.len), start);
+}
+
+bool hf_ends_with(hf_bytes whole, hf_bytes end)
+{
+    return whole.len >= end.len && hf_bytes_equal(hf_bytes_make(whole.ptr + (whole.len - end.len), end.len), end);
 }
 
 static bool is_blank(uint8_t c)

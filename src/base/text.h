@@ -30,6 +30,17 @@ static inline void hf_write(hf_writer *w, hf_bytes b)
         memcpy(w->ptr + w->length, b.ptr, b.len);
     w->length += b.len;
 }
+/* Text that is known when this is compiled: a few moves, where the length of others has to be looked at. */
+[[gnu::always_inline]] static inline void hf_write_literal(hf_writer *w, const char *text)
+{
+    const size_t n = strlen(text);
+    if (n > w->capacity - w->length) {
+        w->overflowed = true;
+        return;
+    }
+    memcpy(w->ptr + w->length, text, n);
+    w->length += n;
+}
 static inline hf_bytes hf_written(const hf_writer *w)
 {
     return hf_bytes_make(w->ptr, w->length);
@@ -58,6 +69,7 @@ static inline uint8_t hf_lower(uint8_t c)
 /* ASCII case folded. */
 bool hf_text_same(hf_bytes a, hf_bytes b);
 bool hf_starts_with(hf_bytes whole, hf_bytes start);
+bool hf_ends_with(hf_bytes whole, hf_bytes end);
 /* Without spaces and tabs at both ends. */
 hf_bytes hf_trim(hf_bytes b);
 /* Cuts the part before `separator` off *rest (all of it when there is none); false when *rest was exhausted (ptr NULL). */

@@ -19,6 +19,12 @@ const hf_trace_info *hf_trace_describe(hf_trace_kind kind)
     return (size_t)kind < HF_COUNT(infos) ? &infos[kind] : &unknown;
 }
 
+void hf_trace_tell(const hf_env *env, hf_time at, uint64_t connection, hf_trace_kind kind, uint64_t first, uint64_t second)
+{
+    const hf_trace_record record = { at, kind, connection, first, second };
+    env->trace->record(env->trace->ctx, &record);
+}
+
 /* Each step depends on all before it, and every bit of `word` reaches every bit of the result: order counts. */
 static uint64_t fold(uint64_t value, uint64_t word)
 {

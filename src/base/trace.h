@@ -28,12 +28,14 @@ typedef struct hf_trace_info {
 /* Lends static memory. */
 const hf_trace_info *hf_trace_describe(hf_trace_kind kind);
 
+/* What hf_trace does when somebody listens: out of the way of the code around the trace point. */
+[[gnu::cold]] void hf_trace_tell(const hf_env *env, hf_time at, uint64_t connection, hf_trace_kind kind, uint64_t first,
+                                 uint64_t second);
+
 static inline void hf_trace(const hf_env *env, hf_time at, uint64_t connection, hf_trace_kind kind, uint64_t first, uint64_t second)
 {
-    if (__builtin_expect(env->trace != NULL, 0)) {
-        const hf_trace_record record = { at, kind, connection, first, second };
-        env->trace->record(env->trace->ctx, &record);
-    }
+    if (__builtin_expect(env->trace != NULL, 0))
+        hf_trace_tell(env, at, connection, kind, first, second);
 }
 
 /* A sink that folds every record into one number: the same seed and input must give the same. */

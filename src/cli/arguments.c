@@ -117,14 +117,23 @@ static hf_exit parse_long(hf_cli *cli, const hf_command *command, hf_arguments *
 
 static hf_exit parse_short(hf_cli *cli, const hf_command *command, hf_arguments *to, const char *word, cursor *c)
 {
-    const hf_option *option = find_letter(command, word[1]);
     bool on;
-    if (option && word[2] == 0)
-        return take_option(cli, to, option, true, NULL, c);
     /* -listen is somebody used to one dash */
     if (word[2] != 0 && find_long(command, hf_bytes_make(word + 1, strcspn(word + 1, "=")), &on))
         return hf_cli_misuse(cli, "unknown option %s; did you mean -%s?", word, word);
-    return hf_cli_misuse(cli, "unknown option %s", word);
+    /* -sSL is -s -S -L, and -XPUT is -X PUT */
+    for (const char *letter = word + 1; *letter != 0; letter++) {
+        const hf_option *option = find_letter(command, *letter);
+        if (!option && letter == word + 1)
+            return hf_cli_misuse(cli, "unknown option %s", word);
+        if (!option)
+            return hf_cli_misuse(cli, "unknown option -%c in %s", *letter, word);
+        const bool attached = option->kind == HF_OPTION_VALUE && letter[1] != 0;
+        const hf_exit result = take_option(cli, to, option, true, attached ? letter + 1 : NULL, c);
+        if (result != HF_EXIT_OK || attached)
+            return result;
+    }
+    return HF_EXIT_OK;
 }
 
 static hf_exit check_operands(hf_cli *cli, const hf_command *command, const hf_arguments *a)

@@ -120,6 +120,8 @@ static int run_command(hf_cli *cli, const hf_command *command, int argc, char **
         return HF_EXIT_OK;
     }
     hf_arguments arguments = { 0 };
+    cli->argv = argv;
+    cli->argc = argc;
     arguments.given = calloc((size_t)argc + 1, sizeof *arguments.given);
     arguments.operands = calloc((size_t)argc + 1, sizeof *arguments.operands);
     int result = HF_EXIT_FAILED;

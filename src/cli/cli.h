@@ -116,6 +116,8 @@ typedef struct hf_cli {
     FILE *out, *err;
     bool colour_out, colour_err;
     const hf_command *command; /* that runs, for messages; NULL before it is known */
+    char **argv;               /* what was given behind its name, and how many */
+    int argc;
     const hf_cli_doors *doors;
 } hf_cli;
 
@@ -154,6 +156,9 @@ hf_exit hf_cli_failed(hf_cli *cli, const char *format, ...) HF_PRINTF(2, 3);
 
 /* Fills `options` from what `handfast serve` was given; what is wrong is reported. Lends argv to `options`. */
 hf_exit hf_serve_parse(hf_cli *cli, const hf_arguments *arguments, hf_serve_options *options);
+/* Only what is about our own network stack, which no configuration says; and whether an option is. */
+hf_exit hf_serve_parse_net(hf_cli *cli, const hf_arguments *arguments, hf_serve_options *options);
+bool hf_serve_is_net(const hf_given *given);
 /* `handfast serve -c FILE`: loads it, says what is wrong with it, or serves it. */
 hf_exit hf_serve_configured(hf_cli *cli, const hf_arguments *arguments);
 
@@ -163,16 +168,22 @@ int hf_command_serve(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_cert(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_jwt(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_sim(hf_cli *cli, const hf_arguments *arguments);
+int hf_command_replay(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_story(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_check(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_fmt(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_config(hf_cli *cli, const hf_arguments *arguments);
+int hf_command_get(hf_cli *cli, const hf_arguments *arguments);
+int hf_command_ws(hf_cli *cli, const hf_arguments *arguments);
+int hf_command_events(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_status(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_connections(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_reload(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_errors(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_explain(hf_cli *cli, const hf_arguments *arguments);
 int hf_explain_chain(hf_cli *cli, const hf_arguments *arguments); /* explain chain FILE|URL */
+int hf_explain_url(hf_cli *cli, const hf_arguments *arguments);   /* explain URL */
+int hf_command_ports(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_limits(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_version(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_help(hf_cli *cli, const hf_arguments *arguments);

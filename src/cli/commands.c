@@ -7,6 +7,7 @@
 static const char *const colour_choices[] = { "auto", "always", "never", NULL };
 static const char *const format_choices[] = { "json", "combined", "logfmt", NULL };
 static const char *const io_choices[] = { "auto", "epoll", "uring", NULL };
+static const char *const net_choices[] = { "kernel", "tun", "tap", "packet", NULL };
 static const char *const tls_choices[] = { "1.2", "1.3", NULL };
 static const char *const client_choices[] = { "required", "optional", NULL };
 static const char *const shell_choices[] = { "bash", "zsh", "fish", NULL };
@@ -63,8 +64,12 @@ static const hf_option serve_options[] = {
     { .name = "client-auth", .kind = HF_OPTION_VALUE, .value = "WAY", .preset = "required", .complete = HF_COMPLETE_CHOICES, .choices = client_choices,
       .help = "With --client-ca: required refuses clients without a certificate, optional serves them too." },
     { .name = "redirect-https", .help = "Answer requests to http listeners, and plain ones to https listeners, with 308 to https." },
+    { .name = "http3", .kind = HF_OPTION_BOOLEAN, .on = true,
+      .help = "Do not serve HTTP/3. Otherwise https listeners take QUIC clients at the same port, by UDP, and say so in Alt-Svc." },
     { .name = "tls-min", .kind = HF_OPTION_VALUE, .value = "VERSION", .preset = "1.2", .complete = HF_COMPLETE_CHOICES, .choices = tls_choices,
       .help = "The lowest version of TLS that is spoken: 1.2 or 1.3." },
+    { .name = "early-data", .help = "Let clients that come again send a request with their first bytes (0-RTT), which an attacker may repeat: "
+        "only safe methods are answered so, others with 425." },
     { .name = "tls-rsa-key-exchange", .help = "Speak TLS_RSA_WITH_AES_128_GCM_SHA256 too, as the last choice in TLS 1.2: for clients that have "
               "nothing else. It has no forward secrecy; see handfast story tls-rsa." },
     { .name = "key-log", .kind = HF_OPTION_VALUE, .value = "FILE", .complete = HF_COMPLETE_FILE,
@@ -100,15 +105,34 @@ static const hf_option serve_options[] = {
       .choices = io_choices,
       .help = "How loop threads wait: epoll, uring (io_uring), or auto: io_uring where the kernel (6.0 and later) lets us, else "
               "epoll, which is said." },
+    { .name = "net", .kind = HF_OPTION_VALUE, .value = "WAY", .preset = "kernel", .complete = HF_COMPLETE_CHOICES, .choices = net_choices,
+      .help = "Whose TCP it is: the kernel's, or our own on a TUN device (tun), a TAP device (tap: Ethernet) or a network card "
+              "(packet: Ethernet beside the kernel). Our own needs --address, is one thread, and listens at http://*:80 unless told "
+              "otherwise. Root or CAP_NET_ADMIN." },
+    { .name = "device", .kind = HF_OPTION_VALUE, .value = "NAME", .preset = "hf0",
+      .help = "With --net: the device. TUN and TAP devices are made when they are not there." },
+    { .name = "address", .kind = HF_OPTION_VALUE, .repeats = true, .value = "ADDRESS/BITS",
+      .help = "With --net: an address of our own, such as 10.78.0.2/24 or fd00:78::2/64, that this machine's kernel does not have. "
+              "Several with commas or many times, at most 8." },
+    { .name = "gateway", .kind = HF_OPTION_VALUE, .repeats = true, .value = "ADDRESS",
+      .help = "With --net tap and packet: the router for hosts that are not on the link, one for IPv4 and one for IPv6." },
+    { .name = "offload", .kind = HF_OPTION_BOOLEAN, .on = true,
+      .help = "With --net: one packet of the link's MTU at a time, with its checksum. Otherwise 64 KB pass at once, and sums are left to "
+              "who needs them." },
+    { .name = "seccomp", .kind = HF_OPTION_BOOLEAN, .on = true,
+      .help = "Do not confine the serving process. Otherwise it may ask the kernel only for what a server needs, and is ended when it asks for more." },
     { .name = "user", .kind = HF_OPTION_VALUE, .value = "NAME", .complete = HF_COMPLETE_USER,
       .help = "Become this user once the listeners are bound. Needs root to begin with." },
     { .name = "admin", .kind = HF_OPTION_VALUE, .value = "SOCKET", .complete = HF_COMPLETE_FILE,
       .help = "Answer handfast status, connections and reload at this unix socket, for root and the server's own user only." },
+    { .name = "record", .kind = HF_OPTION_VALUE, .value = "FILE", .complete = HF_COMPLETE_FILE,
+      .help = "Record all that comes in from outside, up to the limit record_bytes, into a new file for handfast replay. It holds what clients send, "
+              "in the clear. http listeners of one thread; not with -c, --welcome, --net or https." },
     { .name = "quiet", .letter = 'q', .help = "Say only what is wrong. The access log is not touched by this." },
 };
 
 static const char *const serve_description[] = {
-    "Serves the files of DIR (the current folder unless given) over HTTP/1 and HTTP/2, with TLS where a listener is https. Every file is opened beneath DIR: "
+    "Serves the files of DIR (the current folder unless given) over HTTP/1 and HTTP/2, and with TLS and HTTP/3 where a listener is https. Every file is opened beneath DIR: "
     "neither a path nor a link leads out of it. Files get validators, ranges, and precompressed variants where they lie "
     "beside them.",
     "A supervisor holds the listeners and restarts the serving process should it die. SIGTERM and SIGINT stop accepting, "
@@ -124,6 +148,7 @@ static const hf_example serve_examples[] = {
     { "handfast serve --listen https://localhost:8443", "Over TLS, with a certificate of the local CA (handfast cert trust)." },
     { "handfast serve dist --spa --cache-control max-age=3600", "Serve a single-page application." },
     { "handfast serve --limit idle_ns=5s --limit body_bytes=10M", "Change two limits." },
+    { "handfast serve public --record run.rec", "Keep what happens, to see it again: handfast replay run.rec." },
     { "handfast serve -c handfast.conf", "Serve several sites, as a configuration describes them." },
 };
 
@@ -165,13 +190,29 @@ static const char *const config_description[] = {
     "Shows the effective configuration: every setting with its value, defaults included, and the place in which file it came "
     "from. What came out of a file of secrets is not shown.",
     "config explain METHOD URL says which site and route would answer a request, and why. config settings lists every setting "
-    "there is.",
+    "there is. config schema prints the JSON Schema of what --json prints.",
     NULL,
 };
 static const hf_example config_examples[] = {
     { "handfast config --json | jq .limits.settings.idle_ns", "One setting, and where it came from." },
     { "handfast config explain GET http://www.example.com/about", "Who would answer this?" },
+    { "handfast config schema > handfast.schema.json", "For a program that reads what --json prints." },
     { "handfast config settings", "Everything that may stand in a configuration." },
+};
+
+/* ---- recordings ------------------------------------------------------------------------------------------------ */
+
+static const char *const replay_description[] = {
+    "Runs the server of a recording (handfast serve --record FILE) again, through the same code, without network, files or clock: it is told "
+    "what the recorded one was told, and must do the same. Says the trace's hash, which is the same each time, or the first "
+    "difference: in which turn, when, on which connection and from which byte of its answers on.",
+    "A recording of a server that fell ends where it fell: this program falls there, too, in the hands of a debugger. It must be of "
+    "the same version. Files that the kernel sent by itself are compared by place, size and time; all else byte for byte.",
+    NULL,
+};
+static const hf_example replay_examples[] = {
+    { "handfast replay run.rec", "Play it again." },
+    { "gdb --args handfast replay run.rec", "Look at a fall as often as you like." },
 };
 
 /* ---- a server that runs --------------------------------------------------------------------------------------- */
@@ -232,7 +273,8 @@ static const hf_example cert_examples[] = {
 };
 
 static const char *const jwt_description[] = {
-    "JSON Web Tokens. jwt inspect prints header and payload of a token that nobody has verified; jwt verify checks it against a key, an "
+    "JSON Web Tokens. jwt inspect prints header and payload of a token that nobody has verified; jwt lint says what is unwise in it (no end, no "
+    "audience, a long life, a person's data, ...; exit status 1) whoever signed it; jwt verify checks it against a key, an "
     "issuer and an audience, and says which rule a bad one breaks; jwt sign makes one. A TOKEN that is missing or - is read from "
     "standard input, where other users of this machine do not see it.",
     NULL,
@@ -250,6 +292,7 @@ static const hf_option jwt_options[] = {
 };
 static const hf_example jwt_examples[] = {
     { "handfast jwt inspect < token", "What is in it?" },
+    { "handfast jwt lint < token", "Is it wisely made?" },
     { "handfast jwt sign --key secret --alg HS256 --issuer me --audience api --subject alice", "A token for a test." },
     { "handfast jwt verify --key jwks.json --issuer https://id.example.com --audience api < token", "Does it hold, and if not, why?" },
 };
@@ -264,7 +307,7 @@ static const char *const story_description[] = {
 };
 static const char *const story_choices[] = {
     "handshake", "old-syn", "two-way-fails", "isn-unconfirmed", "data-on-third", "reordered", "teardown", "half-close",
-    "simultaneous-close", "lost-last-ack", "timewait-flood", "syn-flood", "zero-window", "tls-rsa", NULL,
+    "simultaneous-close", "lost-last-ack", "timewait-flood", "syn-flood", "zero-window", "tls-rsa", "waterfall", NULL,
 };
 static const hf_option story_options[] = {
     { .name = "pcap", .kind = HF_OPTION_VALUE, .value = "FILE", .complete = HF_COMPLETE_FILE,
@@ -309,8 +352,138 @@ static const char *const errors_description[] = {
     "handfast explain CODE says more.",
     NULL,
 };
+/* ---- get ------------------------------------------------------------------------------------------------------ */
+
+static const char *const get_description[] = {
+    "Asks for URLs, with curl's habits and letters. Bodies go to standard output or to files; what --verbose says, and why something "
+    "failed, to standard error. https is verified, and HTTP/2 spoken where the server does; a URL without a scheme is http.",
+    "Several URLs are asked for one after another, over one connection where they have the same origin. --data, --data-binary and --json "
+    "may be given many times; a value that begins with @ names a file, @- is standard input.",
+    NULL,
+};
+static const hf_option get_options[] = {
+    { .name = "request", .letter = 'X', .kind = HF_OPTION_VALUE, .value = "METHOD", .help = "The method. Otherwise GET, POST with data, PUT with --upload, HEAD with --head." },
+    { .name = "header", .letter = 'H', .kind = HF_OPTION_VALUE, .repeats = true, .value = "FIELD", .help = "Send this field, too, written as \"Name: value\". Authorization and Cookie are not sent to another origin when a redirect leads there." },
+    { .name = "data", .letter = 'd', .kind = HF_OPTION_VALUE, .repeats = true, .value = "DATA", .help = "Send this as a form, pieces joined by &; of a file (@FILE) without the ends of its lines." },
+    { .name = "data-binary", .kind = HF_OPTION_VALUE, .repeats = true, .value = "DATA", .help = "The same, byte for byte." },
+    { .name = "json", .kind = HF_OPTION_VALUE, .repeats = true, .value = "DATA", .help = "Send this as application/json, and ask for that." },
+    { .name = "upload", .letter = 'T', .kind = HF_OPTION_VALUE, .value = "FILE", .complete = HF_COMPLETE_FILE, .help = "PUT this file." },
+    { .name = "output", .letter = 'o', .kind = HF_OPTION_VALUE, .repeats = true, .value = "FILE", .complete = HF_COMPLETE_FILE, .help = "Write the body to FILE; the first for the first URL, and so on. \"-\" is standard output, even when it is a terminal." },
+    { .name = "remote-name", .letter = 'O', .help = "Write it to a file named as the last part of the URL." },
+    { .name = "include", .letter = 'i', .help = "Write the head of the answer before the body." },
+    { .name = "head", .letter = 'I', .help = "Ask for the head alone (HEAD), and write it." },
+    { .name = "location", .letter = 'L', .help = "Go where redirects lead. A POST becomes a GET after 301, 302 and 303, and stays one after 307 and 308." },
+    { .name = "max-redirs", .kind = HF_OPTION_VALUE, .value = "N", .preset = "50", .help = "How many of them." },
+    { .name = "fail", .letter = 'f', .help = "An answer of 400 or above is a failure (status 13), and its body is not written." },
+    { .name = "compressed", .help = "Ask for a compressed answer, and undo it." },
+    { .name = "user", .letter = 'u', .kind = HF_OPTION_VALUE, .value = "NAME:PASSWORD", .help = "Basic authentication (RFC 7617)." },
+    { .name = "user-agent", .letter = 'A', .kind = HF_OPTION_VALUE, .value = "TEXT", .help = "The User-Agent field." },
+    { .name = "referer", .letter = 'e', .kind = HF_OPTION_VALUE, .value = "URL", .help = "The Referer field." },
+    { .name = "cookie", .letter = 'b', .kind = HF_OPTION_VALUE, .value = "PAIRS", .help = "The Cookie field: \"a=1; b=2\"." },
+    { .name = "range", .letter = 'r', .kind = HF_OPTION_VALUE, .value = "RANGE", .help = "These bytes: 0-99, 100-, -100." },
+    { .name = "http1.0", .letter = '0', .help = "Speak HTTP/1.0." },
+    { .name = "http1.1", .help = "Speak HTTP/1.1, also where HTTP/2 is to be had." },
+    { .name = "http2", .help = "Speak HTTP/2 or fail; to http:// with prior knowledge." },
+    { .name = "resolve", .kind = HF_OPTION_VALUE, .repeats = true, .value = "HOST:PORT:ADDRESS", .help = "Take this address for that host and port." },
+    { .name = "connect-to", .kind = HF_OPTION_VALUE, .repeats = true, .value = "HOST1:PORT1:HOST2:PORT2", .help = "Connect there instead; an empty part means any, or unchanged." },
+    { .name = "cacert", .kind = HF_OPTION_VALUE, .value = "FILE", .preset = "$SSL_CERT_FILE, else the system's", .complete = HF_COMPLETE_FILE, .help = "Believe the roots in this PEM file, and no others." },
+    { .name = "insecure", .letter = 'k', .help = "Believe any certificate: whoever is between can read and change everything." },
+    { .name = "max-time", .letter = 'm', .kind = HF_OPTION_VALUE, .value = "SECONDS", .help = "Each URL may take so long, redirects and all." },
+    { .name = "connect-timeout", .kind = HF_OPTION_VALUE, .value = "SECONDS", .preset = "10", .help = "Each address may take so long to connect to, and the handshake of TLS." },
+    { .name = "write-out", .letter = 'w', .kind = HF_OPTION_VALUE, .value = "FORMAT", .help = "Write this behind each body: %{http_code}, %{http_version}, %{size_download}, %{time_starttransfer}, %{time_total}, %{num_redirects}, %{url_effective}, %{content_type}, %{filename_effective}, %{remote_ip}, %{remote_port}; \\n and \\t." },
+    { .name = "silent", .letter = 's', .help = "Say nothing on standard error, not even why it failed." },
+    { .name = "show-error", .letter = 'S', .help = "With --silent: say why it failed all the same." },
+    { .name = "verbose", .letter = 'v', .help = "Say on standard error what is connected, sent and received." },
+};
+static const hf_exit_row get_exits[] = {
+    { HF_EXIT_OK, "Every URL was answered; with --fail, below 400." },
+    { HF_EXIT_FAILED, "Failed; standard error says why: a file that cannot be read or written." },
+    { HF_EXIT_USAGE, "The command line is wrong." },
+    { HF_EXIT_DNS, "The name could not be resolved." },
+    { HF_EXIT_TCP, "No connection could be made, or it was lost, or the time was over." },
+    { HF_EXIT_TLS, "TLS failed: no common version, or a certificate that does not hold." },
+    { HF_EXIT_HTTP, "The answer is no HTTP, not whole, or with --fail 400 or above." },
+};
+static const hf_example get_examples[] = {
+    { "handfast get -v https://example.com/", "What is said on the way." },
+    { "handfast get --json '{\"a\":1}' -f localhost:8080/notes", "POST it, and fail when it is refused." },
+    { "handfast get -sSL -o page.html -w '%{http_code}\\n' example.com", "In a script." },
+};
+
+/* ---- ws and events -------------------------------------------------------------------------------------------- */
+
+#define LIVE_OPTIONS                                                                                                                  \
+    { .name = "header", .letter = 'H', .kind = HF_OPTION_VALUE, .repeats = true, .value = "FIELD",                                    \
+      .help = "Send this field, too, written as \"Name: value\": Origin, Cookie, Authorization." },                                   \
+    { .name = "cacert", .kind = HF_OPTION_VALUE, .value = "FILE", .preset = "$SSL_CERT_FILE, else the system's",                      \
+      .complete = HF_COMPLETE_FILE, .help = "Believe the roots in this PEM file, and no others." },                                   \
+    { .name = "insecure", .letter = 'k', .help = "Believe any certificate: whoever is between can read and change everything." },     \
+    { .name = "reconnect", .kind = HF_OPTION_BOOLEAN, .on = true, .help = "Give up when the connection is lost." },                   \
+    { .name = "retries", .kind = HF_OPTION_VALUE, .value = "N", .preset = "10", .help = "How often to try in a row before giving up." }, \
+    { .name = "json", .help = "Print a line of JSON for each." },                                                                     \
+    { .name = "quiet", .letter = 'q', .help = "Say nothing on standard error but why it failed." }
+
+static const char *const ws_description[] = {
+    "Opens a WebSocket. Each line of standard input is sent as a message; each message that comes is a line of standard output. At the "
+    "end of input it waits for the answers, until a ping was answered and nothing more came for --wait, then closes. What is said about the "
+    "connection goes to standard error.",
+    "A connection that is lost is made again, after half a second at first and then ever later, up to half a minute. Where the peer "
+    "speaks Handfast's topics, what was missed meanwhile is told: the id of the last message is sent along.",
+    NULL,
+};
+static const hf_option ws_options[] = {
+    { .name = "binary", .help = "Send binary messages instead of text." },
+    { .name = "input", .kind = HF_OPTION_BOOLEAN, .on = true, .help = "Do not read standard input: only listen." },
+    { .name = "wait", .kind = HF_OPTION_VALUE, .value = "SECONDS", .preset = "1", .help = "After the end of input, stay until nothing has come for so long." },
+    { .name = "ping", .kind = HF_OPTION_VALUE, .value = "SECONDS", .help = "Ping the peer so often, and say when it answers. Without this only a silent peer is asked." },
+    { .name = "protocol", .kind = HF_OPTION_VALUE, .value = "LIST", .help = "Offer these subprotocols, separated by commas." },
+    { .name = "compress", .kind = HF_OPTION_BOOLEAN, .on = true, .help = "Do not offer permessage-deflate." },
+    LIVE_OPTIONS,
+};
+static const hf_exit_row ws_exits[] = {
+    { HF_EXIT_OK, "Closed in good order." },
+    { HF_EXIT_FAILED, "Failed; standard error says why." },
+    { HF_EXIT_USAGE, "The command line is wrong." },
+    { HF_EXIT_DNS, "The name could not be resolved." },
+    { HF_EXIT_TCP, "No connection could be made, or it was lost." },
+    { HF_EXIT_TLS, "TLS failed: no common version, or a certificate that does not hold." },
+    { HF_EXIT_HTTP, "The handshake was refused, or the peer closed with a code that says so." },
+};
+static const hf_example ws_examples[] = {
+    { "handfast ws ws://localhost:8080/live/echo", "Type, and read it again." },
+    { "printf 'one\\ntwo\\n' | handfast ws --quiet ws://localhost:8080/live/echo", "In a script." },
+    { "handfast ws --no-input --json ws://localhost:8080/live/board/lobby", "Listen to a topic." },
+};
+static const char *const events_description[] = {
+    "Prints the events of an event stream (text/event-stream): their data, behind the event's name where it has one. When the stream "
+    "ends it comes back with the id of the last event, as browsers do, so that nothing is missed where the server remembers.",
+    NULL,
+};
+static const hf_option events_options[] = {
+    { .name = "count", .kind = HF_OPTION_VALUE, .value = "N", .help = "Stop after so many events." },
+    { .name = "last-event-id", .kind = HF_OPTION_VALUE, .value = "ID", .help = "Begin behind this event." },
+    LIVE_OPTIONS,
+};
+static const hf_exit_row events_exits[] = {
+    { HF_EXIT_OK, "As many events as --count asks for; or the server says that there is no more (204)." },
+    { HF_EXIT_FAILED, "Failed; standard error says why." },
+    { HF_EXIT_USAGE, "The command line is wrong." },
+    { HF_EXIT_DNS, "The name could not be resolved." },
+    { HF_EXIT_TCP, "No connection could be made, or the stream ended and could not be taken up again." },
+    { HF_EXIT_TLS, "TLS failed: no common version, or a certificate that does not hold." },
+    { HF_EXIT_HTTP, "The answer is no event stream." },
+};
+static const hf_example events_examples[] = {
+    { "handfast events http://localhost:8080/live/ticks", "One line a second." },
+    { "handfast events --json --count 3 http://localhost:8080/live/ticks", "Three of them, with their ids." },
+};
+
 static const char *const explain_description[] = {
-    "Says what a code from a log line or an error page means: the rule that fired and where it is written, the likely cause, "
+    "explain URL walks a connection to an http:// or https:// URL: the name, each address that is tried, TLS and its certificates, HTTP, and "
+    "what the answer's head says and leaves out about policy: security fields, cookies, caching, compression. Each layer is shown with the "
+    "time it took and what failed: what was got, what was wanted, the rule, the remedy. Plain HTTP on a TLS port and TLS on a plain port are "
+    "found by asking once more. The exit status names the layer that failed.",
+    "explain CODE says what a code from a log line or an error page means: the rule that fired and where it is written, the likely cause, "
     "how to tell the causes apart, and what to do. CODE is HF-HTTP1-003 or HTTP1-3, in any case; an HTTP status, for all errors "
     "that it reports; what a browser calls it, such as ERR_CERT_AUTHORITY_INVALID or SSL_ERROR_RX_RECORD_TOO_LONG; or the name of "
     "an alert of TLS, such as unknown_ca.",
@@ -322,28 +495,56 @@ static const char *const explain_description[] = {
 };
 static const hf_option explain_options[] = {
     { .name = "json", .help = "Print JSON." },
+    { .name = "location", .letter = 'L', .help = "URL: go where redirects lead, at most 20 times, and explain each." },
+    { .name = "timeout", .kind = HF_OPTION_VALUE, .value = "SECONDS", .preset = "10", .help = "URL: each address may take so long to connect to, the handshake of TLS, and the answer." },
+    { .name = "insecure", .letter = 'k', .help = "URL: go on whatever the certificate is." },
+    { .name = "strict", .help = "URL: what is weak, such as a missing security field, fails too, with status 14." },
     { .name = "host", .kind = HF_OPTION_VALUE, .value = "NAME", .help = "chain FILE: the host, a DNS name or an address, that the leaf must name." },
     { .name = "roots", .kind = HF_OPTION_VALUE, .value = "FILE", .repeats = true, .preset = "$SSL_CERT_FILE, else the system's",
-      .complete = HF_COMPLETE_FILE, .help = "chain: believe the roots in this PEM file, and no others." },
+      .complete = HF_COMPLETE_FILE, .help = "URL, chain: believe the roots in this PEM file, and no others. URL: the last one given." },
     { .name = "revoked", .kind = HF_OPTION_VALUE, .value = "FILE", .repeats = true, .complete = HF_COMPLETE_FILE,
       .help = "chain: look the certificates up in the revocation lists (CRL, PEM) in this file. The issuer of the leaf must be among them." },
     { .name = "at", .kind = HF_OPTION_VALUE, .value = "DATE", .preset = "now",
       .help = "chain: compare dates with this one, 2026-01-31 or 2026-01-31T12:00:00Z, in UTC." },
 };
 static const hf_exit_row explain_exits[] = {
-    { HF_EXIT_OK, "Explained; the chain is accepted." },
+    { HF_EXIT_OK, "Explained; the chain is accepted; all layers work." },
     { HF_EXIT_FAILED, "No such code, or a file cannot be read; standard error says why." },
     { HF_EXIT_USAGE, "The command line is wrong." },
-    { HF_EXIT_DNS, "chain URL: the name could not be resolved." },
-    { HF_EXIT_TCP, "chain URL: no connection could be made." },
+    { HF_EXIT_DNS, "The name could not be resolved." },
+    { HF_EXIT_TCP, "No connection could be made." },
     { HF_EXIT_TLS, "The chain is refused, or the TLS handshake failed." },
+    { HF_EXIT_HTTP, "What came is no HTTP, not whole, 400 or above, or redirects that go round." },
+    { HF_EXIT_POLICY, "A browser drops part of the answer; with --strict: it lacks a field." },
 };
 static const hf_example explain_examples[] = {
+    { "handfast explain https://www.example.com/", "Why does it not work, or how well does it?" },
+    { "handfast explain --location http://example.com", "Where it leads, hop by hop." },
     { "handfast explain HF-HTTP1-003", "Why a bare LF is refused." },
     { "handfast explain 431", "Everything that is answered 431." },
     { "handfast explain ERR_CERT_DATE_INVALID", "What a browser means by that." },
     { "handfast explain chain chain.pem --host www.example.com", "Would a browser accept it, and if not, which link is at fault?" },
     { "handfast explain chain https://www.example.com/", "The chain that this server sends." },
+};
+static const char *const ports_description[] = {
+    "A connection outwards needs a local port that no other connection between the same addresses has; one that was closed from here keeps its "
+    "port for 60 seconds more, in TIME_WAIT. This counts sockets by state and by destination, says how many connections a second can be "
+    "sustained, when the ports to a destination are used up at the rate of the last seconds, and what helps.",
+    NULL,
+};
+static const hf_option ports_options[] = {
+    { .name = "json", .help = "Print JSON." },
+    { .name = "proc", .kind = HF_OPTION_VALUE, .value = "DIR", .preset = "/proc", .complete = HF_COMPLETE_FOLDER, .help = "Read net/tcp, net/tcp6 and sys/net/ipv4 there." },
+};
+static const hf_exit_row ports_exits[] = {
+    { HF_EXIT_OK, "The ports hold." },
+    { HF_EXIT_FAILED, "The kernel's tables cannot be read; standard error says why." },
+    { HF_EXIT_USAGE, "The command line is wrong." },
+    { HF_EXIT_TCP, "To a destination no port is left, or none will be in a minute." },
+};
+static const hf_example ports_examples[] = {
+    { "handfast ports", "Who takes the ports, and how long will they last?" },
+    { "handfast ports --json | jq '.destinations[0]'", "The fullest destination." },
 };
 static const char *const limits_description[] = {
     "Lists every limit with its default and the reason for it. Change one with handfast serve --limit NAME=VALUE.",
@@ -382,7 +583,7 @@ const hf_command hf_commands[] = {
       LIST(option, check_options), CONFIG_EXITS, .run = hf_command_check },
     { .name = "fmt", .summary = "Print a configuration in its one form", .description = fmt_description,
       LIST(option, fmt_options), LIST(example, fmt_examples), CONFIG_EXITS, .run = hf_command_fmt },
-    { .name = "config", .operands = "[explain METHOD URL | settings]", .operands_most = 3,
+    { .name = "config", .operands = "[explain METHOD URL | settings | schema]", .operands_most = 3,
       .summary = "Show the effective configuration", .description = config_description, LIST(option, config_options),
       LIST(example, config_examples), CONFIG_EXITS, .run = hf_command_config },
     { .name = "status", .summary = "Show what a running server does", .description = status_description,
@@ -394,18 +595,29 @@ const hf_command hf_commands[] = {
     { .name = "cert", .operands = "init | issue NAME... | trust | show [FILE]", .operands_least = 1, .operands_most = 101,
       .summary = "Make and show certificates: a local CA for development", .description = cert_description, LIST(option, cert_options),
       LIST(example, cert_examples), .run = hf_command_cert },
-    { .name = "jwt", .operands = "inspect [TOKEN] | verify [TOKEN] | sign", .operands_least = 1, .operands_most = 2,
+    { .name = "jwt", .operands = "inspect [TOKEN] | lint [TOKEN] | verify [TOKEN] | sign", .operands_least = 1, .operands_most = 2,
       .summary = "Look into, verify and make JSON Web Tokens", .description = jwt_description, LIST(option, jwt_options),
       LIST(example, jwt_examples), .run = hf_command_jwt },
+    { .name = "get", .operands = "URL...", .operands_least = 1, .operands_most = 1000, .summary = "Ask for URLs, as curl does", .description = get_description,
+      LIST(option, get_options), LIST(example, get_examples), LIST(exit, get_exits), .run = hf_command_get },
+    { .name = "ws", .operands = "URL", .operands_least = 1, .operands_most = 1, .summary = "Open a WebSocket: lines in, messages out",
+      .description = ws_description, LIST(option, ws_options), LIST(example, ws_examples), LIST(exit, ws_exits), .run = hf_command_ws },
+    { .name = "events", .operands = "URL", .operands_least = 1, .operands_most = 1, .summary = "Print the events of an event stream",
+      .description = events_description, LIST(option, events_options), LIST(example, events_examples), LIST(exit, events_exits),
+      .run = hf_command_events },
     { .name = "sim", .summary = "Run server and clients in a simulated network", .description = sim_description,
       LIST(option, sim_options), LIST(example, sim_examples), LIST(exit, sim_exits),
       .raw = true, .run = hf_command_sim },
+    { .name = "replay", .operands = "FILE", .operands_least = 1, .operands_most = 1, .operands_complete = HF_COMPLETE_FILE,
+      .summary = "Play a recording of a server again", .description = replay_description, LIST(example, replay_examples), .run = hf_command_replay },
     { .name = "story", .operands = "[NAME]", .operands_most = 1, .operands_complete = HF_COMPLETE_CHOICES, .operand_choices = story_choices,
       .summary = "Show a handshake, a teardown, a flood, segment by segment", .description = story_description,
       LIST(option, story_options), LIST(example, story_examples), .run = hf_command_story },
-    { .name = "explain", .operands = "CODE | chain FILE|URL", .operands_least = 1, .operands_most = 2, .operands_complete = HF_COMPLETE_ERROR,
-      .summary = "Say what an error code means, or walk a chain of certificates", .description = explain_description,
+    { .name = "explain", .operands = "URL | CODE | chain FILE|URL", .operands_least = 1, .operands_most = 2, .operands_complete = HF_COMPLETE_ERROR,
+      .summary = "Say why a connection fails, or what an error code means", .description = explain_description,
       LIST(option, explain_options), LIST(example, explain_examples), LIST(exit, explain_exits), .run = hf_command_explain },
+    { .name = "ports", .summary = "Say when the ports for connections outwards run out", .description = ports_description,
+      LIST(option, ports_options), LIST(example, ports_examples), LIST(exit, ports_exits), .run = hf_command_ports },
     { .name = "errors", .summary = "List every error", .description = errors_description, LIST(option, json_options),
       .run = hf_command_errors },
     { .name = "limits", .summary = "List every limit, its default and its reason", .description = limits_description,

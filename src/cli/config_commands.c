@@ -194,12 +194,17 @@ int hf_command_config(hf_cli *cli, const hf_arguments *arguments)
         hf_config_print_schema(cli->out, hf_arguments_on(arguments, cli->command, "json"));
         return HF_EXIT_OK;
     }
+    if (strcmp(what, "schema") == 0 && arguments->operand_count == 1) {
+        hf_config_print_jsonschema(cli->out);
+        return HF_EXIT_OK;
+    }
     hf_nearest nearest = { .word = what };
     hf_nearest_try(&nearest, "explain");
     hf_nearest_try(&nearest, "settings");
+    hf_nearest_try(&nearest, "schema");
     return nearest.best != NULL && strcmp(nearest.best, what) != 0
         ? hf_cli_misuse(cli, "unexpected \"%s\"; did you mean %s?", what, nearest.best)
-        : hf_cli_misuse(cli, "unexpected \"%s\"; it takes explain METHOD URL, settings, or nothing", what);
+        : hf_cli_misuse(cli, "unexpected \"%s\"; it takes explain METHOD URL, settings, schema, or nothing", what);
 }
 
 /* ---- serve -c ------------------------------------------------------------------------------------------------- */
@@ -211,7 +216,7 @@ hf_exit hf_serve_configured(hf_cli *cli, const hf_arguments *arguments)
     static hf_serve_options options;
     for (size_t i = 0; i < arguments->given_count; i++) {
         const char *name = arguments->given[i].option->name;
-        if (strcmp(name, "config") != 0 && strcmp(name, "quiet") != 0 && strcmp(name, "color") != 0 && strcmp(name, "key-log") != 0)
+        if (strcmp(name, "config") != 0 && strcmp(name, "quiet") != 0 && strcmp(name, "color") != 0 && strcmp(name, "key-log") != 0 && !hf_serve_is_net(&arguments->given[i]))
             return hf_cli_misuse(cli, "--%s belongs into the configuration when there is one: no --%s with -c", name, name);
     }
     if (arguments->operand_count > 0)
@@ -224,6 +229,9 @@ hf_exit hf_serve_configured(hf_cli *cli, const hf_arguments *arguments)
         hf_config_plan_apply(&plan, &options);
         const hf_given *key_log = hf_arguments_find(arguments, "key-log");
         options.key_log = key_log != NULL ? key_log->value : NULL;
+        result = hf_serve_parse_net(cli, arguments, &options);
+    }
+    if (result == HF_EXIT_OK) {
         fflush(cli->out);
         result = (hf_exit)cli->doors->serve(&options);
     }

@@ -10,6 +10,7 @@
 #include <handfast/guard.h>
 
 #include "allocator.h"
+#include "jwt_lint.h"
 #include "random.h"
 
 enum { FILE_MOST = 65536 };
@@ -167,6 +168,24 @@ static hf_exit inspect(hf_cli *cli, const hf_arguments *arguments)
     return HF_EXIT_OK;
 }
 
+/* What is wrong is the answer: who asks wants to know it by the exit status, too. */
+static hf_exit lint(hf_cli *cli, const hf_arguments *arguments)
+{
+    static uint8_t header[FILE_MOST], payload[FILE_MOST];
+    static char token[FILE_MOST];
+    size_t n, h, p;
+    const hf_exit result = read_token(cli, arguments, token, &n);
+    if (result != HF_EXIT_OK)
+        return result;
+    const hf_err err = hf_jwt_open(hf_bytes_make(token, n), header, &h, payload, &p);
+    if (err.code != 0)
+        return hf_cli_failed(cli, "%s: three parts of base64url, set apart by dots, are wanted", hf_err_text(err));
+    const size_t found = hf_jwt_lint_token(cli->out, hf_bytes_make(token, n), hf_bytes_make(header, h), hf_bytes_make(payload, p));
+    if (found == 0)
+        fputs("nothing to complain of\n", cli->out);
+    return found == 0 ? HF_EXIT_OK : HF_EXIT_FAILED;
+}
+
 /* ---- verify, sign --------------------------------------------------------------------------------------------- */
 
 static const hf_alg every_hmac[] = { HF_ALG_HS256, HF_ALG_HS384, HF_ALG_HS512 };
@@ -245,9 +264,11 @@ int hf_command_jwt(hf_cli *cli, const hf_arguments *arguments)
     const char *const what = arguments->operands[0];
     if (strcmp(what, "inspect") == 0)
         return inspect(cli, arguments);
+    if (strcmp(what, "lint") == 0)
+        return lint(cli, arguments);
     if (strcmp(what, "verify") == 0)
         return with_keys(cli, arguments, false);
     if (strcmp(what, "sign") == 0 && arguments->operand_count == 1)
         return with_keys(cli, arguments, true);
-    return hf_cli_misuse(cli, "jwt inspect [TOKEN], jwt verify [TOKEN], or jwt sign");
+    return hf_cli_misuse(cli, "jwt inspect [TOKEN], jwt lint [TOKEN], jwt verify [TOKEN], or jwt sign");
 }

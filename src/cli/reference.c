@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include <handfast/store.h>
 #include <handfast/crypto.h>
 
 #include "compress.h"
@@ -160,6 +161,8 @@ int hf_command_explain(hf_cli *cli, const hf_arguments *arguments)
         return hf_explain_chain(cli, arguments);
     if (arguments->operand_count > 1)
         return hf_cli_misuse(cli, "unexpected argument \"%s\"; it takes only one", arguments->operands[1]);
+    if (strstr(asked, "://") != NULL)
+        return hf_explain_url(cli, arguments);
     uint64_t asked_status = 0;
     const bool by_status = hf_parse_decimal(hf_text(asked), &asked_status);
     hf_nearest nearest = { .word = asked };
@@ -246,6 +249,10 @@ static void print_libraries(FILE *out, bool json)
     char text[32];
     print_library(out, json, true, "libcrypto", hf_crypto_library());
     print_library(out, json, false, "jansson", hf_json_library());
+    if (hf_sqlite_store_library() != NULL)
+        print_library(out, json, false, "sqlite", hf_sqlite_store_library());
+    if (hf_redis_store_library() != NULL)
+        print_library(out, json, false, "hiredis", hf_redis_store_library());
     for (size_t i = 0;; i++) {
         hf_writer w = hf_writer_make(text, sizeof text - 1);
         if (!hf_compress_library(i, &name, &w))
@@ -271,7 +278,7 @@ int hf_command_version(hf_cli *cli, const hf_arguments *arguments)
         fputs("]}\n", cli->out);
         return HF_EXIT_OK;
     }
-    fprintf(cli->out, "handfast " HF_VERSION "\n  http      1.0, 1.1, 2\n  tls       1.2, 1.3\n  io        epoll%s\n  libraries ",
+    fprintf(cli->out, "handfast " HF_VERSION "\n  http      1.0, 1.1, 2, 3\n  tls       1.2, 1.3\n  io        epoll%s\n  libraries ",
             hf_uring_is_built() ? ", uring" : "");
     print_libraries(cli->out, false);
     fprintf(cli->out, "\n  compiler  %s\n  libc      %s\n", compiler, libc);

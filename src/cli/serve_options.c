@@ -11,6 +11,7 @@
 
 #include "asset.h"
 #include "limit_rules.h"
+#include "recording.h"
 #include "text.h"
 #include "tour.h"
 #include "words.h"
@@ -273,11 +274,100 @@ static hf_exit set_admin(hf_cli *cli, hf_serve_options *o, const char *value)
     return HF_EXIT_OK;
 }
 
+/* ---- our own network stack -------------------------------------------------------------------------------------- */
+
+static hf_exit set_net(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    (void)cli; /* the table let nothing else through */
+    o->door.kind = HF_DOOR_NONE;
+    for (hf_door_kind k = HF_DOOR_TUN; k <= HF_DOOR_PACKET; k++)
+        if (strcmp(value, hf_door_name(k)) == 0)
+            o->door.kind = k;
+    return HF_EXIT_OK;
+}
+
+static hf_exit set_device(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    if (*value == 0 || strlen(value) > 15 || strpbrk(value, "/ %") != NULL)
+        return hf_cli_misuse(cli, "option --device: got \"%s\"; it must be a device's name of 1 to 15 characters, such as hf0", value);
+    o->door.device = value;
+    return HF_EXIT_OK;
+}
+
+static hf_exit add_addresses(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    hf_bytes rest = hf_text(value), one;
+    while (hf_split(&rest, ',', &one)) {
+        hf_host_address a;
+        if (!hf_host_address_parse(one, &a) || hf_ip_is_any(&a.ip) || hf_ip_is_multicast(&a.ip) || hf_ip_is_loopback(&a.ip))
+            return hf_cli_misuse(cli, "option --address: got \"%.*s\"; it must be an address and its network's bits, such as 10.78.0.2/24 or fd00:78::2/64", HF_STR(one));
+        if (o->host.address_count == HF_HOST_ADDRESSES)
+            return hf_cli_misuse(cli, "option --address: at most %d may be given", HF_HOST_ADDRESSES);
+        o->host.addresses[o->host.address_count++] = a;
+    }
+    return HF_EXIT_OK;
+}
+
+static hf_exit add_gateways(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    hf_bytes rest = hf_text(value), one;
+    while (hf_split(&rest, ',', &one)) {
+        hf_ip ip;
+        if (!hf_ip_parse(one, &ip) || hf_ip_is_any(&ip) || hf_ip_is_multicast(&ip))
+            return hf_cli_misuse(cli, "option --gateway: got \"%.*s\"; it must be an IPv4 or IPv6 address", HF_STR(one));
+        hf_ip *const gateway = hf_ip_is4(&ip) ? &o->host.gateway4 : &o->host.gateway6;
+        if (!hf_ip_is_any(gateway))
+            return hf_cli_misuse(cli, "option --gateway: one for IPv4 and one for IPv6 are enough");
+        *gateway = ip;
+    }
+    return HF_EXIT_OK;
+}
+
+/* Whether the stack has the address that a listener asks for. */
+static bool listens_at_own(const hf_serve_options *o, const hf_address *at)
+{
+    static const uint8_t any[16];
+    hf_ip ip = hf_ip_make4(at->ip[0], at->ip[1], at->ip[2], at->ip[3]);
+    if (at->family == 6)
+        memcpy(ip.bytes, at->ip, sizeof ip.bytes);
+    for (size_t i = 0; i < o->host.address_count; i++)
+        if (hf_ip_equal(&o->host.addresses[i].ip, &ip))
+            return true;
+    return memcmp(at->ip, any, at->family == 4 ? 4 : 16) == 0;
+}
+
+static hf_exit check_net(hf_cli *cli, const hf_serve_options *o)
+{
+    const bool given = o->door.device != NULL || o->host.address_count > 0 || o->door.plain || !hf_ip_is_any(&o->host.gateway4) || !hf_ip_is_any(&o->host.gateway6);
+    if (o->door.kind == HF_DOOR_NONE)
+        return given ? hf_cli_misuse(cli, "--device, --address, --gateway and --no-offload are for our own network stack: give --net tun, tap or packet") : HF_EXIT_OK;
+    if (o->host.address_count == 0)
+        return hf_cli_misuse(cli, "--net %s: which address shall it have? Give --address 10.78.0.2/24", hf_door_name(o->door.kind));
+    if (o->threads > 1)
+        return hf_cli_misuse(cli, "--net %s: our own network stack is one thread: no --threads above 1", hf_door_name(o->door.kind));
+    for (size_t i = 0; i < o->listener_count; i++)
+        for (size_t k = 0; k < o->listeners[i].count; k++) {
+            if (!listens_at_own(o, &o->listeners[i].addresses[k]))
+                return hf_cli_misuse(cli, "%s: our own network stack has no such address to listen on; give one of --address, or *", o->listeners[i].text);
+            if (o->listeners[i].addresses[k].port == 0)
+                return hf_cli_misuse(cli, "%s: give a port: our own network stack has them all to itself", o->listeners[i].text);
+        }
+    return HF_EXIT_OK;
+}
+
 static hf_exit set_user(hf_cli *cli, hf_serve_options *o, const char *value)
 {
     if (*value == 0)
         return hf_cli_misuse(cli, "option --user: got \"\"; it must be a user's name");
     o->user = value;
+    return HF_EXIT_OK;
+}
+
+static hf_exit set_record(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    if (*value == 0)
+        return hf_cli_misuse(cli, "option --record: got \"\"; it must be the path of a new file");
+    o->record = value;
     return HF_EXIT_OK;
 }
 
@@ -300,6 +390,8 @@ static const struct {
     { "spa", set_spa },             { "cache-control", set_cache_control }, { "access-log", set_access_log },
     { "log-format", set_log_format }, { "limit", set_limit },         { "user", set_user },
     { "error-pages", set_error_pages }, { "io", set_io },             { "admin", set_admin },
+    { "net", set_net },             { "device", set_device },         { "address", add_addresses },
+    { "gateway", add_gateways },    { "record", set_record },
 };
 
 static hf_exit set(hf_cli *cli, hf_serve_options *o, const hf_given *given)
@@ -316,8 +408,12 @@ static void set_flags(const hf_cli *cli, const hf_arguments *arguments, hf_serve
 {
     o->welcome = hf_arguments_on(arguments, cli->command, "welcome");
     o->quiet = hf_arguments_on(arguments, cli->command, "quiet");
+    o->no_seccomp = !hf_arguments_on(arguments, cli->command, "seccomp");
+    o->no_http3 = !hf_arguments_on(arguments, cli->command, "http3");
     o->redirect_https = hf_arguments_on(arguments, cli->command, "redirect-https");
+    o->early_data = hf_arguments_on(arguments, cli->command, "early-data");
     o->rsa_key_exchange = hf_arguments_on(arguments, cli->command, "tls-rsa-key-exchange");
+    o->door.plain = !hf_arguments_on(arguments, cli->command, "offload");
     o->files.listing = hf_arguments_on(arguments, cli->command, "listing");
     o->files.follow_symlinks = hf_arguments_on(arguments, cli->command, "follow-symlinks");
     o->files.no_precompressed = !hf_arguments_on(arguments, cli->command, "precompressed");
@@ -339,6 +435,29 @@ static hf_exit set_root(hf_cli *cli, const hf_arguments *arguments, hf_serve_opt
     return HF_EXIT_OK;
 }
 
+bool hf_serve_is_net(const hf_given *given)
+{
+    static const char *const names[] = { "net", "device", "address", "gateway", "offload" };
+    for (size_t i = 0; i < HF_COUNT(names); i++)
+        if (strcmp(given->option->name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+hf_exit hf_serve_parse_net(hf_cli *cli, const hf_arguments *arguments, hf_serve_options *o)
+{
+    hf_exit result = HF_EXIT_OK;
+    for (size_t i = 0; i < arguments->given_count && result == HF_EXIT_OK; i++)
+        if (hf_serve_is_net(&arguments->given[i]))
+            result = set(cli, o, &arguments->given[i]);
+    o->door.plain = !hf_arguments_on(arguments, cli->command, "offload");
+    if (result == HF_EXIT_OK)
+        result = check_net(cli, o);
+    if (o->door.device == NULL)
+        o->door.device = "hf0";
+    return result;
+}
+
 hf_exit hf_serve_parse(hf_cli *cli, const hf_arguments *arguments, hf_serve_options *o)
 {
     *o = (hf_serve_options){ .limits = *hf_limits_default(), .access_log = "-", .colour = cli->colour_err };
@@ -349,10 +468,32 @@ hf_exit hf_serve_parse(hf_cli *cli, const hf_arguments *arguments, hf_serve_opti
     if (result == HF_EXIT_OK)
         result = set_root(cli, arguments, o);
     if (result == HF_EXIT_OK && o->listener_count == 0)
-        result = add_listener(cli, o, "http://localhost:8080");
+        result = add_listener(cli, o, o->door.kind != HF_DOOR_NONE ? "http://*:80" : "http://localhost:8080");
+    if (result == HF_EXIT_OK)
+        result = check_net(cli, o);
+    if (o->door.device == NULL)
+        o->door.device = "hf0";
     if (result == HF_EXIT_OK)
         result = check_pairs(cli, o);
     return result == HF_EXIT_OK ? check_limits(cli, &o->limits) : result;
+}
+
+/* The command line is on the recording, too. */
+static hf_exit check_record(hf_cli *cli, hf_serve_options *o)
+{
+    if (o->record == NULL)
+        return HF_EXIT_OK;
+    const char *why = hf_recording_refuses(o);
+    if (why != NULL)
+        return hf_cli_misuse(cli, "option --record: %s", why);
+    if (cli->argc > HF_RECORDING_ARGUMENTS)
+        return hf_cli_misuse(cli, "option --record: at most %d words may follow handfast serve with it", HF_RECORDING_ARGUMENTS);
+    for (int i = 0; i < cli->argc; i++)
+        if (strlen(cli->argv[i]) >= HF_RECORDING_ARGUMENT)
+            return hf_cli_misuse(cli, "option --record: with it no word may be longer than %d bytes", HF_RECORDING_ARGUMENT - 1);
+    o->arguments = cli->argv;
+    o->argument_count = (size_t)cli->argc;
+    return HF_EXIT_OK;
 }
 
 /* A mistyped folder is found before anything is bound. The server opens it for itself afterwards. */
@@ -394,6 +535,8 @@ int hf_command_serve(hf_cli *cli, const hf_arguments *arguments)
         result = check_folder(cli, "option --error-pages:", options.files.error_pages);
     if (result == HF_EXIT_OK)
         result = check_spa(cli, &options.files);
+    if (result == HF_EXIT_OK)
+        result = check_record(cli, &options);
     if (result != HF_EXIT_OK)
         return result;
     if (options.welcome) {

@@ -10,6 +10,7 @@
 #include "alloc.h"
 #include "asset.h"
 #include "negotiate.h"
+#include "panic.h"
 #include "target.h"
 #include "text.h"
 
@@ -23,11 +24,18 @@ static const char json[] = "application/json";
 
 hf_tour *hf_tour_new(void)
 {
-    return hf_alloc_zeroed(hf_allocator_default(), sizeof(hf_tour));
+    hf_tour *const t = hf_alloc_zeroed(hf_allocator_default(), sizeof(hf_tour));
+    if (t == NULL || hf_tour_guards_open())
+        return t;
+    hf_tour_free(t);
+    return NULL;
 }
 
 void hf_tour_free(hf_tour *t)
 {
+    if (t == NULL)
+        return;
+    hf_tour_guards_close();
     hf_free(hf_allocator_default(), t, sizeof *t);
 }
 
@@ -179,7 +187,7 @@ static hf_err about(hf_req *rq)
     char text[512];
     hf_writer w = hf_writer_make(text, sizeof text);
     hf_write_text(&w, "{\"version\":\"" HF_VERSION "\",\"http\":\"");
-    hf_write_text(&w, h->version == HF_HTTP_1_0 ? "1.0" : "1.1");
+    hf_write_text(&w, h->version == HF_HTTP_1_0 ? "1.0" : h->version == HF_HTTP_1_1 ? "1.1" : h->version == HF_HTTP_2 ? "2" : "3");
     hf_write_text(&w, "\",\"connection\":\"");
     hf_write_json(&w, hf_bytes_make(id.ptr, (size_t)(dash - id.ptr)));
     hf_write_text(&w, "\",\"request\":\"");
@@ -237,22 +245,71 @@ static hf_err tick(hf_req *rq)
     return HF_OK;
 }
 
+/* ---- /live/board/{name}: a topic of one's own, as a WebSocket or as an event stream ---------------------------- */
+
+enum { BOARD_NAME = 32, BOARD_LINE = 500 };
+
+/* "board/NAME"; empty: not a name for a board. */
+static hf_bytes board_topic(hf_req *rq)
+{
+    static const char start[] = "board/";
+    const hf_bytes name = hf_path_arg(rq, "name");
+    char *const text = hf_req_alloc(rq, sizeof start + BOARD_NAME);
+    if (text == NULL || name.len > BOARD_NAME || memchr(name.ptr, '/', name.len) != NULL)
+        return hf_text("");
+    hf_writer w = hf_writer_make(text, sizeof start + BOARD_NAME);
+    hf_write_text(&w, start);
+    hf_write(&w, name);
+    return hf_topic_name_is_fit(hf_written(&w), hf_req_limits(rq)) ? hf_written(&w) : hf_text("");
+}
+
+static hf_err board_socket(hf_req *rq, const hf_websocket_event *event)
+{
+    if (event != NULL && event->kind != HF_WEBSOCKET_MESSAGE)
+        return HF_OK;
+    const hf_bytes topic = board_topic(rq);
+    if (topic.len == 0)
+        return hf_socket_close(rq, HF_WEBSOCKET_POLICY, hf_text("a board has a short name without spaces and stars"));
+    if (event == NULL)
+        return hf_topic_subscribe(rq, topic, hf_topic_resume(rq));
+    if (event->type != HF_WEBSOCKET_TEXT || event->bytes.len > BOARD_LINE)
+        return hf_socket_close(rq, HF_WEBSOCKET_POLICY, hf_text("a line of text, of at most 500 bytes"));
+    const hf_err err = hf_topic_publish(rq, topic, hf_text("line"), event->bytes);
+    return err.code == HF_ERR_BASE_LIMIT ? HF_OK : err; /* more is said than this machine can tell: the line is lost */
+}
+
+static hf_err board_events(hf_req *rq)
+{
+    const hf_bytes topic = board_topic(rq);
+    return topic.len == 0 ? hf_reply_end(rq) : hf_topic_subscribe(rq, topic, hf_topic_resume(rq));
+}
+
 const hf_route *hf_tour_routes(size_t *count)
 {
-    static const hf_route table[] = {
+    static const hf_route own[] = {
         { .method = "GET", .path = "/api/methods", .handle = methods },
         { .method = "GET", .path = "/api/counter", .handle = counter_get },
-        { .method = "POST", .path = "/api/counter", .handle = counter_post },
+        { .method = "POST", .path = "/api/counter", .handle = counter_post, .idempotency = HF_IDEMPOTENT_TAKEN },
         { .method = "PUT", .path = "/api/counter", .handle = counter_put },
         { .method = "GET", .path = "/api/search", .handle = search_get },
         { .method = "QUERY", .path = "/api/search", .handle = search_query },
         { .method = "GET", .path = "/api/echo", .handle = echo },
         { .method = "GET", .path = "/api/about", .handle = about },
+        { .method = "GET", .path = "/api/handshake", .handle = hf_tour_handshake },
+        { .method = "GET", .path = "/api/waterfall", .handle = hf_tour_waterfall },
         { .method = "POST", .path = "/api/upload", .handle = counted, .body = count_piece, .max_body = UINT64_C(1) << 40,
           .coding = HF_CODING_UNDONE },
         { .method = "GET", .path = "/live/echo", .websocket = echo_messages },
         { .method = "GET", .path = "/live/ticks", .events = tick, .every_ns = HF_SECONDS(1) },
+        { .method = "GET", .path = "/live/board/{name}", .websocket = board_socket },
+        { .method = "GET", .path = "/live/board/{name}/events", .events = board_events },
     };
-    *count = HF_COUNT(table);
+    static hf_route table[64]; /* all chapters' */
+    size_t guarded;
+    const hf_route *const more = hf_tour_guards_routes(&guarded);
+    HF_ASSERT(HF_COUNT(own) + guarded <= HF_COUNT(table));
+    memcpy(table, own, sizeof own);
+    memcpy(table + HF_COUNT(own), more, guarded * sizeof *more);
+    *count = HF_COUNT(own) + guarded;
     return table;
 }

@@ -14,5 +14,15 @@ hf_tour *hf_tour_new(void);
 void hf_tour_free(hf_tour *t);
 /* The tour's rows. Lends static memory. */
 const hf_route *hf_tour_routes(size_t *count);
+/* tour_waterfall.c: GET /api/waterfall?loss=PERCENT&seed=N */
+hf_err hf_tour_waterfall(hf_req *rq);
+
+/* tour_handshake.c: GET /api/handshake */
+hf_err hf_tour_handshake(hf_req *rq);
+
+/* tour_guards.c: what its routes stand on. False when memory ends; closing is needed all the same. */
+bool hf_tour_guards_open(void);
+void hf_tour_guards_close(void);
+const hf_route *hf_tour_guards_routes(size_t *count);
 
 #endif

@@ -50,6 +50,10 @@ void hf_crypto_free(hf_crypto *c)
     if (c == NULL)
         return;
     EVP_MD_CTX_free(c->scratch);
+    for (size_t i = 0; i < HF_EXCHANGE_KINDS; i++) {
+        EVP_PKEY_CTX_free(c->makers[i]);
+        EVP_PKEY_CTX_free(c->importers[i]);
+    }
     for (size_t i = 0; i < HF_HASH_COUNT; i++)
         EVP_MD_free(c->hashes[i]);
     for (size_t i = 0; i < HF_AEAD_COUNT; i++) {

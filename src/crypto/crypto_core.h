@@ -15,6 +15,8 @@
 #include "crypto_hash.h"
 #include "crypto_secret.h"
 
+enum { HF_EXCHANGE_KINDS = 3 };
+
 struct hf_crypto {
     const hf_env *env;
     OSSL_LIB_CTX *library;
@@ -22,6 +24,7 @@ struct hf_crypto {
     EVP_MD *hashes[HF_HASH_COUNT];
     EVP_CIPHER *ciphers[HF_AEAD_COUNT];
     EVP_CIPHER *masks[HF_AEAD_COUNT]; /* RFC 9001 5.4.3, 5.4.4 */
+    EVP_PKEY_CTX *makers[HF_EXCHANGE_KINDS], *importers[HF_EXCHANGE_KINDS]; /* of keys to exchange; NULL until wanted */
     EVP_MD_CTX *scratch; /* for HMAC and one-off hashes: kept, because making one costs more than using it */
     hf_entropy entropy;
 };
@@ -30,6 +33,8 @@ struct hf_key {
     hf_crypto *crypto;
     EVP_PKEY *pkey;
     hf_key_kind kind;
+    EVP_PKEY_CTX *signer; /* for `scheme`, kept: making one costs a quarter of a signature. NULL: none yet */
+    hf_scheme scheme;
 };
 
 /* crypto_random.c: makes every random byte of the library context come from c->entropy. */

@@ -24,7 +24,7 @@ static hf_err give(hf_crypto *c, EVP_PKEY *pkey, hf_key_kind kind, hf_key **key)
         EVP_PKEY_free(pkey);
         return hf_err_make(pkey == NULL ? HF_ERR_TLS_CRYPTO : HF_ERR_BASE_MEMORY);
     }
-    **key = (hf_key){ c, pkey, kind };
+    **key = (hf_key){ .crypto = c, .pkey = pkey, .kind = kind };
     return HF_OK;
 }
 

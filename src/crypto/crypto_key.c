@@ -58,7 +58,7 @@ hf_err hf_key_load(hf_crypto *c, hf_bytes pem, hf_key **key)
         EVP_PKEY_free(pkey);
         return err;
     }
-    **key = (hf_key){ c, pkey, hf_pkey_kind(pkey) };
+    **key = (hf_key){ .crypto = c, .pkey = pkey, .kind = hf_pkey_kind(pkey) };
     return HF_OK;
 }
 
@@ -66,6 +66,7 @@ void hf_key_free(hf_key *key)
 {
     if (key == NULL)
         return;
+    EVP_PKEY_CTX_free(key->signer);
     EVP_PKEY_free(key->pkey);
     hf_free(&key->crypto->env->alloc, key, sizeof *key);
 }
@@ -80,14 +81,19 @@ typedef struct row {
     hf_key_kind kind;
     const char *hash;
     bool pss;
+    hf_hash digest;
 } row;
 
 static const row rows[] = {
-    { HF_SCHEME_ECDSA_P256_SHA256, HF_KEY_P256, "SHA256", false }, { HF_SCHEME_ECDSA_P384_SHA384, HF_KEY_P384, "SHA384", false },
-    { HF_SCHEME_RSA_PSS_SHA256, HF_KEY_RSA, "SHA256", true },      { HF_SCHEME_RSA_PSS_SHA384, HF_KEY_RSA, "SHA384", true },
-    { HF_SCHEME_RSA_PSS_SHA512, HF_KEY_RSA, "SHA512", true },      { HF_SCHEME_ED25519, HF_KEY_ED25519, NULL, false },
-    { HF_SCHEME_RSA_PKCS1_SHA256, HF_KEY_RSA, "SHA256", false },   { HF_SCHEME_RSA_PKCS1_SHA384, HF_KEY_RSA, "SHA384", false },
-    { HF_SCHEME_RSA_PKCS1_SHA512, HF_KEY_RSA, "SHA512", false },
+    { HF_SCHEME_ECDSA_P256_SHA256, HF_KEY_P256, "SHA256", false, HF_HASH_SHA256 },
+    { HF_SCHEME_ECDSA_P384_SHA384, HF_KEY_P384, "SHA384", false, HF_HASH_SHA384 },
+    { HF_SCHEME_RSA_PSS_SHA256, HF_KEY_RSA, "SHA256", true, HF_HASH_SHA256 },
+    { HF_SCHEME_RSA_PSS_SHA384, HF_KEY_RSA, "SHA384", true, HF_HASH_SHA384 },
+    { HF_SCHEME_RSA_PSS_SHA512, HF_KEY_RSA, "SHA512", true, HF_HASH_SHA512 },
+    { HF_SCHEME_ED25519, HF_KEY_ED25519, NULL, false, HF_HASH_COUNT },
+    { HF_SCHEME_RSA_PKCS1_SHA256, HF_KEY_RSA, "SHA256", false, HF_HASH_SHA256 },
+    { HF_SCHEME_RSA_PKCS1_SHA384, HF_KEY_RSA, "SHA384", false, HF_HASH_SHA384 },
+    { HF_SCHEME_RSA_PKCS1_SHA512, HF_KEY_RSA, "SHA512", false, HF_HASH_SHA512 },
 };
 
 static const row *find(hf_scheme scheme, hf_key_kind kind)
@@ -110,17 +116,47 @@ static bool pad(EVP_PKEY_CTX *ctx, const row *r)
            (EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 && EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) == 1);
 }
 
+/* What signs digests by the scheme. NULL: libcrypto failed. */
+static EVP_PKEY_CTX *signer_of(hf_key *key, const row *r)
+{
+    hf_crypto *const c = key->crypto;
+    if (key->signer != NULL && key->scheme == r->scheme)
+        return key->signer;
+    EVP_PKEY_CTX_free(key->signer);
+    key->scheme = r->scheme;
+    key->signer = EVP_PKEY_CTX_new_from_pkey(c->library, key->pkey, NULL);
+    if (key->signer != NULL && EVP_PKEY_sign_init(key->signer) == 1 && pad(key->signer, r) &&
+        EVP_PKEY_CTX_set_signature_md(key->signer, c->hashes[r->digest]) == 1)
+        return key->signer;
+    EVP_PKEY_CTX_free(key->signer);
+    return key->signer = NULL;
+}
+
+static bool sign_digest(hf_key *key, const row *r, hf_bytes message, uint8_t *signature, size_t *length)
+{
+    uint8_t digest[HF_HASH_MOST];
+    EVP_PKEY_CTX *const ctx = signer_of(key, r);
+    return ctx != NULL && hf_hash_of(key->crypto, r->digest, message, digest) &&
+           EVP_PKEY_sign(ctx, signature, length, digest, hf_hash_length(r->digest)) == 1;
+}
+
+/* Ed25519 hashes for itself, twice (RFC 8032 5.1.6). */
+static bool sign_message(const hf_key *key, hf_bytes message, uint8_t *signature, size_t *length)
+{
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    const bool good = md != NULL && EVP_DigestSignInit_ex(md, NULL, NULL, key->crypto->library, NULL, key->pkey, NULL) == 1 &&
+                      EVP_DigestSign(md, signature, length, message.ptr, message.len) == 1;
+    EVP_MD_CTX_free(md);
+    return good;
+}
+
 hf_err hf_key_sign(hf_key *key, hf_scheme scheme, hf_bytes message, uint8_t *signature, size_t *length)
 {
     const row *r = find(scheme, key->kind);
     if (r == NULL)
         return hf_err_make(HF_ERR_BASE_USAGE);
-    EVP_MD_CTX *md = EVP_MD_CTX_new();
-    EVP_PKEY_CTX *ctx = NULL;
     *length = HF_SIGNATURE_MOST;
-    const bool good = md != NULL && EVP_DigestSignInit_ex(md, &ctx, r->hash, key->crypto->library, NULL, key->pkey, NULL) == 1 &&
-                      pad(ctx, r) && EVP_DigestSign(md, signature, length, message.ptr, message.len) == 1;
-    EVP_MD_CTX_free(md);
+    const bool good = r->hash != NULL ? sign_digest(key, r, message, signature, length) : sign_message(key, message, signature, length);
     ERR_clear_error();
     return good ? HF_OK : hf_err_make(HF_ERR_TLS_CRYPTO);
 }

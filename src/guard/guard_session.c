@@ -64,6 +64,13 @@ static hf_err check(const hf_session_rules *rules, const hf_session_record *r, h
     return HF_OK;
 }
 
+bool hf_session_key(hf_crypto *c, hf_bytes cookie, uint8_t key[32])
+{
+    uint8_t id[HF_SESSION_ID];
+    hf_writer w = hf_writer_make(id, sizeof id);
+    return cookie.len == HF_SESSION_COOKIE && hf_base64_parse(&w, HF_BASE64URL, cookie).code == 0 && key_of(c, hf_written(&w), key);
+}
+
 hf_err hf_session_find(hf_crypto *c, const hf_session_rules *rules, const hf_session_store *store, hf_bytes cookie, hf_wall now, hf_span room,
     hf_session *s, hf_why *why)
 {

@@ -21,7 +21,7 @@ bool hf_message_fields_fit(hf_fields fields, uint64_t most_bytes)
         const hf_field_id id = f->id != HF_FIELD_OTHER ? f->id : hf_field_identify(f->name);
         const hf_bytes v = f->value;
         const bool spaced = v.len > 0 && (v.ptr[0] <= ' ' || v.ptr[v.len - 1] <= ' ');
-        if (is_ours(id) || !hf_is_token(f->name) || f->name.len > HF_MESSAGE_NAME_MOST || !hf_is_field_value(v) || spaced)
+        if (is_ours(id) || !hf_field_name_is_fit(f) || f->name.len > HF_MESSAGE_NAME_MOST || !hf_is_field_value(v) || spaced)
             return false;
         bytes += f->name.len + v.len + HF_FIELD_OVERHEAD;
     }

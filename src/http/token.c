@@ -58,6 +58,49 @@ const uint8_t hf_byte_class[256] = {
 #undef D
 #undef E
 
+/* ---- field values --------------------------------------------------------------------------------------------- */
+
+/* The eight bytes at `p`, the first of them lowest. */
+static inline uint64_t eight(const uint8_t *p)
+{
+    uint64_t x;
+    memcpy(&x, p, sizeof x);
+    return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? __builtin_bswap64(x) : x;
+}
+
+/* Which of the eight bytes at `p` are below 0x20 or 0x7f, that is controls (HTAB too), all looked at at once. 0: none. Else
+ * the lowest bit that is set lies in the first of them; those above it may be wrong, for a subtraction borrows upward. */
+static inline uint64_t controls(const uint8_t *p)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+    const uint64_t x = eight(p), del = x ^ (ones * 0x7f);
+    return (((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & highs;
+}
+
+const uint8_t *hf_field_value_end(const uint8_t *p, const uint8_t *end)
+{
+    while (end - p >= 8) {
+        const uint64_t found = controls(p);
+        p += found == 0 ? 8 : __builtin_ctzll(found) / 8;
+        if (found != 0 && *p++ != '\t')
+            return p - 1;
+    }
+    while (p != end && hf_byte_is(*p, HF_BYTE_VALUE))
+        p++;
+    return p;
+}
+
+bool hf_is_field_value(hf_bytes value)
+{
+    if (value.len < 8)
+        return hf_span_of(value, HF_BYTE_VALUE) == value.len;
+    const uint8_t *p = value.ptr, *const end = p + value.len;
+    while (end - p > 8 && controls(p) == 0)
+        p += 8;
+    /* the last eight overlap what was looked at already: no loop for the rest */
+    return (end - p <= 8 && controls(end - 8) == 0) || hf_field_value_end(p, end) == end;
+}
+
 static hf_bytes from(hf_bytes b, size_t n)
 {
     return n > 0 ? hf_bytes_make(b.ptr + n, b.len - n) : b; /* NULL + 0 is not defined in C */

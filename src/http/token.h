@@ -6,6 +6,8 @@
 #ifndef HF_HTTP_TOKEN_H
 #define HF_HTTP_TOKEN_H
 
+#include <handfast/http.h>
+
 #include "text.h"
 
 /* What a byte may be part of. One table, one look-up a byte. */
@@ -44,10 +46,14 @@ static inline bool hf_is_token(hf_bytes b)
 {
     return b.len > 0 && hf_span_of(b, HF_BYTE_TCHAR) == b.len;
 }
+/* The first byte at or behind `p` that no field value may hold, or `end`. */
+const uint8_t *hf_field_value_end(const uint8_t *p, const uint8_t *end);
 /* Bytes that a field value may hold; may be empty. */
-static inline bool hf_is_field_value(hf_bytes b)
+bool hf_is_field_value(hf_bytes b);
+/* A name that lies in our own table of spellings is a token, and nobody need look. */
+static inline bool hf_field_name_is_fit(const hf_field *f)
 {
-    return hf_span_of(b, HF_BYTE_VALUE) == b.len;
+    return (f->id != HF_FIELD_OTHER && f->name.ptr == hf_field_spelling(f->id).ptr) || hf_is_token(f->name);
 }
 
 /* Length of the quoted-string at the front of `b` with both its quotes; 0 when there is none or it does not end. */

@@ -90,6 +90,8 @@ hf_time hf_http1_rest_wake(const hf_env *env, const hf_http1_rest *rest)
 static const hf_fault no_fault;
 /* When even the evidence finds no memory. */
 static const hf_fault memory_fault = { .err = { HF_ERR_BASE_MEMORY }, .status = 503, .wanted = "memory" };
+static const hf_fault idle_fault = { .err = { HF_ERR_HTTP1_IDLE }, .wanted = "a request" };
+static const hf_fault first_byte_fault = { .err = { HF_ERR_HTTP1_FIRST_BYTE }, .wanted = "a request" };
 
 const hf_fault *hf_http1_fault(const hf_http1 *h)
 {
@@ -98,7 +100,7 @@ const hf_fault *hf_http1_fault(const hf_http1 *h)
 
 static void free_fault(hf_http1 *h)
 {
-    if (h->fault != NULL && h->fault != &memory_fault)
+    if (h->fault != NULL && h->fault != &memory_fault && h->fault != &idle_fault && h->fault != &first_byte_fault)
         hf_free(&h->env->alloc, (void *)(uintptr_t)h->fault, sizeof *h->fault);
 }
 
@@ -151,29 +153,17 @@ hf_step hf_http1_refuse(hf_http1 *h, const hf_in *in, hf_http1_flaw flaw, hf_htt
     return HF_FAULT;
 }
 
+void hf_http1_note_silence(hf_http1 *h, bool first)
+{
+    if (h->fault == NULL)
+        h->fault = first ? &first_byte_fault : &idle_fault;
+}
+
 hf_step hf_http1_close(hf_http1 *h)
 {
     h->closing = true;
     hf_http1_move_reading(h, HF_READ_MOVE_CLOSE);
     return HF_CLOSED;
-}
-
-/* ---- states ------------------------------------------------------------------------------------------------- */
-
-void hf_http1_move_reading(hf_http1 *h, hf_http1_read_move move)
-{
-    const hf_http1_read to = hf_http1_read_after((hf_http1_read)h->reading, move);
-    HF_ASSERT(to != HF_READ_NOWHERE);
-    hf_trace(h->env, h->now, h->id, HF_TRACE_HTTP1_STATE, h->reading, to);
-    h->reading = (uint8_t)to;
-    h->waiting = false;
-}
-
-void hf_http1_move_writing(hf_http1 *h, hf_http1_write_move move)
-{
-    const hf_http1_write to = hf_http1_write_after((hf_http1_write)h->writing, move);
-    HF_ASSERT(to != HF_WRITE_NOWHERE);
-    h->writing = (uint8_t)to;
 }
 
 /* ---- step --------------------------------------------------------------------------------------------------- */

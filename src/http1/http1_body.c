@@ -92,15 +92,19 @@ static bool length_parse(const hf_http1_summary *s, int64_t *length, hf_http1_fl
     return true;
 }
 
-/* The coding is chunked, alone and once. Which refusal it is otherwise: RFC 9112 6.3, item 4, asks for 400 when chunked
- * is not final, 6.1 for 501 when it is, behind a coding that is not understood. */
-static bool coding_check(const hf_http1_summary *s, hf_http1_flaw *flaw)
+/* The coding is chunked, alone and once. RFC 9112 6.3, item 4: where chunked is not final "the server MUST respond with
+ * the 400". Where it is, behind a coding that is not understood, 6.1 has "SHOULD respond with 501": but on a list peers
+ * disagree about where the body ends, so to a server any list is faulty framing, 400. A response is not answered: there
+ * it only matters to say what came. */
+static bool coding_check(const hf_http1_summary *s, bool request, hf_http1_flaw *flaw)
 {
     const hf_bytes value = s->coding->value;
     if (s->second_coding != NULL)
         return wrong(flaw, HF_ERR_HTTP1_ENCODING_INVALID, s->second_coding->name, "one Transfer-Encoding: chunked");
     if (hf_text_same(value, hf_text("chunked"))) /* RFC 9112 7: "All transfer-coding names are case-insensitive" */
         return true;
+    if (request)
+        return wrong(flaw, HF_ERR_HTTP1_ENCODING_INVALID, value, "exactly: chunked");
     bool last_is_chunked = false, fit = true;
     hf_bytes rest = value;
     for (hf_bytes one; hf_list_next(&rest, &one);) {
@@ -113,7 +117,7 @@ static bool coding_check(const hf_http1_summary *s, hf_http1_flaw *flaw)
 }
 
 /* What both kinds of messages have in common. */
-static bool declared_length(const hf_http1_summary *s, hf_version version, int64_t *length, hf_http1_flaw *flaw)
+static bool declared_length(const hf_http1_summary *s, bool request, hf_version version, int64_t *length, hf_http1_flaw *flaw)
 {
     *length = HF_LENGTH_NONE;
     if (s->coding == NULL)
@@ -126,19 +130,19 @@ static bool declared_length(const hf_http1_summary *s, hf_version version, int64
     if (s->length != NULL)
         return wrong(flaw, HF_ERR_HTTP1_LENGTH_AND_ENCODING, s->length->name, "one of both, not both");
     *length = HF_LENGTH_UNKNOWN;
-    return coding_check(s, flaw);
+    return coding_check(s, request, flaw);
 }
 
 bool hf_http1_request_length(const hf_http1_summary *s, hf_version version, int64_t *length, hf_http1_flaw *flaw)
 {
-    return declared_length(s, version, length, flaw);
+    return declared_length(s, true, version, length, flaw);
 }
 
 bool hf_http1_response_length(const hf_http1_summary *s, hf_version version, int64_t *length, hf_http1_flaw *flaw)
 {
     /* RFC 9112 6.3, item 4, lets a response with a final coding other than chunked last until close. We never sent TE,
      * so no such coding may come (RFC 9110 10.1.4), and what cannot be decoded is not handed on. */
-    return declared_length(s, version, length, flaw);
+    return declared_length(s, false, version, length, flaw);
 }
 
 bool hf_http1_persists(const hf_http1_summary *s, hf_version version)

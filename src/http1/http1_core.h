@@ -91,13 +91,29 @@ static inline bool hf_http1_output_empty(const hf_http1 *h)
     return h->copied.head == h->copied.tail && h->piece_first == h->piece_count;
 }
 
+/* An illegal move is our own fault. Inline, for a request makes seven of them, each a constant of the code. */
+static inline void hf_http1_move_reading(hf_http1 *h, hf_http1_read_move move)
+{
+    const hf_http1_read to = hf_http1_read_after((hf_http1_read)h->reading, move);
+    HF_ASSERT(to != HF_READ_NOWHERE);
+    hf_trace(h->env, h->now, h->id, HF_TRACE_HTTP1_STATE, h->reading, to);
+    h->reading = (uint8_t)to;
+    h->waiting = false;
+}
+static inline void hf_http1_move_writing(hf_http1 *h, hf_http1_write_move move)
+{
+    const hf_http1_write to = hf_http1_write_after((hf_http1_write)h->writing, move);
+    HF_ASSERT(to != HF_WRITE_NOWHERE);
+    h->writing = (uint8_t)to;
+}
+
 /* http1.c */
-void hf_http1_move_reading(hf_http1 *h, hf_http1_read_move move);
-void hf_http1_move_writing(hf_http1 *h, hf_http1_write_move move);
 /* Breaks the connection: REFUSED while the request can still be answered, else HF_FAULT. `in` may be NULL: a fault that
  * no byte of the input shows. */
 hf_step hf_http1_refuse(hf_http1 *h, const hf_in *in, hf_http1_flaw flaw, hf_http1_event *event);
 hf_step hf_http1_close(hf_http1 *h);
+/* The fault is that no request came, or none at all: for who closes the connection, and says why. */
+void hf_http1_note_silence(hf_http1 *h, bool first);
 /* How long a body may still be awaited, from h->since. */
 int64_t hf_http1_body_patience_ns(const hf_http1 *h);
 

@@ -57,10 +57,13 @@ static bool at_rest(hf_http1 *h, hf_in *in, hf_http1_event *event, hf_step *answ
     if (in->fin || h->draining || h->closing)
         return answers(answer, hf_http1_close(h));
     if (hf_http1_output_empty(h)) {
-        const uint64_t patience = h->reading == HF_READ_FIRST ? h->env->limits->first_byte_ns : h->env->limits->idle_ns;
+        const bool first = h->reading == HF_READ_FIRST;
+        const uint64_t patience = first ? h->env->limits->first_byte_ns : h->env->limits->idle_ns;
         /* RFC 9112 9.5: "a graceful close": nothing was said, so there is nothing to answer */
-        if (h->server && !hf_time_before(h->now, hf_time_after(h->since, (int64_t)patience)))
+        if (h->server && !hf_time_before(h->now, hf_time_after(h->since, (int64_t)patience))) {
+            hf_http1_note_silence(h, first);
             return answers(answer, hf_http1_close(h));
+        }
         if (!hf_time_before(h->now, hf_time_after(h->since, HF_HTTP1_TRIM_NS)))
             hf_http1_trim(h);
     }
@@ -242,13 +245,15 @@ static hf_http1_line read_lines(hf_http1 *h, section *s)
     }
 }
 
-static section section_of(const hf_in *in, uint64_t limit, bool trailers)
+/* The start line and the flaw are written before they are read. */
+static void open_section(section *s, const hf_in *in, uint64_t limit, bool trailers)
 {
-    const uint8_t *const begin = in->ptr + in->used;
     const size_t there = in->len - in->used;
     if (limit > UINT32_MAX)
         limit = UINT32_MAX;
-    return (section){ .begin = begin, .end = begin + (there < limit ? there : limit), .trailers = trailers };
+    s->begin = in->ptr + in->used;
+    s->end = s->begin + (there < limit ? there : limit);
+    s->trailers = trailers;
 }
 
 static bool is_late(const hf_http1 *h)
@@ -281,7 +286,8 @@ static void conclude(hf_http1 *h)
 
 static bool read_head(hf_http1 *h, hf_in *in, hf_http1_event *event, hf_step *answer)
 {
-    section s = section_of(in, h->env->limits->header_bytes, false);
+    section s;
+    open_section(&s, in, h->env->limits->header_bytes, false);
     const hf_http1_line line = read_lines(h, &s);
     if (line == HF_LINE_MORE)
         return await_head(h, in, &s, event, answer);
@@ -312,10 +318,13 @@ static bool await_body(hf_http1 *h, hf_in *in, hf_http1_event *event, hf_step *a
         h->waiting = true;
         h->since = h->now;
     }
-    const int32_t late = h->server ? HF_ERR_HTTP1_BODY_TIMEOUT : HF_ERR_HTTP1_RESPONSE_TIMEOUT;
-    if (is_late(h))
-        return fails(h, in, late, "the rest of the body", event, answer);
-    return wants_more(in, answer);
+    if (!is_late(h))
+        return wants_more(in, answer);
+    if (!h->server)
+        return fails(h, in, HF_ERR_HTTP1_RESPONSE_TIMEOUT, "the rest of the body", event, answer);
+    if (hf_http1_body_patience_ns(h) < (int64_t)h->env->limits->body_idle_ns)
+        return fails(h, in, HF_ERR_HTTP1_BODY_RATE, "the body at the least rate", event, answer);
+    return fails(h, in, HF_ERR_HTTP1_BODY_TIMEOUT, "the rest of the body", event, answer);
 }
 
 /* Bytes of the body came. */
@@ -409,9 +418,10 @@ static bool read_until_close(hf_http1 *h, hf_in *in, hf_http1_event *event, hf_s
 
 static bool read_chunk_size(hf_http1 *h, hf_in *in, hf_http1_event *event, hf_step *answer)
 {
-    const section s = section_of(in, h->env->limits->chunk_line_bytes, false);
+    section s;
+    open_section(&s, in, h->env->limits->chunk_line_bytes, false);
     const uint8_t *cursor = s.begin;
-    hf_http1_flaw flaw = { HF_ERR_HTTP1_CHUNK_EXTENSION, s.begin, "a line within the limit chunk_line_bytes" };
+    hf_http1_flaw flaw = { HF_ERR_HTTP1_CHUNK_LINE, s.begin, "a line within the limit chunk_line_bytes" };
     const hf_http1_line line = hf_http1_chunk_line_parse(&cursor, s.end, &h->left, &flaw);
     if (line == HF_LINE_MORE && (size_t)(s.end - s.begin) < h->env->limits->chunk_line_bytes)
         return await_body(h, in, event, answer);
@@ -440,16 +450,22 @@ static bool read_chunk_end(hf_http1 *h, hf_in *in, hf_http1_event *event, hf_ste
     return false;
 }
 
+static bool is_limit(int32_t code)
+{
+    return code == HF_ERR_BASE_MEMORY || code == HF_ERR_HTTP1_TRAILERS_TOO_LARGE || code == HF_ERR_HTTP1_TOO_MANY_FIELDS;
+}
+
 static bool read_trailers(hf_http1 *h, hf_in *in, hf_http1_event *event, hf_step *answer)
 {
-    section s = section_of(in, h->env->limits->trailer_bytes, true);
+    section s;
+    open_section(&s, in, h->env->limits->trailer_bytes, true);
     hf_http1_line line = read_lines(h, &s);
     if (line == HF_LINE_MORE && (size_t)(s.end - s.begin) >= h->env->limits->trailer_bytes)
-        line = bad_line(&s, HF_ERR_HTTP1_TRAILERS, s.begin, "trailers within the limit trailer_bytes");
+        line = bad_line(&s, HF_ERR_HTTP1_TRAILERS_TOO_LARGE, s.begin, "trailers within the limit trailer_bytes");
     if (line == HF_LINE_MORE)
         return await_body(h, in, event, answer);
     if (line == HF_LINE_BAD) {
-        if (s.flaw.code != HF_ERR_BASE_MEMORY)
+        if (!is_limit(s.flaw.code))
             s.flaw.code = HF_ERR_HTTP1_TRAILERS; /* one name for all: what was wanted tells the rest */
         return refuses(h, in, s.flaw, event, answer);
     }

@@ -4,12 +4,10 @@
  */
 #include "http1_state.h"
 
-#include "panic.h"
-
 #define STOPS [HF_READ_MOVE_CLOSE] = HF_READ_CLOSED, [HF_READ_MOVE_FAULT] = HF_READ_FAULT
 #define REFUSES [HF_READ_MOVE_REFUSE] = HF_READ_REFUSED
 
-static const uint8_t reading[HF_READ_COUNT][HF_READ_MOVE_COUNT] = {
+const uint8_t hf_http1_reading[HF_READ_COUNT][HF_READ_MOVE_COUNT] = {
     [HF_READ_FIRST] = { [HF_READ_MOVE_BEGIN] = HF_READ_HEAD, REFUSES, STOPS },
     [HF_READ_WAIT] = { [HF_READ_MOVE_BEGIN] = HF_READ_HEAD, REFUSES, STOPS },
     [HF_READ_HEAD] = { [HF_READ_MOVE_EMPTY] = HF_READ_COMPLETE, [HF_READ_MOVE_MEASURED] = HF_READ_LENGTH,
@@ -32,7 +30,7 @@ static const uint8_t reading[HF_READ_COUNT][HF_READ_MOVE_COUNT] = {
     [HF_WRITE_MOVE_CHUNKED] = HF_WRITE_CHUNKED
 #define ENDS [HF_WRITE_MOVE_END] = HF_WRITE_IDLE, [HF_WRITE_MOVE_BREAK] = HF_WRITE_BROKEN
 
-static const uint8_t writing[HF_WRITE_COUNT][HF_WRITE_MOVE_COUNT] = {
+const uint8_t hf_http1_writing[HF_WRITE_COUNT][HF_WRITE_MOVE_COUNT] = {
     [HF_WRITE_IDLE] = { [HF_WRITE_MOVE_OWE] = HF_WRITE_OWED, BEGINS, [HF_WRITE_MOVE_UPGRADE] = HF_WRITE_RAW },
     [HF_WRITE_OWED] = { BEGINS, [HF_WRITE_MOVE_UNMEASURED] = HF_WRITE_UNTIL_CLOSE, [HF_WRITE_MOVE_UPGRADE] = HF_WRITE_RAW,
                         [HF_WRITE_MOVE_BREAK] = HF_WRITE_BROKEN },
@@ -50,18 +48,6 @@ static const char *const write_names[] = { HF_WRITE_STATES(NAME) };
 static const char *const write_move_names[] = { HF_WRITE_MOVES(NAME) };
 #undef NAME
 
-hf_http1_read hf_http1_read_after(hf_http1_read state, hf_http1_read_move move)
-{
-    HF_ASSERT((unsigned)state < HF_READ_COUNT && (unsigned)move < HF_READ_MOVE_COUNT);
-    return (hf_http1_read)reading[state][move];
-}
-
-hf_http1_write hf_http1_write_after(hf_http1_write state, hf_http1_write_move move)
-{
-    HF_ASSERT((unsigned)state < HF_WRITE_COUNT && (unsigned)move < HF_WRITE_MOVE_COUNT);
-    return (hf_http1_write)writing[state][move];
-}
-
 static void edge(hf_writer *w, const char *machine, const char *from, const char *to, const char *move)
 {
     const char *const parts[] = { "    ", machine, from, " -> ", machine, to, " [label=\"", move, "\"];\n" };
@@ -74,11 +60,11 @@ void hf_http1_states_write(hf_writer *w)
     hf_write_text(w, "digraph http1 {\n");
     for (unsigned state = 0; state < HF_READ_COUNT; state++)
         for (unsigned move = 0; move < HF_READ_MOVE_COUNT; move++)
-            if (reading[state][move] != HF_READ_NOWHERE)
-                edge(w, "read_", read_names[state], read_names[reading[state][move]], read_move_names[move]);
+            if (hf_http1_reading[state][move] != HF_READ_NOWHERE)
+                edge(w, "read_", read_names[state], read_names[hf_http1_reading[state][move]], read_move_names[move]);
     for (unsigned state = 0; state < HF_WRITE_COUNT; state++)
         for (unsigned move = 0; move < HF_WRITE_MOVE_COUNT; move++)
-            if (writing[state][move] != HF_WRITE_NOWHERE)
-                edge(w, "write_", write_names[state], write_names[writing[state][move]], write_move_names[move]);
+            if (hf_http1_writing[state][move] != HF_WRITE_NOWHERE)
+                edge(w, "write_", write_names[state], write_names[hf_http1_writing[state][move]], write_move_names[move]);
     hf_write_text(w, "}\n");
 }

@@ -6,6 +6,7 @@
 #ifndef HF_HTTP1_STATE_H
 #define HF_HTTP1_STATE_H
 
+#include "panic.h"
 #include "text.h"
 
 /* What the reading side waits for. HF_READ_NOWHERE is no state but the answer for an illegal move. */
@@ -80,9 +81,20 @@ typedef enum hf_http1_write { HF_WRITE_STATES(HF_STATE_ENUM) HF_WRITE_COUNT } hf
 typedef enum hf_http1_write_move { HF_WRITE_MOVES(HF_STATE_ENUM) HF_WRITE_MOVE_COUNT } hf_http1_write_move;
 #undef HF_STATE_ENUM
 
-/* Where a move leads; NOWHERE when it is illegal. */
-hf_http1_read hf_http1_read_after(hf_http1_read state, hf_http1_read_move move);
-hf_http1_write hf_http1_write_after(hf_http1_write state, hf_http1_write_move move);
+/* The tables: where a move leads; NOWHERE when it is illegal. */
+extern const uint8_t hf_http1_reading[HF_READ_COUNT][HF_READ_MOVE_COUNT];
+extern const uint8_t hf_http1_writing[HF_WRITE_COUNT][HF_WRITE_MOVE_COUNT];
+
+static inline hf_http1_read hf_http1_read_after(hf_http1_read state, hf_http1_read_move move)
+{
+    HF_ASSERT((unsigned)state < HF_READ_COUNT && (unsigned)move < HF_READ_MOVE_COUNT);
+    return (hf_http1_read)hf_http1_reading[state][move];
+}
+static inline hf_http1_write hf_http1_write_after(hf_http1_write state, hf_http1_write_move move)
+{
+    HF_ASSERT((unsigned)state < HF_WRITE_COUNT && (unsigned)move < HF_WRITE_MOVE_COUNT);
+    return (hf_http1_write)hf_http1_writing[state][move];
+}
 /* Both machines as one DOT graph. */
 void hf_http1_states_write(hf_writer *w);
 

@@ -124,48 +124,6 @@ hf_http1_line hf_http1_status_line_parse(const uint8_t **cursor, const uint8_t *
 
 /* ---- field lines -------------------------------------------------------------------------------------------- */
 
-/* The eight bytes at `p`, the first of them lowest. */
-static inline uint64_t eight(const uint8_t *p)
-{
-    uint64_t x;
-    memcpy(&x, p, sizeof x);
-    return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? __builtin_bswap64(x) : x;
-}
-
-/* Which of the eight bytes at `p` are below 0x20 or 0x7f, that is controls (HTAB too), all looked at at once. 0: none. Else
- * the lowest bit that is set lies in the first of them; those above it may be wrong, for a subtraction borrows upward. */
-static inline uint64_t controls(const uint8_t *p)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
-    const uint64_t x = eight(p), del = x ^ (ones * 0x7f);
-    return (((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & highs;
-}
-
-/* The first byte at or behind `p` that no field value may hold, or `end`. */
-static const uint8_t *value_end(const uint8_t *p, const uint8_t *end)
-{
-    while (end - p >= 8) {
-        const uint64_t found = controls(p);
-        p += found == 0 ? 8 : __builtin_ctzll(found) / 8;
-        if (found != 0 && *p++ != '\t')
-            return p - 1;
-    }
-    while (p != end && hf_byte_is(*p, HF_BYTE_VALUE))
-        p++;
-    return p;
-}
-
-static bool value_is_fit(hf_bytes value)
-{
-    if (value.len < 8)
-        return hf_is_field_value(value);
-    const uint8_t *p = value.ptr, *const end = p + value.len;
-    while (end - p > 8 && controls(p) == 0)
-        p += 8;
-    /* the last eight overlap what was looked at already: no loop for the rest */
-    return (end - p <= 8 && controls(end - 8) == 0) || value_end(p, end) == end;
-}
-
 static bool is_blank(uint8_t c)
 {
     return c == ' ' || c == '\t';
@@ -204,7 +162,7 @@ hf_http1_line hf_http1_field_line_parse(const uint8_t **cursor, const uint8_t *e
     const uint8_t *value = colon + 1;
     while (value != end && is_blank(*value))
         value++;
-    const uint8_t *const stop = value_end(value, end);
+    const uint8_t *const stop = hf_field_value_end(value, end);
     if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n')
         return bad_byte(flaw, HF_ERR_HTTP1_FIELD_VALUE, stop, end, "no control byte but HTAB in a field value");
     const uint8_t *last = stop;
@@ -290,9 +248,7 @@ hf_http1_line hf_http1_chunk_line_parse(const uint8_t **cursor, const uint8_t *e
 
 bool hf_http1_field_is_fit(const hf_field *field)
 {
-    /* A name that lies in our own table of spellings is a token. */
-    const bool known = field->id != HF_FIELD_OTHER && field->name.ptr == hf_field_spelling(field->id).ptr;
-    return (known || hf_is_token(field->name)) && value_is_fit(field->value);
+    return hf_field_name_is_fit(field) && hf_is_field_value(field->value);
 }
 
 size_t hf_http1_fields_length(hf_fields fields)
@@ -351,7 +307,7 @@ void hf_http1_status_line_write(hf_writer *w, uint16_t status, hf_bytes reason)
 {
     const unsigned n = status;
     if (status == 200 && reason.len == 0) { /* what nearly all of them are */
-        hf_write(w, hf_bytes_make("HTTP/1.1 200 OK\r\n", 17));
+        hf_write_literal(w, "HTTP/1.1 200 OK\r\n");
         return;
     }
     const char digits[4] = { (char)('0' + n / 100), (char)('0' + n / 10 % 10), (char)('0' + n % 10), ' ' };

@@ -6,6 +6,7 @@
 #include "http1_core.h"
 
 #include "alloc.h"
+#include "outlet.h"
 #include "panic.h"
 #include "token.h"
 
@@ -91,58 +92,6 @@ static void close_writer(hf_http1 *h, const hf_writer *w)
 
 /* ---- emit --------------------------------------------------------------------------------------------------- */
 
-/* Copied bytes go into one scratch piece, which grows as long as nothing comes between. */
-static size_t emit_copied(hf_http1 *h, uint64_t most, hf_out *out)
-{
-    const hf_span held = hf_queue_peek(&h->copied);
-    size_t n = out->scratch_capacity - out->scratch_used;
-    n = most < n ? (size_t)most : n;
-    n = out->room < n ? (size_t)out->room : n;
-    uint8_t *const to = out->scratch + out->scratch_used;
-    hf_extent *const last = out->count > 0 ? &out->pieces[out->count - 1] : NULL;
-    const bool joins = last != NULL && last->kind == HF_EXTENT_COPIED && last->bytes.ptr + last->bytes.len == to;
-    if (n == 0 || (!joins && out->count == out->capacity))
-        return 0;
-    memcpy(to, held.ptr, n);
-    if (joins)
-        last->bytes.len += n;
-    else
-        out->pieces[out->count++] = (hf_extent){ .kind = HF_EXTENT_COPIED, .bytes = hf_bytes_make(to, n) };
-    out->scratch_used += n;
-    hf_queue_take(&h->copied, n);
-    return n;
-}
-
-/* All of the piece, or what there is room for: then the token stays with the rest. *whole: nothing of it is left. */
-static uint64_t emit_piece(hf_extent *e, hf_out *out, bool *whole)
-{
-    const uint64_t length = hf_extent_length(e), n = length < out->room ? length : out->room;
-    *whole = false;
-    if (out->count == out->capacity || (n == 0 && length > 0))
-        return 0;
-    hf_extent part = *e;
-    *whole = n == length;
-    if (!*whole)
-        part.token = 0;
-    if (e->kind == HF_EXTENT_FILE) {
-        part.length = n;
-        e->offset += n;
-        e->length -= n;
-    } else {
-        part.bytes.len = (size_t)n;
-        if (n > 0)
-            e->bytes = hf_bytes_make(e->bytes.ptr + n, e->bytes.len - (size_t)n);
-    }
-    out->pieces[out->count++] = part;
-    return n;
-}
-
-static void account(hf_out *out, uint64_t n)
-{
-    out->room -= n;
-    out->bytes += n;
-}
-
 size_t hf_http1_emit(hf_http1 *h, hf_time now, hf_out *out)
 {
     const uint64_t before = out->bytes;
@@ -153,15 +102,13 @@ size_t hf_http1_emit(hf_http1 *h, hf_time now, hf_out *out)
         hf_http1_piece *const piece = h->piece_first < h->piece_count ? &h->pieces[h->piece_first] : NULL;
         uint64_t *const copied = piece != NULL ? &piece->before : &h->tail;
         if (*copied > 0) {
-            const size_t n = emit_copied(h, *copied, out);
+            const size_t n = hf_out_queue(out, &h->copied, *copied);
             if (n == 0)
                 break;
             *copied -= n;
-            account(out, n);
         } else if (piece != NULL) {
             bool whole;
-            const uint64_t n = emit_piece(&piece->extent, out, &whole);
-            account(out, n);
+            (void)hf_out_extent(out, &piece->extent, UINT64_MAX, &whole);
             h->piece_first += whole;
             if (!whole)
                 break;
@@ -227,7 +174,7 @@ static hf_err open_head(hf_http1 *h, hf_fields fields, size_t line_bytes, hf_wri
 
 static void close_head(hf_http1 *h, hf_writer *w, unsigned what)
 {
-    hf_write(w, hf_bytes_make("\r\n", 2));
+    hf_write_literal(w, "\r\n");
     close_writer(h, w);
     h->sent_bytes = 0;
     hf_trace(h->env, h->now, h->id, HF_TRACE_HTTP1_SENT_HEAD, w->length, what);
@@ -235,9 +182,9 @@ static void close_head(hf_http1 *h, hf_writer *w, unsigned what)
 
 static void write_length(hf_writer *w, int64_t length)
 {
-    hf_write(w, hf_text("Content-Length: "));
+    hf_write_literal(w, "Content-Length: ");
     hf_write_decimal(w, (uint64_t)length);
-    hf_write(w, hf_bytes_make("\r\n", 2));
+    hf_write_literal(w, "\r\n");
 }
 
 /* How the body of an answer is framed, and what the head says about it. */

@@ -213,6 +213,8 @@ bool hf_http2_check_clock(hf_http2 *h, hf_step *answer)
         return fails(h, HF_ERR_HTTP2_STALLED, "a WINDOW_UPDATE of the connection", answer);
     if (is_late(h, frame_deadline(h)))
         return fails(h, HF_ERR_HTTP2_HEAD_TIMEOUT, "the rest of a frame or header block", answer);
+    if (is_late(h, idle_deadline(h)) && !h->goaway_sent) /* in good order, but a limit did it */
+        h->fault = (hf_fault){ .err = { HF_ERR_HTTP2_IDLE }, .offset = h->offset, .wanted = "a request" };
     if (is_late(h, drain_deadline(h)) || is_late(h, idle_deadline(h)))
         hf_http2_finish_drain(h);
     if (is_late(h, trim_deadline(h)))

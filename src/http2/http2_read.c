@@ -676,10 +676,10 @@ static bool is_known_type(unsigned type)
 static bool read_frame(hf_http2 *h, hf_in *in, hf_http2_event *event, hf_step *answer)
 {
     const size_t there = in->len - in->used;
-    whole w = { .header = in->ptr + in->used };
     hf_http2_flaw flaw;
     if (there < HF_FRAME_HEADER_BYTES)
         return wants(h, in, HF_FRAME_HEADER_BYTES, answer);
+    whole w = { .header = in->ptr + in->used };
     hf_frame_parse(w.header, &w.f);
     if (!is_in_order(h, in, &w, answer))
         return true;

@@ -23,7 +23,7 @@ static bool read_settings(hf_http3 *h, hf_http3_lane *l, hf_in *in, hf_bytes pay
     l->waiting = false;
     h->settings_received = h->ready_due = true;
     h->peer_connect = s.connect;
-    hf_qpack_encoder_allow(&h->encoder, s.table, s.blocked);
+    hf_qpack_encoder_allow(&h->encoder, s.table, h->options.never_block ? 0 : s.blocked);
     return false;
 }
 

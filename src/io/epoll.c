@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,6 +42,7 @@ struct hf_epoll {
     hf_socket_home home;
     hf_watch wake;
     listener listeners[LISTENERS]; /* watch.fd -1: free */
+    hf_watch plain[LISTENERS];     /* what was given to watch; fd -1: free */
     hf_time now, resting_until; /* resting_until: HF_NEVER when not resting */
     int64_t wall_ms;
     struct epoll_event seen[HF_EPOLL_BATCH];
@@ -139,6 +141,9 @@ static size_t pass_on(hf_epoll *e, hf_io_event *events, size_t capacity)
         }
         case HF_WATCH_LISTENER:
             n += accept_some(e, (listener *)w, events + n, capacity - n);
+            break;
+        case HF_WATCH_PLAIN:
+            events[n++] = (hf_io_event){ .kind = HF_IO_READABLE, .owner = w->owner };
             break;
         case HF_WATCH_SOCKET:
             hf_socket_notify(w, ev->events);
@@ -315,6 +320,35 @@ static hf_err epoll_connect(hf_io *io, const hf_address *to, void *owner, hf_pie
     return HF_OK;
 }
 
+static hf_err epoll_watch(hf_io *io, int descriptor, void *owner)
+{
+    hf_epoll *e = (hf_epoll *)io;
+    size_t i = 0;
+    while (i < LISTENERS && e->plain[i].fd >= 0)
+        i++;
+    if (i == LISTENERS)
+        return hf_err_make(HF_ERR_BASE_LIMIT);
+    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &e->plain[i] };
+    if (epoll_ctl(e->home.epoll_fd, EPOLL_CTL_ADD, descriptor, &ev) != 0)
+        return hf_err_make(HF_ERR_IO_SYSTEM);
+    e->plain[i] = (hf_watch){ HF_WATCH_PLAIN, descriptor, owner };
+    return HF_OK;
+}
+
+static void epoll_unwatch(hf_io *io, int descriptor)
+{
+    hf_epoll *e = (hf_epoll *)io;
+    for (size_t i = 0; i < LISTENERS; i++) {
+        if (e->plain[i].fd != descriptor)
+            continue;
+        (void)epoll_ctl(e->home.epoll_fd, EPOLL_CTL_DEL, descriptor, &(struct epoll_event){ 0 });
+        for (int k = e->home.seen_at; k < e->home.seen_count; k++)
+            if (e->seen[k].data.ptr == &e->plain[i])
+                e->seen[k].data.ptr = NULL;
+        e->plain[i].fd = -1;
+    }
+}
+
 static void epoll_own(hf_io *io, hf_pier pier, void *owner)
 {
     (void)io;
@@ -359,7 +393,7 @@ static bool watch_output(hf_socket_home *home, hf_watch *w, bool on)
 static ssize_t receive(hf_socket_home *home, hf_watch *w, hf_span room)
 {
     home->calls_receive++;
-    return recv(w->fd, room.ptr, room.len, 0);
+    return syscall(SYS_recvfrom, w->fd, room.ptr, room.len, 0, NULL, NULL); /* as send_memory does it */
 }
 
 static bool leave(hf_socket_home *home, hf_watch *w)
@@ -400,6 +434,8 @@ static const hf_io_ops epoll_ops = {
     .unlisten = epoll_unlisten,
     .unlisten_at = epoll_unlisten_at,
     .connect = epoll_connect,
+    .watch = epoll_watch,
+    .unwatch = epoll_unwatch,
     .own = epoll_own,
     .wake = epoll_wake,
     .free = epoll_free,
@@ -413,7 +449,7 @@ hf_io *hf_epoll_new(const hf_env *env, hf_err *err)
         return NULL;
     e->io.ops = &epoll_ops;
     for (size_t i = 0; i < LISTENERS; i++)
-        e->listeners[i].watch.fd = -1;
+        e->listeners[i].watch.fd = e->plain[i].fd = -1;
     e->home = (hf_socket_home){ .ops = &home_ops, .env = env, .shared = hf_alloc(&env->alloc, HF_SHARED_BYTES), .seen = e->seen,
         .epoll_fd = epoll_create1(EPOLL_CLOEXEC) };
     e->wake = (hf_watch){ .kind = HF_WATCH_WAKE, .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) };

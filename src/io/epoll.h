@@ -32,7 +32,7 @@ int hf_connect_socket(const hf_address *to, hf_err *err);
 /* ---- between epoll.c, uring.c and socket.c ------------------------------------------------------------------ */
 
 /* Everything that epoll watches begins with this. */
-typedef enum hf_watch_kind { HF_WATCH_LISTENER, HF_WATCH_SOCKET, HF_WATCH_WAKE } hf_watch_kind;
+typedef enum hf_watch_kind { HF_WATCH_LISTENER, HF_WATCH_SOCKET, HF_WATCH_WAKE, HF_WATCH_PLAIN } hf_watch_kind;
 typedef struct hf_watch {
     hf_watch_kind kind;
     int fd;

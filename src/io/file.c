@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "panic.h"
+#include "tape.h"
 
 enum { LINKS_MOST = 40, DEPTH_MOST = 64, AGAIN_MOST = 8 };
 
@@ -130,11 +131,9 @@ bool hf_found_same(const hf_found *a, const hf_found *b)
         && a->file.modified_ns == b->file.modified_ns && a->file.changed_ns == b->file.changed_ns;
 }
 
-bool hf_file_unchanged(const hf_file *file)
+static bool is_unchanged(const hf_file *file)
 {
     struct stat st;
-    if (file->fixed != NULL)
-        return true;
     if (file->handle < 0 || !stat_fd(file->handle, &st))
         return false;
     const hf_file now = noted(file->handle, &st);
@@ -143,6 +142,36 @@ bool hf_file_unchanged(const hf_file *file)
     /* A deploy renames a new file over this one, or a backup links it: the change time moves, and no byte does. Where links,
      * mode and owner are as they were, somebody rewrote it and put the modification time back. */
     return now.changed_ns == file->changed_ns || now.status != file->status;
+}
+
+/* ---- on a tape ---------------------------------------------------------------------------------------------- */
+
+static uint64_t sum(hf_bytes b)
+{
+    return hf_tape_sum(0, b);
+}
+
+static void note_found(hf_tape *t, hf_found *f)
+{
+    hf_tape_u64(t, &f->file.size);
+    hf_tape_i64(t, &f->file.modified_ns);
+    hf_tape_i64(t, &f->file.changed_ns);
+    hf_tape_u64(t, &f->file.status);
+    hf_tape_u64(t, &f->device);
+    hf_tape_u64(t, &f->inode);
+    hf_tape_flag(t, &f->directory);
+    hf_tape_flag(t, &f->fresh);
+}
+
+bool hf_file_unchanged(const hf_file *file)
+{
+    hf_tape *const t = hf_tape_here;
+    if (file->fixed != NULL)
+        return true;
+    bool same = !hf_tape_plays(t) && is_unchanged(file);
+    if (hf_tape_begin(t, HF_TAPE_UNCHANGED, 0))
+        hf_tape_flag(t, &same);
+    return same;
 }
 
 /* ---- the path ----------------------------------------------------------------------------------------------- */
@@ -342,27 +371,54 @@ static hf_err find(int root, hf_bytes path, unsigned flags, int how, hf_found *f
     return fd < 0 ? describe(errno) : take_note(fd, how, found);
 }
 
+static hf_err find_or_play(hf_tape_kind kind, int root, hf_bytes path, unsigned flags, int how, hf_found *found)
+{
+    hf_tape *const t = hf_tape_here;
+    hf_err err = hf_err_make(HF_ERR_IO_SYSTEM);
+    *found = (hf_found){ .file.handle = -1 };
+    if (!hf_tape_plays(t))
+        err = find(root, path, flags, how, found);
+    if (hf_tape_begin(t, kind, sum(path))) {
+        hf_tape_err(t, &err);
+        if (err.code == 0)
+            note_found(t, found);
+        if (err.code == 0 && hf_tape_plays(t) && kind == HF_TAPE_OPEN)
+            found->file.handle = 0; /* but a number: nothing is ever asked by it */
+        hf_tape_tell(t);
+    }
+    return hf_tape_plays(t) && hf_tape_is_over(t) ? hf_err_make(HF_ERR_IO_SYSTEM) : err;
+}
+
 hf_err hf_file_open_beneath(int root, hf_bytes path, unsigned flags, hf_found *found)
 {
     /* O_NONBLOCK: opening a FIFO that nobody writes to would wait; it has no effect on files. O_NOCTTY: a terminal
      * must not become ours. */
-    return find(root, path, flags, O_RDONLY | O_NONBLOCK | O_NOCTTY, found);
+    return find_or_play(HF_TAPE_OPEN, root, path, flags, O_RDONLY | O_NONBLOCK | O_NOCTTY, found);
 }
 
 hf_err hf_file_look(int root, hf_bytes path, unsigned flags, hf_found *found)
 {
-    return find(root, path, flags, O_PATH, found);
+    return find_or_play(HF_TAPE_LOOK, root, path, flags, O_PATH, found);
 }
 
 hf_err hf_root_open(const char *path, int *root)
 {
-    *root = open_fd(AT_FDCWD, path, O_PATH | O_DIRECTORY);
-    return *root < 0 ? describe(errno) : HF_OK;
+    hf_tape *const t = hf_tape_here;
+    hf_err err = HF_OK;
+    *root = 0;
+    if (!hf_tape_plays(t)) {
+        *root = open_fd(AT_FDCWD, path, O_PATH | O_DIRECTORY);
+        err = *root < 0 ? describe(errno) : HF_OK;
+    }
+    if (hf_tape_begin(t, HF_TAPE_ROOT, sum(hf_text(path))))
+        hf_tape_err(t, &err);
+    return err;
 }
 
 void hf_root_close(int root)
 {
-    close_fd(root);
+    if (!hf_tape_plays(hf_tape_here))
+        close_fd(root);
 }
 
 /* The bytes of `file` into the empty file `to`. */
@@ -391,6 +447,8 @@ bool hf_file_fix(hf_file *file)
 {
     const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
     HF_ASSERT(file->handle >= 0 && file->fixed == NULL);
+    if (hf_tape_here != NULL)
+        return false; /* it would be a second way to the same bytes, past the tape */
     const int fd = file->size > 0 && file->size <= SIZE_MAX ? memfd_create("hot file", MFD_CLOEXEC | MFD_ALLOW_SEALING) : -1;
     void *map = MAP_FAILED;
     if (fd >= 0 && copy_into(fd, file) && hf_file_unchanged(file) && fcntl(fd, F_ADD_SEALS, seals) == 0)
@@ -410,18 +468,14 @@ void hf_file_close(hf_file *file)
     if (file->fixed != NULL)
         (void)munmap((void *)(uintptr_t)file->fixed, (size_t)file->size);
     file->fixed = NULL;
-    close_fd(file->handle);
+    if (!hf_tape_plays(hf_tape_here)) /* then it is but a number */
+        close_fd(file->handle);
     file->handle = -1;
 }
 
-hf_err hf_file_read(const hf_file *file, uint64_t offset, void *to, size_t size, size_t *got)
+static hf_err read_range(const hf_file *file, uint64_t offset, void *to, size_t size, size_t *got)
 {
     *got = 0;
-    if (file->fixed != NULL && offset < file->size) {
-        *got = size < file->size - offset ? size : (size_t)(file->size - offset);
-        memcpy(to, file->fixed + offset, *got);
-        return HF_OK;
-    }
     while (*got < size) {
         calls.reads++;
         const ssize_t n = pread(file->handle, (uint8_t *)to + *got, size - *got, (off_t)(offset + *got));
@@ -435,14 +489,42 @@ hf_err hf_file_read(const hf_file *file, uint64_t offset, void *to, size_t size,
     return HF_OK;
 }
 
+hf_err hf_file_read(const hf_file *file, uint64_t offset, void *to, size_t size, size_t *got)
+{
+    hf_tape *const t = hf_tape_here;
+    hf_err err = hf_err_make(HF_ERR_IO_SYSTEM);
+    *got = 0;
+    if (file->fixed != NULL && offset < file->size) {
+        *got = size < file->size - offset ? size : (size_t)(file->size - offset);
+        memcpy(to, file->fixed + offset, *got);
+        return HF_OK;
+    }
+    if (!hf_tape_plays(t))
+        err = read_range(file, offset, to, size, got);
+    if (hf_tape_begin(t, HF_TAPE_CONTENTS, offset)) {
+        hf_tape_err(t, &err);
+        hf_tape_length(t, got, size);
+        hf_tape_bytes(t, to, *got);
+        hf_tape_tell(t);
+    }
+    return hf_tape_plays(t) && hf_tape_is_over(t) ? hf_err_make(HF_ERR_IO_SYSTEM) : err;
+}
+
 /* ---- folders ------------------------------------------------------------------------------------------------ */
 
 hf_err hf_dir_begin(hf_dir *dir, int handle)
 {
+    hf_tape *const t = hf_tape_here;
+    hf_err err = hf_err_make(HF_ERR_IO_SYSTEM);
     dir->handle = handle;
     dir->at = dir->filled = 0;
-    calls.reads++;
-    return lseek(handle, 0, SEEK_SET) < 0 ? describe(errno) : HF_OK;
+    if (!hf_tape_plays(t)) {
+        calls.reads++;
+        err = lseek(handle, 0, SEEK_SET) < 0 ? describe(errno) : HF_OK;
+    }
+    if (hf_tape_begin(t, HF_TAPE_FOLDER, 0))
+        hf_tape_err(t, &err);
+    return err;
 }
 
 /* The next record of the kernel's, NULL at the end or on failure (*err). */
@@ -470,7 +552,7 @@ static hf_dir_kind kind_of(mode_t mode)
     return S_ISREG(mode) ? HF_DIR_FILE : S_ISDIR(mode) ? HF_DIR_FOLDER : S_ISLNK(mode) ? HF_DIR_LINK : HF_DIR_OTHER;
 }
 
-hf_err hf_dir_next(hf_dir *dir, hf_dir_entry *entry, bool *more)
+static hf_err next_name(hf_dir *dir, hf_dir_entry *entry, bool *more)
 {
     hf_err err;
     const struct dirent64 *record;
@@ -486,5 +568,33 @@ hf_err hf_dir_next(hf_dir *dir, hf_dir_entry *entry, bool *more)
         break;
     }
     *more = record != NULL;
+    return err;
+}
+
+hf_err hf_dir_next(hf_dir *dir, hf_dir_entry *entry, bool *more)
+{
+    hf_tape *const t = hf_tape_here;
+    hf_err err = HF_OK;
+    *more = false;
+    *entry = (hf_dir_entry){ .kind = HF_DIR_OTHER };
+    if (!hf_tape_plays(t))
+        err = next_name(dir, entry, more);
+    if (!hf_tape_begin(t, HF_TAPE_NAME, 0))
+        return err;
+    uint64_t kind = entry->kind;
+    size_t length = entry->name.len;
+    hf_tape_err(t, &err);
+    hf_tape_flag(t, more);
+    hf_tape_u64(t, &kind);
+    hf_tape_u64(t, &entry->size);
+    hf_tape_i64(t, &entry->modified_ns);
+    hf_tape_length(t, &length, sizeof dir->buffer);
+    if (hf_tape_plays(t))
+        entry->name = hf_bytes_make(dir->buffer, length);
+    hf_tape_bytes(t, (void *)(uintptr_t)entry->name.ptr, length);
+    hf_tape_tell(t);
+    entry->kind = kind <= HF_DIR_OTHER ? (hf_dir_kind)kind : HF_DIR_OTHER;
+    if (hf_tape_plays(t) && hf_tape_is_over(t))
+        *more = false;
     return err;
 }

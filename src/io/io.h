@@ -25,6 +25,7 @@ typedef enum hf_io_event_kind {
     HF_IO_ACCEPTED,      /* a listener has a new connection: `pier`, `peer`, `local`; adopt it with own() */
     HF_IO_ACCEPT_FAILED, /* `err`: descriptors are exhausted, most often; the listener rests a moment by itself */
     HF_IO_READY,         /* pull the pier's events until it is idle */
+    HF_IO_READABLE,      /* a descriptor that watch was given has something to read */
     HF_IO_WOKEN          /* another thread (or a signal) called wake() */
 } hf_io_event_kind;
 
@@ -52,6 +53,10 @@ typedef struct hf_io_ops {
     void (*unlisten_at)(hf_io *, const hf_address *at);
     /* Connects; the pier says OPENED or ENDED in time. */
     hf_err (*connect)(hf_io *, const hf_address *to, void *owner, hf_pier *pier);
+    /* READABLE is told, with `owner`, at each wait while the descriptor has something to read. It stays the caller's, who
+     * unwatches it before it is closed. NULL: not to be had here (the simulator has no descriptors). */
+    hf_err (*watch)(hf_io *, int descriptor, void *owner);
+    void (*unwatch)(hf_io *, int descriptor);
     /* READY events of `pier` shall carry `owner`. */
     void (*own)(hf_io *, hf_pier pier, void *owner);
     /* Makes wait() return HF_IO_WOKEN. The only call that other threads may make. */

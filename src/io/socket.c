@@ -25,7 +25,9 @@ enum {
     TOKENS = 2, /* without an allocation; an idle connection pays for them */
     SEND_CHUNK = 1 << 20,      /* of a file, per system call */
     SEND_TURN = 4 << 20,       /* of files, per turn: then others have theirs */
-    FILE_TAIL = 64 * 1024,     /* the end of a file is read and checked before it leaves */
+    FILE_PART = 64 * 1024,     /* of a file that is read rather than lent, per system call */
+    READ_LEAST = 1 << 20,      /* at the end of a file so much is read, */
+    READ_BUFFERS = 4,          /* or, where that is more, this many times what the kernel may hold unacknowledged */
     WIDE_AFTER = 1 << 20,      /* of what did not leave at once, that the peer then took */
 };
 
@@ -53,9 +55,11 @@ struct hf_socket {
     bool reset_wanted : 1;
     bool was_blocked : 1; /* put refused or kept something: owe a WRITABLE */
     bool failure_told : 1;
+    bool lends_pages : 1; /* the kernel may hold pages of a file that can change */
     uint8_t token_count;
     hf_err failed; /* HF_OK while alive */
     uint32_t shared_at, shared_end; /* unread part of home->shared while we are the borrower */
+    uint32_t behind_pages; /* bytes that were copied to the kernel behind the last such page */
     /* Most sockets have none of these, an idle one never: they are made when they are needed. */
     hf_queue *kept;                 /* unread bytes taken home */
     backlog *out;
@@ -268,13 +272,13 @@ static size_t send_memory(hf_socket *s, const struct iovec *iov, size_t count, s
     s->home->calls_send++;
     const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0);
     ssize_t n;
+    /* Past the C library's wrappers: where there are threads they make each call a point of cancellation, which costs two
+     * atomic operations, and nobody here is ever cancelled. */
     if (count == 1) {
-        /* send(2) past the C library's wrapper: where there are threads that makes each call a point of cancellation, which
-         * costs two atomic operations, and nobody here is ever cancelled. */
         n = syscall(SYS_sendto, s->watch.fd, iov[0].iov_base, iov[0].iov_len, flags, NULL, 0);
     } else {
         const struct msghdr m = { .msg_iov = (struct iovec *)iov, .msg_iovlen = count };
-        n = sendmsg(s->watch.fd, &m, flags);
+        n = syscall(SYS_sendmsg, s->watch.fd, &m, flags);
     }
     if (n > 0)
         sent = (size_t)n;
@@ -282,36 +286,68 @@ static size_t send_memory(hf_socket *s, const struct iovec *iov, size_t count, s
         fail(s, error_of(errno).code);
     if (sent < total && !(n < 0 && errno == EINTR))
         s->writable = false;
+    if (s->lends_pages && sent < UINT32_MAX - s->behind_pages)
+        s->behind_pages += (uint32_t)sent;
     return sent;
 }
 
-/* The end of a file's range leaves only after it was read and the file was found unchanged: no two versions are ever
- * mixed in an answer that looks complete. */
-static size_t send_file_tail(hf_socket *s, const hf_extent *e, bool more)
+/* Bytes that the kernel holds until the peer acknowledges them. */
+static uint64_t unacknowledged(const hf_socket *s)
 {
-    uint8_t tail[FILE_TAIL];
-    const ssize_t n = pread(e->file->handle, tail, (size_t)e->length, (off_t)e->offset);
-    if (n != (ssize_t)e->length || !hf_file_unchanged(e->file)) {
+    int kernel = 0;
+    return ioctl(s->watch.fd, SIOCOUTQ, &kernel) == 0 && kernel > 0 ? (uint64_t)kernel : 0;
+}
+
+/* sendfile(2) lends the page cache to the network: what is overwritten on disk changes on its way out, until the peer has
+ * acknowledged it. So the last bytes of a file's range leave only when no such page is left in the kernel and the file
+ * was found unchanged after that: an answer that mixes two versions never looks whole. */
+static bool pages_are_home(hf_socket *s)
+{
+    if (s->lends_pages && unacknowledged(s) > s->behind_pages)
+        return false;
+    s->lends_pages = false;
+    return true;
+}
+
+/* How much of a file's end is read rather than lent: more than the kernel holds at once, so that by the last byte nothing
+ * is left of what was lent, without waiting for it. */
+static uint64_t bytes_to_read(const hf_socket *s)
+{
+    int buffer = 0;
+    socklen_t size = sizeof buffer;
+    if (getsockopt(s->watch.fd, SOL_SOCKET, SO_SNDBUF, &buffer, &size) != 0 || buffer < READ_LEAST / READ_BUFFERS)
+        return READ_LEAST;
+    return (uint64_t)buffer * READ_BUFFERS;
+}
+
+/* A part of a file that is read, and leaves when the file was found unchanged after that. */
+static size_t send_file_read(hf_socket *s, const hf_extent *e, bool more)
+{
+    uint8_t part[FILE_PART];
+    const size_t length = e->length < FILE_PART ? (size_t)e->length : FILE_PART;
+    if (length == e->length && !pages_are_home(s)) {
+        come_again(s);
+        return 0;
+    }
+    const ssize_t n = pread(e->file->handle, part, length, (off_t)e->offset);
+    if (n != (ssize_t)length || !hf_file_unchanged(e->file)) {
         fail(s, HF_ERR_IO_FILE_CHANGED);
         return 0;
     }
-    const struct iovec iov = { tail, (size_t)n };
-    return send_memory(s, &iov, 1, (size_t)n, more);
+    const struct iovec iov = { part, length };
+    return send_memory(s, &iov, 1, length, more || length < e->length);
 }
 
-static size_t send_file(hf_socket *s, const hf_extent *e, bool more)
+/* Lends `most` bytes of the file at most. */
+static size_t send_file_lent(hf_socket *s, const hf_extent *e, uint64_t most)
 {
-    const bool fixed = e->file->fixed != NULL;
-    if (!fixed && e->length <= FILE_TAIL)
-        return send_file_tail(s, e, more);
     if (!hf_file_unchanged(e->file)) {
         fail(s, HF_ERR_IO_FILE_CHANGED);
         return 0;
     }
-    const uint64_t body = fixed ? e->length : e->length - FILE_TAIL;
     off_t offset = (off_t)e->offset;
     s->home->calls_send++;
-    const ssize_t n = sendfile(s->watch.fd, e->file->handle, &offset, body < SEND_CHUNK ? (size_t)body : SEND_CHUNK);
+    const ssize_t n = sendfile(s->watch.fd, e->file->handle, &offset, most < SEND_CHUNK ? (size_t)most : SEND_CHUNK);
     if (n > 0)
         return (size_t)n;
     if (n == 0)
@@ -321,6 +357,21 @@ static size_t send_file(hf_socket *s, const hf_extent *e, bool more)
     if (n < 0 && errno == EAGAIN)
         s->writable = false;
     return 0;
+}
+
+static size_t send_file(hf_socket *s, const hf_extent *e, bool more)
+{
+    if (e->file->fixed != NULL)
+        return send_file_lent(s, e, e->length);
+    const uint64_t last = e->length > READ_LEAST ? bytes_to_read(s) : READ_LEAST;
+    if (e->length <= last)
+        return send_file_read(s, e, more);
+    const size_t n = send_file_lent(s, e, e->length - last);
+    if (n > 0) {
+        s->lends_pages = true;
+        s->behind_pages = 0;
+    }
+    return n;
 }
 
 /* Sends from `pieces` until one is left over or the turn is spent; COPIED pieces without a pointer lie in `copied`.
@@ -339,6 +390,8 @@ static size_t send_pieces(hf_socket *s, hf_extent *pieces, size_t count, hf_queu
             turn += n;
             pieces[done].offset += n;
             pieces[done].length -= n;
+            if (n == 0 && s->is_again) /* it waits for an acknowledgement */
+                break;
             if (pieces[done].length == 0)
                 release(s, pieces[done++].token);
             continue;
@@ -417,14 +470,26 @@ static uint64_t socket_unsent(const void *self, hf_lane lane)
 {
     (void)lane;
     const hf_socket *s = self;
-    if (s->out == NULL)
+    return s->out != NULL ? s->out->unsent : 0;
+}
+
+/* What the kernel took and the peer has not acknowledged moves while our backlog stands still: a slow peer that reads all
+ * it can must not look idle. */
+static uint64_t socket_untaken(const void *self, hf_lane lane)
+{
+    return socket_unsent(self, lane) + unacknowledged(self);
+}
+
+/* Most answers are one piece of memory, which leaves whole. What did not is the long way's to deal with. */
+static size_t send_at_once(hf_socket *s, const hf_extent *e)
+{
+    if (e->kind == HF_EXTENT_FILE || e->bytes.len == 0 || !s->writable)
         return 0;
-    /* What the kernel took and the peer has not acknowledged counts too: it moves while our backlog stands still, and a
-     * slow peer that reads all it can must not look idle. */
-    int kernel = 0;
-    if (ioctl(s->watch.fd, SIOCOUTQ, &kernel) != 0 || kernel < 0)
-        kernel = 0;
-    return s->out->unsent + (uint64_t)kernel;
+    const struct iovec iov = { (void *)(uintptr_t)e->bytes.ptr, e->bytes.len };
+    const size_t sent = send_memory(s, &iov, 1, e->bytes.len, false);
+    if (sent == e->bytes.len)
+        release(s, e->token);
+    return sent;
 }
 
 static uint64_t socket_put(void *self, hf_lane lane, const hf_extent *extents, size_t count)
@@ -435,6 +500,9 @@ static uint64_t socket_put(void *self, hf_lane lane, const hf_extent *extents, s
         s->was_blocked = true;
         return 0;
     }
+    const size_t sent = count == 1 ? send_at_once(s, extents) : 0;
+    if (sent > 0 && sent == extents->bytes.len)
+        return sent;
     if (count > IOVECS)
         count = IOVECS;
     hf_extent pieces[IOVECS];
@@ -442,6 +510,8 @@ static uint64_t socket_put(void *self, hf_lane lane, const hf_extent *extents, s
     uint64_t total = 0;
     for (size_t i = 0; i < count; i++)
         total += hf_extent_length(&pieces[i]);
+    if (sent > 0)
+        pieces[0].bytes = hf_bytes_make(pieces[0].bytes.ptr + sent, pieces[0].bytes.len - sent);
     const size_t done = send_pieces(s, pieces, count, NULL);
     if (done < count && s->failed.code == 0) {
         s->was_blocked = true;
@@ -537,6 +607,7 @@ static bool finish_connecting(hf_socket *s, hf_pier_event *event)
     watch_output(s, false);
     if (error != 0) {
         fail(s, error_of(error).code);
+        errno = error; /* the code says less: who connects may want the system's own words */
         return false;
     }
     shut(s);
@@ -684,6 +755,7 @@ static const hf_pier_ops socket_ops = {
     .unsent = socket_unsent,
     .free = socket_free,
     .read = socket_read,
+    .untaken = socket_untaken,
 };
 
 hf_pier hf_socket_new(hf_socket_home *home, int fd, bool connecting)

@@ -42,7 +42,7 @@ enum {
 #define REST_NS HF_MILLISECONDS(50)
 
 /* What a completion answers: the low bits of its user_data, beside the address of a hf_watch. 0: nobody asked. */
-enum { ASKED_ACCEPT = 1, ASKED_RECEIVE, ASKED_OUTPUT, ASKED_WAKE, ASKED_MASK = 7 };
+enum { ASKED_ACCEPT = 1, ASKED_RECEIVE, ASKED_OUTPUT, ASKED_WAKE, ASKED_PLAIN, ASKED_MASK = 7 };
 
 /* Unread bytes that were moved out of the shared buffers, because their socket was not reading. */
 typedef struct spill spill;
@@ -83,6 +83,7 @@ typedef struct hf_uring {
     uint64_t wake_count;
     bool wake_armed;
     listener listeners[LISTENERS];
+    listener plain[LISTENERS]; /* descriptors that are polled: what was given to watch */
     bool unarmed; /* a listener is to be armed, when the rest is over */
     hf_time now, resting_until;
     int64_t wall_ms;
@@ -183,6 +184,16 @@ static void ask_accept(hf_uring *u, listener *l)
         return; /* the next turn tries again */
     io_uring_prep_multishot_accept(sqe, l->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     sqe->user_data = name_of(&l->watch, ASKED_ACCEPT);
+    l->armed = true;
+}
+
+static void ask_readable(hf_uring *u, listener *l)
+{
+    struct io_uring_sqe *sqe = ask(u);
+    if (sqe == NULL)
+        return; /* the next turn tries again */
+    io_uring_prep_poll_add(sqe, l->watch.fd, POLLIN);
+    sqe->user_data = name_of(&l->watch, ASKED_PLAIN);
     l->armed = true;
 }
 
@@ -539,6 +550,10 @@ static size_t complete(hf_uring *u, uint64_t name, int result, unsigned flags, h
     case ASKED_OUTPUT:
         on_output(w);
         return 0;
+    case ASKED_PLAIN:
+        ((listener *)w)->armed = false; /* asked anew before the next wait, and answered at once while there is something */
+        *event = (hf_io_event){ .kind = HF_IO_READABLE, .owner = w->owner };
+        return result > 0 && w->fd >= 0;
     case ASKED_WAKE:
         u->wake_armed = false;
         *event = (hf_io_event){ .kind = HF_IO_WOKEN };
@@ -569,6 +584,9 @@ static void prepare(hf_uring *u)
     feed_hungry(u);
     if (!u->wake_armed)
         ask_wake(u);
+    for (size_t i = 0; i < LISTENERS; i++)
+        if (u->plain[i].watch.fd >= 0 && !u->plain[i].armed)
+            ask_readable(u, &u->plain[i]);
     if (u->resting_until.ns != HF_NEVER_NS || !u->unarmed)
         return;
     u->unarmed = false;
@@ -723,6 +741,31 @@ static hf_err uring_connect(hf_io *io, const hf_address *to, void *owner, hf_pie
     return HF_OK;
 }
 
+static hf_err uring_watch(hf_io *io, int descriptor, void *owner)
+{
+    hf_uring *u = (hf_uring *)io;
+    size_t i = 0;
+    while (i < LISTENERS && (u->plain[i].watch.fd >= 0 || u->plain[i].armed))
+        i++;
+    if (i == LISTENERS)
+        return hf_err_make(HF_ERR_BASE_LIMIT);
+    u->plain[i] = (listener){ .watch = { HF_WATCH_PLAIN, descriptor, owner } };
+    return HF_OK;
+}
+
+static void uring_unwatch(hf_io *io, int descriptor)
+{
+    hf_uring *u = (hf_uring *)io;
+    for (size_t i = 0; i < LISTENERS; i++) {
+        listener *l = &u->plain[i];
+        if (l->watch.fd != descriptor)
+            continue;
+        if (l->armed && may_submit(u) && ask_cancel(u, &l->watch, ASKED_PLAIN))
+            (void)io_uring_submit_and_get_events(&u->ring);
+        l->watch.fd = -1;
+    }
+}
+
 static void uring_own(hf_io *io, hf_pier pier, void *owner)
 {
     (void)io;
@@ -789,6 +832,8 @@ static const hf_io_ops uring_ops = {
     .unlisten = uring_unlisten,
     .unlisten_at = uring_unlisten_at,
     .connect = uring_connect,
+    .watch = uring_watch,
+    .unwatch = uring_unwatch,
     .own = uring_own,
     .wake = uring_wake,
     .free = uring_free,
@@ -849,6 +894,7 @@ static bool make_ring(hf_uring *u, bool plain)
     sigset_t all, before;
     pthread_t id;
     sigfillset(&all);
+    sigdelset(&all, SIGSYS); /* comes from the thread itself, when it is confined and asks for too much */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     const int result = pthread_create(&id, NULL, bear, &b);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -871,7 +917,7 @@ hf_io *hf_uring_new(const hf_env *env, bool plain, hf_err *err)
     u->wake = (hf_watch){ .kind = HF_WATCH_WAKE, .fd = eventfd(0, EFD_CLOEXEC) };
     u->resting_until = HF_NEVER;
     for (size_t i = 0; i < LISTENERS; i++)
-        u->listeners[i].watch.fd = -1;
+        u->listeners[i].watch.fd = u->plain[i].watch.fd = -1;
     read_clocks(u);
     const bool memory = u->home.shared != NULL && u->buffers != NULL;
     if (memory && u->wake.fd >= 0 && make_ring(u, plain)) {

@@ -214,7 +214,7 @@ static void on_refused(conn *c, const hf_web_event *e)
     hf_lab *lab = c->server->lab;
     const hf_err why = hf_web_fault(c->web)->err;
     const bool natural = why.code == HF_ERR_HTTP1_HEAD_TIMEOUT || why.code == HF_ERR_HTTP1_BODY_TIMEOUT ||
-                         why.code == HF_ERR_HTTP1_TRUNCATED;
+                         why.code == HF_ERR_HTTP1_BODY_RATE || why.code == HF_ERR_HTTP1_TRUNCATED;
     if (!natural || lab->calm)
         hf_lab_violate(lab, "a valid request was refused: %s", hf_err_text(why));
     c->number = e->exchange;

@@ -2,6 +2,8 @@
 #include "lab_worker.h"
 
 #include "idempotency.h"
+#include "random.h"
+#include "topics.h"
 
 hf_err hf_lab_worker_open(hf_lab_worker *w, const hf_env *env, hf_io *io, const hf_lab_worker_options *o, hf_writer *why)
 {
@@ -14,7 +16,8 @@ hf_err hf_lab_worker_open(hf_lab_worker *w, const hf_env *env, hf_io *io, const 
     if (w->census == NULL)
         return err;
     w->app = (hf_app){ .router = w->router, .context = o->context, .idempotency = hf_idempotency_new(&env->alloc, env->limits) };
-    if (w->app.idempotency == NULL)
+    w->app.topics = hf_topics_new(&env->alloc, env->limits, NULL, 0, hf_random_next(env->random) >> 16);
+    if (w->app.idempotency == NULL || w->app.topics == NULL)
         return err;
     w->config = (hf_worker_config){ .app = &w->app, .limits = env->limits, .routes = o->routes, .route_count = o->route_count,
         .census = w->census };
@@ -54,6 +57,7 @@ void hf_lab_worker_close(hf_lab_worker *w)
         w->io->ops->unlisten(w->io);
     hf_worker_free(w->worker);
     hf_idempotency_drop(w->app.idempotency);
+    hf_topics_drop(w->app.topics);
     hf_census_free(w->census);
     hf_router_free(w->router);
     *w = (hf_lab_worker){ 0 };

@@ -413,6 +413,11 @@ hf_bytes hf_quic_protocol(const hf_quic *q)
     return q->hs.protocol;
 }
 
+hf_bytes hf_quic_peer(const hf_quic *q)
+{
+    return hf_bytes_make(q->hs.peer, q->hs.peer_length);
+}
+
 hf_bytes hf_quic_host(const hf_quic *q)
 {
     return hf_bytes_make(q->hs.host, q->hs.host_length);

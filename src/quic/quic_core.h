@@ -109,6 +109,7 @@ typedef struct hf_stream {
     uint8_t tell, due;
     uint8_t urgency;
     bool turns, wants_put, stopped; /* stopped: STOP_SENDING was asked for by us */
+    bool wants_room;           /* hf_quic_room said 0 */
 } hf_stream;
 
 typedef struct hf_quic_space {
@@ -237,7 +238,8 @@ struct hf_quic {
     uint64_t opened[2], may_open[2];              /* by us: count, and the peer's limit. [0] two-way, [1] one-way */
     uint64_t peer_opened[2], peer_may[2], peer_told[2], peer_closed[2];
     bool streams_due[2], streams_wanted[2];
-    uint64_t send_allowed, sent_bytes;
+    uint64_t send_allowed, sent_bytes, put_bytes; /* put: and not dropped before it was sent */
+    bool crowded;              /* some lane waits because of all of them together */
     uint64_t receive_allowed, received_bytes, taken_bytes, window;
     hf_time window_at;
     bool window_due, blocked;
@@ -333,6 +335,7 @@ uint64_t hf_stream_may_send(const hf_quic *q, const hf_stream *s);
 void hf_stream_settle(hf_quic *q, hf_stream *s);
 void hf_streams_free(hf_quic *q);
 void hf_streams_unblock(hf_quic *q);
+void hf_streams_uncrowd(hf_quic *q);
 hf_send_released hf_quic_released(hf_quic *q);
 bool hf_stream_tell_next(hf_quic *q, hf_quic_event *event);
 void hf_streams_limits(hf_quic *q);

@@ -140,14 +140,18 @@ static void put_new_ids(packet *p)
     }
 }
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* A limit that was told and lost is told again, even where it has not grown since: the peer may wait for just that. */
 static void put_limits(packet *p)
 {
     hf_quic *const q = p->q;
     if (q->window_due) {
-        const uint64_t limit = q->taken_bytes + q->window;
-        if (limit <= q->receive_allowed)
-            q->window_due = false;
-        else if (put_numbers(p, 0x10, &limit, 1)) {
+        const uint64_t limit = larger(q->taken_bytes + q->window, q->receive_allowed);
+        if (put_numbers(p, 0x10, &limit, 1)) {
             q->receive_allowed = limit;
             note(p, HF_FRAME_MAX_DATA, 0, limit, 0, false);
             q->window_due = false;
@@ -231,11 +235,9 @@ static void put_stream_control(packet *p, hf_stream *s)
         }
     }
     if (s->due & HF_DUE_WINDOW) {
-        const uint64_t limit = s->in.read + s->window;
+        const uint64_t limit = larger(s->in.read + s->window, s->receive_allowed);
         const uint64_t numbers[] = { s->id, limit };
-        if (limit <= s->receive_allowed) {
-            s->due &= (uint8_t)~HF_DUE_WINDOW;
-        } else if (put_numbers(p, 0x11, numbers, 2)) {
+        if (put_numbers(p, 0x11, numbers, 2)) {
             s->receive_allowed = limit;
             note(p, HF_FRAME_MAX_STREAM_DATA, s->id, limit, 0, false);
             s->due &= (uint8_t)~HF_DUE_WINDOW;
@@ -531,17 +533,24 @@ static size_t build(hf_quic *q, uint8_t *bytes, size_t most)
 
 /* ---- other paths -------------------------------------------------------------------------------------------- */
 
-/* Challenges and answers: a datagram of their own, padded as far as the limit lets it be (RFC 9000 8.2.1). */
+/* What a challenge and answers need at least, header and tag included. */
+static size_t probe_least(const hf_route *r)
+{
+    return 1 + HF_QUIC_CID_MOST + 4 + HF_QUIC_TAG + 9u * (r->answer_count + r->challenge_due);
+}
+
+/* Challenges and answers: a datagram of their own. RFC 9000 8.2.1: it is padded to 1200 bytes "unless the anti-amplification
+ * limit for the path does not permit sending a datagram of this size": then it is as small as can be, because a peer that
+ * only receives lets us have but little. */
 static size_t build_probe(hf_quic *q, hf_route *r, uint8_t *bytes, size_t most)
 {
     const uint64_t allowed = hf_quic_route_room(q, r);
     datagram dg = { .bytes = bytes, .most = most < HF_QUIC_DATAGRAM_LEAST ? most : HF_QUIC_DATAGRAM_LEAST };
     const uint8_t in_use = q->route;
-    enum { LEAST = 1 + HF_QUIC_CID_MOST + 4 + HF_QUIC_TAG + 9 * 9 };
     packet p;
-    if (allowed < LEAST)
+    if (allowed < probe_least(r))
         return 0;
-    dg.most = allowed < dg.most ? (size_t)allowed : dg.most;
+    dg.most = allowed < dg.most ? probe_least(r) : dg.most;
     q->route = (uint8_t)(r - q->routes); /* the header takes its id */
     const bool begun = hf_quic_their_id(q, r->id) != NULL && begin_packet(&p, q, HF_LEVEL_APPLICATION, &dg);
     q->route = in_use;
@@ -575,7 +584,8 @@ static hf_route *probe_due(hf_quic *q)
     if (!q->spaces[HF_LEVEL_APPLICATION].write.on || !q->hello_done)
         return NULL;
     for (unsigned i = 0; i < HF_QUIC_ROUTES; i++)
-        if (q->routes[i].on && (q->routes[i].challenge_due || q->routes[i].answer_count > 0) && hf_quic_route_room(q, &q->routes[i]) >= 200)
+        if (q->routes[i].on && (q->routes[i].challenge_due || q->routes[i].answer_count > 0) &&
+            hf_quic_route_room(q, &q->routes[i]) >= probe_least(&q->routes[i]))
             return &q->routes[i];
     return NULL;
 }
@@ -660,5 +670,6 @@ bool hf_quic_emit(hf_quic *q, hf_time now, hf_out *out, hf_quic_output *output)
     }
     if (length > 0)
         give(q, out, output, r, at, length, segment, count);
+    hf_streams_uncrowd(q);
     return length > 0;
 }

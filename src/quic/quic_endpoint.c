@@ -98,6 +98,27 @@ void hf_quic_endpoint_accept(hf_quic_endpoint *ep, bool accept)
     ep->config.accept = accept;
 }
 
+void hf_quic_endpoint_retarget(hf_quic_endpoint *ep, const hf_tls_config *tls)
+{
+    ep->config.tls = tls;
+}
+
+bool hf_quic_endpoint_uses(const hf_quic_endpoint *ep, const hf_tls_config *tls)
+{
+    for (const hf_link *link = ep->all.next; link != &ep->all; link = link->next)
+        if (QUIC_OF(link, all)->hs.config == tls)
+            return true;
+    return false;
+}
+
+int hf_quic_thread_of(hf_bytes datagram)
+{
+    hf_quic_header h;
+    if (hf_quic_header_read(datagram, HF_QUIC_ID, &h).code != 0 || h.dcid.length != HF_QUIC_ID)
+        return -1;
+    return h.kind == HF_QUIC_SHORT || h.kind == HF_QUIC_HANDSHAKE ? h.dcid.bytes[0] : -1;
+}
+
 void hf_quic_endpoint_counts(const hf_quic_endpoint *ep, hf_quic_counts *counts)
 {
     *counts = ep->counts;

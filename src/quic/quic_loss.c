@@ -303,6 +303,8 @@ bool hf_quic_acked(hf_quic *q, hf_level level, const hf_frame_ack *a)
     /* RFC 9002 6.2.2.1: a client backs off until it knows that the server took its address for good */
     if (t.eliciting && (q->server || q->confirmed || level != HF_LEVEL_INITIAL))
         q->timeouts = 0;
+    if (s->sent.eliciting == 0)
+        hf_sent_rest(&s->sent, &q->env->alloc);
     return true;
 }
 

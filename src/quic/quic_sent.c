@@ -11,20 +11,9 @@ void hf_sent_fini(hf_sent *s, const hf_allocator *alloc)
     *s = (hf_sent){ 0 };
 }
 
-void hf_sent_rest(hf_sent *s, const hf_allocator *alloc)
+/* Both hold all that is in them, in rings of `more` places: a power of two. False: no memory, and nothing changed. */
+static bool resize_packets(hf_sent *s, const hf_allocator *alloc, uint32_t more)
 {
-    if (s->first != s->next)
-        return;
-    hf_free(alloc, s->packets, s->packet_capacity * sizeof *s->packets);
-    hf_free(alloc, s->frames, s->frame_capacity * sizeof *s->frames);
-    s->packets = NULL;
-    s->frames = NULL;
-    s->packet_capacity = s->frame_capacity = 0;
-}
-
-static bool grow_packets(hf_sent *s, const hf_allocator *alloc)
-{
-    const uint32_t more = s->packet_capacity == 0 ? 8 : s->packet_capacity * 2;
     hf_sent_packet *at = hf_alloc(alloc, more * sizeof *at);
     if (at == NULL)
         return false;
@@ -36,11 +25,8 @@ static bool grow_packets(hf_sent *s, const hf_allocator *alloc)
     return true;
 }
 
-static bool grow_frames(hf_sent *s, const hf_allocator *alloc, uint64_t needed)
+static bool resize_frames(hf_sent *s, const hf_allocator *alloc, uint32_t more)
 {
-    uint32_t more = s->frame_capacity == 0 ? 16 : s->frame_capacity * 2;
-    while (more < needed)
-        more *= 2;
     hf_sent_frame *at = hf_alloc(alloc, more * sizeof *at);
     if (at == NULL)
         return false;
@@ -50,6 +36,29 @@ static bool grow_frames(hf_sent *s, const hf_allocator *alloc, uint64_t needed)
     s->frames = at;
     s->frame_capacity = more;
     return true;
+}
+
+static bool grow_packets(hf_sent *s, const hf_allocator *alloc)
+{
+    return resize_packets(s, alloc, s->packet_capacity == 0 ? 8 : s->packet_capacity * 2);
+}
+
+static bool grow_frames(hf_sent *s, const hf_allocator *alloc, uint64_t needed)
+{
+    uint32_t more = s->frame_capacity == 0 ? 16 : s->frame_capacity * 2;
+    while (more < needed)
+        more *= 2;
+    return resize_frames(s, alloc, more);
+}
+
+/* Acknowledgements are not acknowledged, so the last few packets stay: rings that have grown shrink to what holds them. */
+void hf_sent_rest(hf_sent *s, const hf_allocator *alloc)
+{
+    enum { SMALL = 16, LARGE = 64 };
+    if (s->packet_capacity > LARGE && s->next - s->first <= SMALL / 2)
+        (void)resize_packets(s, alloc, SMALL);
+    if (s->frame_capacity > LARGE && s->next_frame - s->first_frame <= SMALL / 2)
+        (void)resize_frames(s, alloc, SMALL);
 }
 
 bool hf_sent_reserve(hf_sent *s, const hf_allocator *alloc, uint32_t frames)

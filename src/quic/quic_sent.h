@@ -48,7 +48,7 @@ hf_sent_packet *hf_sent_find(const hf_sent *s, uint64_t number);
 const hf_sent_frame *hf_sent_frame_of(const hf_sent *s, const hf_sent_packet *p, uint32_t index);
 /* Forgets settled packets at the front. */
 void hf_sent_trim(hf_sent *s);
-/* Gives memory back when nothing is held. */
+/* Gives memory back when little is held. */
 void hf_sent_rest(hf_sent *s, const hf_allocator *alloc);
 
 #endif

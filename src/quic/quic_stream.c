@@ -159,6 +159,50 @@ static void tell(hf_quic *q, hf_stream *s, unsigned what)
         hf_list_push(&q->telling, &s->telling);
 }
 
+/* What all lanes hold unsent may be as much as a few of them may. */
+static uint64_t backlog_most(const hf_quic *q)
+{
+    return 8 * q->env->limits->output_bytes;
+}
+
+uint64_t hf_quic_backlog(const hf_quic *q)
+{
+    return q->put_bytes - q->sent_bytes;
+}
+
+/* Room for another stretch of bytes: by what the lane holds, by what all do, and by the peer's windows. */
+static uint64_t room_of(const hf_quic *q, const hf_stream *s, bool *crowded)
+{
+    const uint64_t unsent = s->out.put - s->out.next, backlog = hf_quic_backlog(q);
+    const uint64_t free_all = q->send_allowed - q->sent_bytes;
+    *crowded = backlog >= backlog_most(q) || backlog >= free_all;
+    if (*crowded || unsent >= q->env->limits->output_bytes / 2 || s->out.put >= s->send_allowed)
+        return 0;
+    const uint64_t by_lane = s->send_allowed - s->out.put, by_all = free_all - backlog;
+    return by_lane < by_all ? by_lane : by_all;
+}
+
+uint64_t hf_quic_room(hf_quic *q, hf_lane lane)
+{
+    hf_stream *const s = hf_stream_find(q, lane);
+    bool crowded;
+    if (s == NULL || s->sending != HF_LANE_OPEN || q->state != HF_QUIC_OPEN)
+        return 0;
+    const uint64_t room = room_of(q, s, &crowded);
+    s->wants_room = room == 0;
+    q->crowded |= crowded;
+    return room;
+}
+
+/* Lanes that waited for others go on when those have sent half of it. */
+void hf_streams_uncrowd(hf_quic *q)
+{
+    if (!q->crowded || hf_quic_backlog(q) > backlog_most(q) / 2 || hf_quic_backlog(q) >= q->send_allowed - q->sent_bytes)
+        return;
+    q->crowded = false;
+    hf_streams_unblock(q);
+}
+
 /* Up to which offset it may send now: its own limit, and the connection's. */
 uint64_t hf_stream_may_send(const hf_quic *q, const hf_stream *s)
 {
@@ -176,6 +220,11 @@ void hf_stream_touch(hf_quic *q, hf_stream *s)
     const uint64_t unsent = s->out.put - s->out.next;
     if (s->wants_put && s->sending == HF_LANE_OPEN && unsent < q->env->limits->output_bytes / 2) {
         s->wants_put = false;
+        tell(q, s, HF_TELL_WRITABLE);
+    }
+    bool crowded;
+    if (s->wants_room && s->sending == HF_LANE_OPEN && room_of(q, s, &crowded) > 0) {
+        s->wants_room = false;
         tell(q, s, HF_TELL_WRITABLE);
     }
 }
@@ -392,10 +441,12 @@ static void reset(hf_quic *q, hf_stream *s, uint64_t code)
     const hf_send_released released = hf_quic_released(q);
     s->reset_code = code;
     s->due |= HF_DUE_RESET;
-    s->wants_put = false;
+    s->wants_put = s->wants_room = false;
+    q->put_bytes -= s->out.put - s->out.next;
     s->tell &= (uint8_t)~HF_TELL_WRITABLE;
     hf_send_drop(&s->out, &q->env->alloc, &released);
     hf_stream_sending(s, HF_LANE_RESET);
+    hf_streams_uncrowd(q);
 }
 
 bool hf_stream_stop(hf_quic *q, const hf_frame *f)
@@ -480,7 +531,7 @@ uint64_t hf_quic_put(hf_quic *q, hf_lane lane, const hf_extent *extents, size_t 
     if (s == NULL || s->sending != HF_LANE_OPEN || q->state != HF_QUIC_OPEN)
         return 0;
     const uint64_t limit = q->env->limits->output_bytes, unsent = s->out.put - s->out.next;
-    const bool free_hand = unsent == 0;
+    const bool free_hand = unsent == 0 || unsent < limit / 2; /* as hf_quic_room says */
     uint64_t done = 0;
     for (size_t i = 0; i < count; i++) {
         const hf_extent *const e = &extents[i];
@@ -498,9 +549,19 @@ uint64_t hf_quic_put(hf_quic *q, hf_lane lane, const hf_extent *extents, size_t 
         if (n < e->bytes.len)
             break;
     }
+    q->put_bytes += done;
     hf_stream_touch(q, s);
     hf_quic_touch(q);
     return done;
+}
+
+bool hf_quic_is_delivered(const hf_quic *q)
+{
+    for (uint32_t i = 0; i < q->bucket_count; i++)
+        for (const hf_stream *s = q->buckets[i]; s != NULL; s = s->bucket)
+            if ((s->sending == HF_LANE_OPEN || s->sending == HF_LANE_SIZED) && (s->out.base < s->out.put || (s->out.fin && !s->out.fin_acked)))
+                return false;
+    return true;
 }
 
 uint64_t hf_quic_unsent(const hf_quic *q, hf_lane lane)
@@ -534,7 +595,7 @@ hf_err hf_quic_end(hf_quic *q, hf_lane lane, hf_ending ending)
         if (s->sending != HF_LANE_OPEN)
             return hf_err_make(HF_ERR_BASE_USAGE);
         s->out.fin = true;
-        s->wants_put = false;
+        s->wants_put = s->wants_room = false;
         hf_stream_sending(s, HF_LANE_SIZED);
     } else {
         if (s->sending == HF_LANE_NONE)

@@ -5,6 +5,7 @@
 #include "access_log.h"
 
 #include "address.h"
+#include "limit_names.h"
 #include "log_text.h"
 #include "redact.h"
 
@@ -12,7 +13,7 @@
  * HF_ACCESS_LINE: the longest record of each format is a test. */
 enum {
     MOST_METHOD = 32, MOST_ID = 64, MOST_TRACE = 32, MOST_SPAN = 16, MOST_PATH = 1152, MOST_QUERY = 960, MOST_AGENT = 448,
-    MOST_REFERER = 448, MOST_SUBJECT = 160
+    MOST_REFERER = 448, MOST_SUBJECT = 160, MOST_USER = 64, MOST_LIMIT = 80
 };
 
 static void write_client(hf_writer *w, const hf_address *a)
@@ -135,11 +136,13 @@ static void format_json(hf_writer *w, const hf_access_record *r, const cleaned *
         NAME(w, "\",\"client.port\":");
         hf_write_decimal(w, r->client.port);
     }
+    json_text(w, (hf_bytes)HF_LITERAL(",\"user.name\":\""), r->user, MOST_USER);
     json_request(w, r, c);
     json_text(w, (hf_bytes)HF_LITERAL(",\"user_agent.original\":\""), r->user_agent, MOST_AGENT);
     json_text(w, (hf_bytes)HF_LITERAL(",\"http.request.header.referer\":\""), c->referer, MOST_REFERER);
     if (r->err.code)
         json_text(w, (hf_bytes)HF_LITERAL(",\"error.type\":\""), hf_text(hf_err_describe(r->err)->id), MOST_ID);
+    json_text(w, (hf_bytes)HF_LITERAL(",\"handfast.limit\":\""), hf_limit_names(r->err), MOST_LIMIT);
     NAME(w, "}\n");
 }
 
@@ -208,15 +211,17 @@ static void format_logfmt(hf_writer *w, const hf_access_record *r, const cleaned
         NAME(w, " client.port=");
         hf_write_decimal(w, r->client.port);
     }
+    logfmt_text(w, (hf_bytes)HF_LITERAL(" user.name="), r->user, MOST_USER);
     logfmt_request(w, r, c);
     logfmt_text(w, (hf_bytes)HF_LITERAL(" user_agent.original="), r->user_agent, MOST_AGENT);
     logfmt_text(w, (hf_bytes)HF_LITERAL(" http.request.header.referer="), c->referer, MOST_REFERER);
     if (r->err.code)
         logfmt_text(w, (hf_bytes)HF_LITERAL(" error.type="), hf_text(hf_err_describe(r->err)->id), MOST_ID);
+    logfmt_text(w, (hf_bytes)HF_LITERAL(" handfast.limit="), hf_limit_names(r->err), MOST_LIMIT);
     hf_write_byte(w, '\n');
 }
 
-/* ---- combined: %h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-agent}i" ---------------------------------------- */
+/* ---- combined: %h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-agent}i", and three fields of ours --------------- */
 
 static void combined_time(hf_writer *w, int64_t wall_ms)
 {
@@ -262,13 +267,44 @@ static void combined_field(hf_writer *w, hf_bytes value, size_t most)
     hf_write_byte(w, '"');
 }
 
+/* Apache's %u: spaces would make two fields of a name. */
+static void combined_user(hf_writer *w, hf_bytes user)
+{
+    const size_t begin = w->length;
+    hf_log_text(w, HF_LOG_BYTES, user.len > 0 ? user : (hf_bytes)HF_LITERAL("-"), MOST_USER);
+    for (size_t i = begin; i < w->length; i++)
+        if (w->ptr[i] == ' ')
+            w->ptr[i] = '_';
+}
+
+/* Behind what readers of the format know, as Apache's own combinedio has it: connection, request, and what went wrong. */
+static void combined_ids(hf_writer *w, const hf_access_record *r)
+{
+    const hf_bytes limit = hf_limit_names(r->err);
+    NAME(w, " \"c");
+    hf_write_hex(w, r->conn_id);
+    hf_write_byte(w, '"');
+    combined_field(w, r->req_id, MOST_ID);
+    if (r->err.code == 0) {
+        NAME(w, " \"-\"");
+        return;
+    }
+    NAME(w, " \"");
+    hf_write_text(w, hf_err_describe(r->err)->id);
+    hf_write_text(w, limit.len > 0 ? " " : "");
+    hf_write(w, limit);
+    hf_write_byte(w, '"');
+}
+
 static void format_combined(hf_writer *w, const hf_access_record *r, const cleaned *c)
 {
     if (r->client.family != 0)
         write_client(w, &r->client);
     else
         hf_write_byte(w, '-');
-    NAME(w, " - - [");
+    NAME(w, " - ");
+    combined_user(w, r->user);
+    NAME(w, " [");
     combined_time(w, r->wall_ms);
     NAME(w, "] \"");
     combined_request_line(w, r, c);
@@ -284,6 +320,7 @@ static void format_combined(hf_writer *w, const hf_access_record *r, const clean
         hf_write_byte(w, '-'); /* mod_log_config: %b is "-" rather than 0 */
     combined_field(w, c->referer, MOST_REFERER);
     combined_field(w, r->user_agent, MOST_AGENT);
+    combined_ids(w, r);
     hf_write_byte(w, '\n');
 }
 

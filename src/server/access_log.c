@@ -60,9 +60,22 @@ static void find_kind(hf_access_log *log)
     log->most = S_ISREG(st.st_mode) ? HF_ACCESS_BUFFER : PIPE_BUF;
 }
 
+static void keep_spare(hf_access_log *log)
+{
+    if (log->spare < 0 && log->path != NULL)
+        log->spare = fcntl(log->fd, F_DUPFD_CLOEXEC, 3);
+}
+
+static void give_spare(hf_access_log *log)
+{
+    if (log->spare >= 0)
+        close(log->spare);
+    log->spare = -1;
+}
+
 hf_err hf_access_log_open(hf_access_log *log, const char *path, hf_access_format kind)
 {
-    *log = (hf_access_log){ .fd = -1, .kind = kind, .most = HF_ACCESS_BUFFER };
+    *log = (hf_access_log){ .fd = -1, .spare = -1, .kind = kind, .most = HF_ACCESS_BUFFER };
     if (path == NULL)
         return HF_OK;
     const bool output = strcmp(path, "-") == 0;
@@ -71,6 +84,7 @@ hf_err hf_access_log_open(hf_access_log *log, const char *path, hf_access_format
     if (log->fd < 0)
         return hf_err_make(HF_ERR_IO_SYSTEM);
     find_kind(log);
+    keep_spare(log);
     return HF_OK;
 }
 
@@ -78,22 +92,26 @@ void hf_access_log_reopen(hf_access_log *log)
 {
     if (log->fd < 0 || log->path == NULL)
         return;
+    give_spare(log); /* it led to the old file anyway */
     const int fresh = open_path(log->path);
     if (fresh < 0) {
         hf_log(HF_LOG_ERROR, hf_err_make(HF_ERR_IO_SYSTEM), "access log %s: cannot reopen it: %s; the old file stays", log->path,
                words(errno));
+        keep_spare(log);
         return;
     }
     /* One system call puts the new file where the old one was: whoever writes meanwhile hits one or the other. */
     if (dup3(fresh, log->fd, O_CLOEXEC) < 0)
         hf_log(HF_LOG_ERROR, hf_err_make(HF_ERR_IO_SYSTEM), "access log %s: cannot reopen it: %s", log->path, words(errno));
     close(fresh);
+    keep_spare(log);
 }
 
 void hf_access_log_close(hf_access_log *log)
 {
     if (log->fd >= 0)
         close(log->fd);
+    give_spare(log);
     log->fd = -1;
 }
 

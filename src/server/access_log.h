@@ -16,7 +16,7 @@
 
 typedef enum hf_access_format {
     HF_ACCESS_JSON,     /* a JSON object a line, OpenTelemetry's names */
-    HF_ACCESS_COMBINED, /* Apache's "combined", byte for byte */
+    HF_ACCESS_COMBINED, /* Apache's "combined", with the connection, the request and the error quoted behind it */
     HF_ACCESS_LOGFMT    /* name=value name="other value", the names of JSON */
 } hf_access_format;
 
@@ -29,6 +29,7 @@ typedef struct hf_access_record {
     hf_bytes parent_id; /* likewise, 16 */
     uint64_t span_id;  /* this request's own in that trace */
     hf_address client;
+    hf_bytes user;     /* whom the client says to be, by basic_auth; the status tells whether that was believed */
     hf_bytes method;   /* as it was sent */
     hf_bytes path;     /* still percent-encoded */
     hf_bytes query;    /* without '?'; ptr NULL: there was none */
@@ -59,6 +60,7 @@ size_t hf_access_format_record(hf_writer *w, hf_access_format kind, const hf_acc
  * dropped and counted, and the count is reported on standard error at most once a minute. */
 typedef struct hf_access_log {
     int fd; /* -1: none; lines go nowhere */
+    int spare; /* a descriptor for the moment of a rotation, when others have taken all the rest; -1: none */
     bool is_socket;
     bool may_block; /* ask poll first */
     size_t most;    /* bytes that one write keeps together */

@@ -150,7 +150,34 @@ typedef struct overview {
     size_t generations;
     uint64_t connections, requests;
     bool draining;
+    bool own_network; /* and what it counted */
+    hf_tcp_counts tcp;
+    hf_host_counts host;
 } overview;
+
+static void print_network_json(FILE *out, const overview *v)
+{
+    const hf_tcp_counts *t = &v->tcp;
+    if (!v->own_network)
+        return;
+    fprintf(out, ",\"network\":{\"connections\":%llu,\"half_open\":%llu,\"time_wait\":%llu,\"opened\":%llu,\"segments_in\":%llu,\"segments_out\":%llu,"
+        "\"retransmitted\":%llu,\"timeouts\":%llu,\"resets_in\":%llu,\"resets_out\":%llu,\"cookies\":%llu,", (unsigned long long)t->connections,
+        (unsigned long long)t->half_open, (unsigned long long)t->timewaits, (unsigned long long)t->opened, (unsigned long long)t->segments_in,
+        (unsigned long long)t->segments_out, (unsigned long long)t->retransmitted, (unsigned long long)t->timeouts, (unsigned long long)t->resets_in,
+        (unsigned long long)t->resets_out, (unsigned long long)t->cookies_out);
+    fprintf(out, "\"packets_in\":%llu,\"packets_out\":%llu,\"packets_bad\":%llu,\"neighbours\":%llu}", (unsigned long long)v->host.packets_in,
+        (unsigned long long)v->host.packets_out, (unsigned long long)v->host.bad, (unsigned long long)v->host.neighbours);
+}
+
+static void print_network_text(FILE *out, const overview *v)
+{
+    const hf_tcp_counts *t = &v->tcp;
+    if (!v->own_network)
+        return;
+    fprintf(out, "network        our own stack: %llu connections, %llu half-open, %llu in TIME_WAIT; %llu segments in, %llu out, %llu sent again, "
+        "%llu resets out\n", (unsigned long long)t->connections, (unsigned long long)t->half_open, (unsigned long long)t->timewaits,
+        (unsigned long long)t->segments_in, (unsigned long long)t->segments_out, (unsigned long long)t->retransmitted, (unsigned long long)t->resets_out);
+}
 
 static void print_status_json(FILE *out, const overview *v)
 {
@@ -162,11 +189,14 @@ static void print_status_json(FILE *out, const overview *v)
         "\"reloads\":{\"accepted\":%llu,\"refused\":%llu},", (unsigned long long)s->generation, v->generations,
         (long long)(now_s() - s->loaded_s), (unsigned long long)s->reloads_accepted, (unsigned long long)s->reloads_refused);
     print_configuration(out, s);
-    fprintf(out, ",\"threads\":%u,\"connections\":{\"open\":%llu,\"accepted\":%llu,\"turned_away\":%llu},\"requests\":%llu,"
-        "\"memory_bytes\":%llu,\"access_log_dropped\":%llu}\n", hf_engine_threads(v->engine),
+    fprintf(out, ",\"threads\":%u,\"connections\":{\"open\":%llu,\"accepted\":%llu,\"turned_away\":%llu,\"quic\":%llu},\"requests\":%llu,"
+        "\"http3_requests\":%llu,\"memory_bytes\":%llu,\"access_log_dropped\":%llu", hf_engine_threads(v->engine),
         (unsigned long long)v->connections, (unsigned long long)hf_counted(&v->sum.accepted),
-        (unsigned long long)hf_counted(&v->sum.turned_away), (unsigned long long)v->requests,
+        (unsigned long long)hf_counted(&v->sum.turned_away), (unsigned long long)hf_counted(&v->sum.quic),
+        (unsigned long long)v->requests, (unsigned long long)hf_counted(&v->sum.http3),
         (unsigned long long)hf_engine_memory(v->engine), (unsigned long long)s->log_dropped);
+    print_network_json(out, v);
+    fputs("}\n", out);
 }
 
 static void print_status_text(FILE *out, const overview *v)
@@ -187,10 +217,12 @@ static void print_status_text(FILE *out, const overview *v)
         hf_address_write(&w, &s->listening.at[i].at, true);
         fprintf(out, " %.*s", HF_STR(hf_written(&w)));
     }
-    fprintf(out, "\nconnections    %llu open, %llu accepted, %llu turned away\nrequests       %llu\nmemory         %llu bytes in %u threads\n",
+    fprintf(out, "\nconnections    %llu open, %llu accepted (%llu by QUIC), %llu turned away\nrequests       %llu (%llu over HTTP/3)\nmemory         %llu bytes in %u threads\n",
         (unsigned long long)v->connections, (unsigned long long)hf_counted(&v->sum.accepted),
-        (unsigned long long)hf_counted(&v->sum.turned_away), (unsigned long long)v->requests,
+        (unsigned long long)hf_counted(&v->sum.quic), (unsigned long long)hf_counted(&v->sum.turned_away),
+        (unsigned long long)v->requests, (unsigned long long)hf_counted(&v->sum.http3),
         (unsigned long long)hf_engine_memory(v->engine), hf_engine_threads(v->engine));
+    print_network_text(out, v);
     if (s->log_dropped > 0)
         fprintf(out, "access log     %llu lines dropped\n", (unsigned long long)s->log_dropped);
 }
@@ -207,6 +239,7 @@ static hf_err answer_status(hf_req *rq)
     v.connections = hf_engine_connections(v.engine);
     v.generations = hf_engine_generations(v.engine);
     v.draining = hf_engine_is_draining(v.engine);
+    v.own_network = hf_engine_network(v.engine, &v.tcp, &v.host);
     const bool text = wants_text(rq);
     hf_serving_hold(serving, &v.now);
     (text ? print_status_text : print_status_json)(p.out, &v);
@@ -231,6 +264,11 @@ static void print_connection(FILE *out, const hf_worker_connection *c, uint32_t 
         "\"current_generation\":%s", (long long)(c->age_ns / 1000000000), (long long)(c->age_ns / 1000000 % 1000),
         (unsigned long long)c->requests, (unsigned long long)c->open, (unsigned long long)c->bytes_sent,
         (unsigned long long)c->bytes_unsent, c->current ? "true" : "false");
+    if (c->has_quic)
+        fprintf(out, ",\"transport\":\"quic\",\"rtt_us\":%lld,\"rtt_deviation_us\":%lld,\"packets_lost\":%llu,\"window_bytes\":%llu,"
+            "\"migrations\":%llu", (long long)(c->quic.rtt_ns / 1000), (long long)(c->quic.rtt_variation_ns / 1000),
+            (unsigned long long)c->quic.packets_lost, (unsigned long long)c->quic.congestion_window,
+            (unsigned long long)c->quic.migrations);
     if (c->has_tcp)
         fprintf(out, ",\"received_bytes\":%llu,\"acknowledged_bytes\":%llu,\"rtt_us\":%u,\"rtt_deviation_us\":%u,"
             "\"retransmits\":%u,\"window_segments\":%u", (unsigned long long)c->tcp.bytes_received,
@@ -249,6 +287,8 @@ static void print_connection_line(FILE *out, const hf_worker_connection *c)
         (long long)(c->age_ns / 100000000 % 10), (unsigned long long)c->requests, (unsigned long long)c->bytes_sent);
     if (c->has_tcp)
         fprintf(out, "%7.1fms", c->tcp.rtt_us / 1000.0);
+    else if (c->has_quic)
+        fprintf(out, "%7.1fms", (double)c->quic.rtt_ns / 1e6);
     else
         fprintf(out, "%9s", "-");
     fprintf(out, "  %.*s\n", HF_STR(hf_written(&w)));
@@ -470,6 +510,7 @@ hf_admin *hf_admin_start(hf_serving *s, int listening)
     }
     close(listening); /* the loop has a descriptor of its own */
     sigfillset(&all);
+    sigdelset(&all, SIGSYS); /* comes from the thread itself, when it is confined and asks for too much */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     if (err.code == 0 && pthread_create(&a->thread, NULL, run, a) != 0)
         err = hf_err_make(HF_ERR_IO_SYSTEM);

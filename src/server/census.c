@@ -23,7 +23,7 @@ typedef struct shard {
 
 struct hf_census {
     hf_allocator alloc;
-    _Atomic uint64_t limit, per_address;
+    _Atomic uint64_t limit, per_address, descriptors, kept;
     _Atomic uint64_t count;
     shard shards[SHARDS];
 };
@@ -34,6 +34,17 @@ void hf_census_limit(hf_census *c, uint64_t connections, uint64_t per_address)
     atomic_store_explicit(&c->per_address, per_address, memory_order_relaxed);
 }
 
+void hf_census_descriptors(hf_census *c, uint64_t connections, uint64_t kept)
+{
+    atomic_store_explicit(&c->descriptors, connections, memory_order_relaxed);
+    atomic_store_explicit(&c->kept, kept, memory_order_relaxed);
+}
+
+uint64_t hf_census_kept(const hf_census *c)
+{
+    return atomic_load_explicit(&c->kept, memory_order_relaxed);
+}
+
 hf_census *hf_census_new(const hf_allocator *alloc, uint64_t connections, uint64_t per_address)
 {
     hf_census *c = hf_alloc_zeroed(alloc, sizeof *c);
@@ -41,6 +52,7 @@ hf_census *hf_census_new(const hf_allocator *alloc, uint64_t connections, uint64
         return NULL;
     c->alloc = *alloc;
     hf_census_limit(c, connections, per_address);
+    hf_census_descriptors(c, UINT64_MAX, 0);
     for (size_t i = 0; i < SHARDS; i++)
         pthread_mutex_init(&c->shards[i].lock, NULL);
     return c;
@@ -137,6 +149,8 @@ hf_err hf_census_enter(hf_census *c, const hf_address *peer)
     pthread_mutex_unlock(&s->lock);
     if (all > atomic_load_explicit(&c->limit, memory_order_relaxed))
         return hf_err_make(HF_ERR_HTTP_CONNECTIONS);
+    if (all > atomic_load_explicit(&c->descriptors, memory_order_relaxed))
+        return hf_err_make(HF_ERR_IO_DESCRIPTORS_KEPT);
     return own > atomic_load_explicit(&c->per_address, memory_order_relaxed) ? hf_err_make(HF_ERR_HTTP_CONNECTIONS_PER_ADDRESS) : HF_OK;
 }
 

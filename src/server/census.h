@@ -21,6 +21,10 @@ hf_err hf_census_enter(hf_census *c, const hf_address *peer);
 void hf_census_leave(hf_census *c, const hf_address *peer);
 /* Other limits from now on. */
 void hf_census_limit(hf_census *c, uint64_t connections, uint64_t per_address);
+/* Not more than there are descriptors for, whatever the limits say: above this HF_ERR_IO_DESCRIPTORS_KEPT; so many more are
+ * `kept` back. Until this is called there is no such bound. */
+void hf_census_descriptors(hf_census *c, uint64_t connections, uint64_t kept);
+uint64_t hf_census_kept(const hf_census *c);
 uint64_t hf_census_count(const hf_census *c);
 
 #endif

@@ -42,7 +42,7 @@ hf_loaded *hf_loaded_new(const hf_serve_options *now, FILE *why)
         return NULL;
     }
     hf_config_init(&l->config, hf_allocator_default(), &hf_config_system, hf_limits_default());
-    l->options = (hf_serve_options){ .quiet = now->quiet, .colour = now->colour };
+    l->options = (hf_serve_options){ .quiet = now->quiet, .colour = now->colour, .door = now->door, .host = now->host };
     if (load(l, now, why)) {
         l->options.config = now->config; /* the path outlives every reading of it */
         return l;

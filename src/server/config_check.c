@@ -98,8 +98,7 @@ static const char *synopsis(hf_config *c, const hf_config_row *row)
 
 static void add_item(hf_config_block *block, hf_config_item *item)
 {
-    *block->last = item;
-    block->last = &item->next;
+    hf_config_append(block, item);
 }
 
 /* How many words each argument gets: the least that it needs, and what is over goes to the first that takes more. */
@@ -275,6 +274,8 @@ static hf_config_block *new_block(hf_config *c, hf_config_block_kind kind, hf_co
     if (block == NULL)
         return NULL;
     block->kind = kind;
+    if (kind == HF_CONFIG_SITE)
+        block->firsts = hf_config_get(c, HF_CONFIG_ID_COUNT * sizeof *block->firsts); /* NULL: they are looked for */
     block->last = &block->items;
     block->parent = parent;
     block->owner = owner;
@@ -367,8 +368,18 @@ static const hf_config_item *from(const hf_config_item *item, hf_config_id id)
     return item;
 }
 
+void hf_config_append(hf_config_block *block, hf_config_item *item)
+{
+    *block->last = item;
+    block->last = &item->next;
+    if (block->firsts != NULL && block->firsts[item->row->id] == NULL)
+        block->firsts[item->row->id] = item;
+}
+
 const hf_config_item *hf_config_find(const hf_config_block *block, hf_config_id id)
 {
+    if (block != NULL && block->firsts != NULL)
+        return block->firsts[id];
     return block != NULL ? from(block->items, id) : NULL;
 }
 

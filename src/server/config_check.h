@@ -33,12 +33,15 @@ typedef struct hf_config_block {
     hf_config_item *items, **last;
     struct hf_config_item *owner; /* NULL for the file */
     struct hf_config_block *parent;
+    const hf_config_item **firsts; /* of a site, by hf_config_id: it has thousands of routes, each of which asks for what it inherits */
     bool broken; /* a site, route or action in it was refused: it is not that there is none */
 } hf_config_block;
 
 /* Checks file 0 and what it includes; fills c->root. */
 void hf_config_check(hf_config *c);
 
+/* Behind what the block has. */
+void hf_config_append(hf_config_block *block, hf_config_item *item);
 /* The first item of that row; NULL when there is none. */
 const hf_config_item *hf_config_find(const hf_config_block *block, hf_config_id id);
 /* The next one of the same row behind `item`. */

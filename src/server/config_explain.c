@@ -4,6 +4,7 @@
  */
 #include "config_plan.h"
 
+#include "config_guards.h"
 #include "target.h"
 #include "text.h"
 
@@ -173,7 +174,7 @@ static void explain_action(question *q, const hf_config_item *action, const hf_r
     say_place(q, &action->place);
 }
 
-static void explain_path(question *q, const hf_site *rows)
+static void explain_path(question *q, const hf_config_item *site, const hf_site *rows)
 {
     char why[256];
     hf_writer w = hf_writer_make(why, sizeof why);
@@ -191,6 +192,11 @@ static void explain_path(question *q, const hf_site *rows)
     } else {
         const hf_config_action *action = &q->plan.actions[match.route - q->plan.routes];
         explain_route(q, action, &match);
+        if (action->auth != NULL) {
+            fprintf(q->out, "who     only who has a password in %s; others are answered 401", hf_config_value_of(action->auth, 1)->text);
+            say_place(q, &action->auth->place);
+        }
+        hf_config_explain_guards(q->config, site, action, q->out);
         explain_action(q, action->action, &match);
     }
     hf_router_free(router);
@@ -206,7 +212,8 @@ bool hf_config_explain(hf_config *c, const char *method, const char *url, FILE *
     const hf_site *rows = NULL;
     if (!parse_url(&q, url, err) || hf_config_plan_make(c, &q.plan).code != 0)
         return false;
-    if (explain_site(&q, &rows) != NULL)
-        explain_path(&q, rows);
+    const hf_config_item *const site = explain_site(&q, &rows);
+    if (site != NULL)
+        explain_path(&q, site, rows);
     return true;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config_plan.h"
+#include "config_guards.h"
+#include "config_passwords.h"
 
 #include "panic.h"
 
@@ -39,8 +40,45 @@ static const hf_files *make_files(hf_config *c, const hf_config_item *item)
     return files;
 }
 
-static void add_route(hf_config *c, hf_config_plan *p, const hf_config_item *route, const hf_config_item *action, hf_route row)
+/* The paths that a setting of early_hints or push names; NULL: none. */
+static const char *const *targets_of(hf_config *c, const hf_config_item *item)
 {
+    const char **paths = item != NULL ? hf_config_get(c, (item->count + 1) * sizeof *paths) : NULL;
+    size_t n = 0;
+    for (size_t i = 0; paths != NULL && i < item->count; i++)
+        if (item->values[i].text[0] == '/')
+            paths[n++] = item->values[i].text;
+    return n > 0 ? paths : NULL;
+}
+
+/* The one word that is no path. */
+static bool is_learned(const hf_config_item *item)
+{
+    for (size_t i = 0; item != NULL && i < item->count; i++)
+        if (item->values[i].text[0] != '/')
+            return true;
+    return false;
+}
+
+static const hf_config_item *of_route_or_site(const hf_config_item *site, const hf_config_item *route, hf_config_id id)
+{
+    const hf_config_item *const own = route != NULL ? hf_config_find(route->block, id) : NULL;
+    return own != NULL ? own : hf_config_find(site->block, id);
+}
+
+static void add_route(hf_config *c, hf_config_plan *p, const hf_config_item *site, const hf_config_item *route,
+    const hf_config_item *action, hf_route row)
+{
+    const hf_config_item *const auth = hf_config_auth_of(site, route);
+    if (auth != NULL) {
+        hf_password_guard *const guard = hf_config_password_guard(c, p, auth);
+        c->out_of_memory = c->out_of_memory || guard == NULL;
+        row.guards[0] = guard != NULL ? &guard->guard : NULL;
+    }
+    const hf_config_item *const hints = of_route_or_site(site, route, HF_CONFIG_ID_EARLY_HINTS);
+    row.hints = targets_of(c, hints);
+    row.learn_hints = is_learned(hints);
+    row.push = targets_of(c, of_route_or_site(site, route, HF_CONFIG_ID_PUSH));
     if (action->row->id == HF_CONFIG_ID_FILES) {
         row.method = NULL;
         row.files = make_files(c, action);
@@ -50,17 +88,25 @@ static void add_route(hf_config *c, hf_config_plan *p, const hf_config_item *rou
         /* What the file says is the same for everybody. */
         row.compress = HF_COMPRESS_ALWAYS;
     }
-    p->routes[p->route_count] = row;
-    p->actions[p->route_count++] = (hf_config_action){ route, action };
+    p->actions[p->route_count] = (hf_config_action){ route, action, auth, NULL };
+    hf_config_add_guards(c, p, site, route, action, &row);
+    p->routes[p->route_count++] = row;
 }
 
-static void add_routes(hf_config *c, hf_config_plan *p, const hf_config_item *route)
+/* 0: the limit body_bytes */
+static uint64_t max_body_of(const hf_config_item *site, const hf_config_item *route)
+{
+    const hf_config_item *const own = of_route_or_site(site, route, HF_CONFIG_ID_MAX_BODY);
+    return own != NULL && own->count > 0 ? own->values[0].number : 0;
+}
+
+static void add_routes(hf_config *c, hf_config_plan *p, const hf_config_item *site, const hf_config_item *route)
 {
     const hf_config_item *action = action_of(route->block);
     for (size_t i = 0; i < route->count; i++)
         if (route->values[i].argument == 0)
-            add_route(c, p, route, action, (hf_route){ .method = hf_method_describe((hf_method)route->values[i].number)->name,
-                .path = hf_config_value_of(route, 1)->text, .max_body = hf_config_number_of(route->block, HF_CONFIG_ID_MAX_BODY) });
+            add_route(c, p, site, route, action, (hf_route){ .method = hf_method_describe((hf_method)route->values[i].number)->name,
+                .path = hf_config_value_of(route, 1)->text, .max_body = max_body_of(site, route) });
 }
 
 static void add_site(hf_config *c, hf_config_plan *p, const hf_config_item *site)
@@ -69,9 +115,9 @@ static void add_site(hf_config *c, hf_config_plan *p, const hf_config_item *site
     const hf_config_item *action = action_of(site->block);
     const hf_config_item *route = hf_config_find(site->block, HF_CONFIG_ID_ROUTE);
     for (; route != NULL; route = hf_config_next(route))
-        add_routes(c, p, route);
+        add_routes(c, p, site, route);
     if (action != NULL)
-        add_route(c, p, NULL, action, (hf_route){ .method = "GET", .path = "/{rest...}" });
+        add_route(c, p, site, NULL, action, (hf_route){ .method = "GET", .path = "/{rest...}" });
     for (size_t i = 0; i < site->count; i++)
         p->hosts[p->host_count++] = (hf_host){ .key = hf_host_key(hf_text(site->values[i].text)), .site = p->site_count };
     p->site_items[p->site_count] = site;
@@ -193,8 +239,11 @@ void hf_config_plan_apply(const hf_config_plan *p, hf_serve_options *o)
     o->client_ca = clients != NULL ? clients->values[0].text : NULL;
     o->client_optional = hf_config_number_of(root, HF_CONFIG_ID_CLIENT_AUTH) == 1;
     o->rsa_key_exchange = hf_config_number_of(root, HF_CONFIG_ID_RSA_KEY_EXCHANGE) != 0;
+    o->early_data = hf_config_number_of(root, HF_CONFIG_ID_EARLY_DATA) != 0;
+    o->no_http3 = hf_config_number_of(root, HF_CONFIG_ID_HTTP3) == 0;
     o->redirect_https = hf_config_number_of(root, HF_CONFIG_ID_REDIRECT_HTTPS) != 0;
     o->user = hf_config_text_of(root, HF_CONFIG_ID_USER);
+    o->no_seccomp = hf_config_number_of(root, HF_CONFIG_ID_SECCOMP) == 0;
     const char *admin = hf_config_text_of(root, HF_CONFIG_ID_ADMIN);
     o->admin = strcmp(admin, "off") == 0 ? NULL : admin;
     o->access_log = strcmp(log->values[0].text, "off") == 0 ? NULL : log->values[0].text;

@@ -13,7 +13,16 @@
 typedef struct hf_config_action {
     const hf_config_item *route;  /* NULL: the site's own files, redirect or answer */
     const hf_config_item *action; /* files, redirect or answer */
+    const hf_config_item *auth;   /* basic_auth; NULL: everybody is answered */
+    const hf_config_item *rate;   /* rate_limit; NULL: none */
 } hf_config_action;
+
+/* What a site says for all its routes, looked up once: its guards (config_guards.c). */
+enum { HF_CONFIG_SAID = 6 };
+typedef struct hf_config_said {
+    const hf_config_item *site;
+    const hf_config_item *items[HF_CONFIG_SAID];
+} hf_config_said;
 
 typedef struct hf_config_plan {
     const hf_config *config;
@@ -29,6 +38,7 @@ typedef struct hf_config_plan {
     size_t host_count;
     hf_network *proxy_from, *trusted;
     size_t proxy_from_count, trusted_count;
+    hf_config_said said;
 } hf_config_plan;
 
 /* All memory is the configuration's. Requires a configuration that was loaded without problems. HF_ERR_BASE_MEMORY. */
@@ -55,6 +65,8 @@ bool hf_config_explain(hf_config *c, const char *method, const char *url, FILE *
 
 /* Every setting with its value and where it came from. Requires a configuration without problems. */
 void hf_config_print_json(const hf_config *c, FILE *out);
+/* What that looks like, for every configuration: a JSON Schema. config_jsonschema.c */
+void hf_config_print_jsonschema(FILE *out);
 /* The same in the language of the file itself, places as comments. */
 void hf_config_print_effective(const hf_config *c, FILE *out);
 

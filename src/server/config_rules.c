@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config_rules.h"
 
+#include "config_guards.h"
+#include "config_passwords.h"
 #include "limit_rules.h"
 #include "listen_url.h"
 #include "serve.h"
@@ -35,8 +37,7 @@ static void add_default(hf_config *c, hf_config_block *block, const hf_config_ro
         item->block->owner = item;
         hf_config_finish_block(c, item->block, true);
     }
-    *block->last = item;
-    block->last = &item->next;
+    hf_config_append(block, item);
 }
 
 static bool is_set(const hf_config_block *block, const hf_config_row *row)
@@ -364,6 +365,8 @@ static void check_answer(hf_config *c, const hf_config_block *answer)
 static void check_root(hf_config *c, const hf_config_block *root, bool good)
 {
     const hf_config_item *first = NULL;
+    hf_config_check_passwords(c, root);
+    hf_config_check_guards(c, root);
     if (hf_config_find(root, HF_CONFIG_ID_SITE) == NULL && good && !root->broken)
         hf_config_complain(c, (hf_config_place){ .file = 0, .line = 1, .column = 1 },
             "there is no site, so nothing would be served; write site * { files DIR }");

@@ -5,7 +5,7 @@
 #include "spelling.h"
 #include "text.h"
 
-enum { MOST_INDEX = 8, MOST_HOSTS = 64, MOST_METHODS = 8, MOST_THREADS = 256, MOST_NETWORKS = 256 };
+enum { MOST_INDEX = 8, MOST_HINTS = 16, MOST_HOSTS = 64, MOST_METHODS = 8, MOST_THREADS = 256, MOST_NETWORKS = 256, MOST_ORIGINS = 64 };
 
 #define IN(kind) (1u << HF_CONFIG_##kind)
 
@@ -48,8 +48,15 @@ static const hf_config_row rows[] = {
     { HF_CONFIG_ID_RSA_KEY_EXCHANGE, "rsa_key_exchange", .where = IN(ROOT), .arguments = ONE("ON", HF_CONFIG_SWITCH, "off"), .choices = switch_choices,
       .opens = HF_CONFIG_NO_BLOCK,
       .doc = "Speak TLS_RSA_WITH_AES_128_GCM_SHA256 too, as the last choice in TLS 1.2: for clients that have nothing else. It has no forward secrecy." },
+    { HF_CONFIG_ID_EARLY_DATA, "early_data", .where = IN(ROOT), .arguments = ONE("ON", HF_CONFIG_SWITCH, "off"), .choices = switch_choices,
+      .opens = HF_CONFIG_NO_BLOCK,
+      .doc = "Let clients that come again send a request with their first bytes (0-RTT), which an attacker may repeat: only safe methods are "
+             "answered so, others with 425." },
     { HF_CONFIG_ID_TLS_MIN, "tls_min", .where = IN(ROOT), .arguments = ONE("VERSION", HF_CONFIG_CHOICE, "1.2"), .choices = tls_choices,
       .opens = HF_CONFIG_NO_BLOCK, .doc = "The lowest version of TLS that is spoken: `1.2` or `1.3`." },
+    { HF_CONFIG_ID_HTTP3, "http3", .where = IN(ROOT), .arguments = ONE("ON", HF_CONFIG_SWITCH, "on"), .choices = switch_choices,
+      .opens = HF_CONFIG_NO_BLOCK,
+      .doc = "Serve HTTP/3 at every https listener: QUIC clients are taken at the same port, by UDP, and answers over TCP say so (Alt-Svc)." },
     { HF_CONFIG_ID_REDIRECT_HTTPS, "redirect_https", .where = IN(ROOT), .arguments = ONE("ON", HF_CONFIG_SWITCH, "off"), .choices = switch_choices,
       .opens = HF_CONFIG_NO_BLOCK, .doc = "Answer every request to an http listener with 308 to https at the same host." },
     { HF_CONFIG_ID_THREADS, "threads", .where = IN(ROOT), .arguments = ONE("N", HF_CONFIG_NUMBER, NULL),
@@ -59,6 +66,10 @@ static const hf_config_row rows[] = {
       .opens = HF_CONFIG_NO_BLOCK, .doc = "How threads wait for the kernel." },
     { HF_CONFIG_ID_USER, "user", .where = IN(ROOT), .arguments = ONE("NAME", HF_CONFIG_NAME, NULL), .opens = HF_CONFIG_NO_BLOCK,
       .preset_words = "stay", .doc = "Become this user once the listeners are bound. Needs root to begin with." },
+    { HF_CONFIG_ID_SECCOMP, "seccomp", .where = IN(ROOT), .arguments = ONE("ON", HF_CONFIG_SWITCH, "on"),
+      .choices = switch_choices, .opens = HF_CONFIG_NO_BLOCK,
+      .doc = "Let the serving process ask the kernel only for what a server needs: no program can be started in it. Who asks for more is "
+             "ended and started again, and the log says what it was. Not changed by a reload." },
     { HF_CONFIG_ID_ADMIN, "admin", .where = IN(ROOT), .arguments = ONE("SOCKET", HF_CONFIG_SOCKET, "off"),
       .opens = HF_CONFIG_NO_BLOCK,
       .doc = "Answers `handfast status`, `connections` and `reload` at this unix socket, for root and the server's own user "
@@ -71,8 +82,11 @@ static const hf_config_row rows[] = {
     { HF_CONFIG_ID_TRUSTED_PROXIES, "trusted_proxies", .where = IN(ROOT),
       .arguments = { { "NETWORK", HF_CONFIG_NETWORK, 1, MOST_NETWORKS, NULL } }, .opens = HF_CONFIG_NO_BLOCK,
       .preset_words = "nobody",
-      .doc = "Forwarded, or X-Forwarded-For where there is none, is believed from these networks: the access log names the "
-             "nearest address that is none of them." },
+      .doc = "Forwarded, or X-Forwarded-For and X-Forwarded-Proto, are believed from these networks: the client is the nearest address "
+             "that is none of them, and its connection is secured where they say https." },
+    { HF_CONFIG_ID_DANGEROUS_PASSWORDS, "dangerous_passwords_in_clear", .where = IN(ROOT), .arguments = ONE("ON", HF_CONFIG_SWITCH, "off"),
+      .choices = switch_choices, .opens = HF_CONFIG_NO_BLOCK,
+      .doc = "Let `basic_auth` take passwords over plain HTTP from everywhere: whoever is on the way reads them." },
     { HF_CONFIG_ID_ACCESS_LOG, "access_log", .where = IN(ROOT), .arguments = ONE("FILE", HF_CONFIG_LOG_FILE, "-"),
       .opens = HF_CONFIG_LOG,
       .doc = "A line for each request: appended to FILE, to standard output (`-`), or to nothing (`off`)." },
@@ -92,9 +106,49 @@ static const hf_config_row rows[] = {
       .opens = HF_CONFIG_ROUTE, .block_needed = true, .repeats = true,
       .doc = "What answers to this path: `/about`, `/notes/{id}` (any one segment), `/static/{rest...}` (all that follows). "
              "Plain segments win over `{name}`, that over `{name...}`; the order of routes does not matter. GET brings HEAD." },
-    { HF_CONFIG_ID_MAX_BODY, "max_body", .where = IN(ROUTE), .arguments = ONE("SIZE", HF_CONFIG_AMOUNT, NULL),
+    { HF_CONFIG_ID_MAX_BODY, "max_body", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("SIZE", HF_CONFIG_AMOUNT, NULL),
       .unit = "bytes", .least = 1, .most = INT64_MAX, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "the limit body_bytes",
-      .doc = "The largest request body that is taken; more is answered 413." },
+      .doc = "The largest request body that is taken; more is answered 413. In a site: for all its routes that say nothing else." },
+    { HF_CONFIG_ID_BASIC_AUTH, "basic_auth", .where = IN(SITE) | IN(ROUTE),
+      .arguments = { { "REALM", HF_CONFIG_REALM, 1, 1, NULL }, { "FILE", HF_CONFIG_PASSWORD_FILE, 0, 1, NULL } },
+      .opens = HF_CONFIG_NO_BLOCK, .preset_words = "everybody is answered",
+      .doc = "Answers only who sends a name and password of FILE (RFC 7617): a file of `htpasswd -B`, with bcrypt, sha-crypt or yescrypt "
+             "hashes, read at the start and at each reload. In a site: for all its routes that have none of their own; `basic_auth off` in a route "
+             "answers everybody there. REALM is what browsers show. Over plain HTTP it answers 403 but to this machine and to `trusted_proxies` that say https." },
+    { HF_CONFIG_ID_SECURITY_HEADERS, "security_headers", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("ON", HF_CONFIG_SWITCH, NULL),
+      .choices = switch_choices, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "on",
+      .doc = "Sends `X-Content-Type-Options: nosniff`, `Content-Security-Policy: frame-ancestors 'self'` (no other site shows these pages in a "
+             "frame; not where `content_security_policy` or a `header` says another) and `Referrer-Policy: strict-origin-when-cross-origin`, with "
+             "every answer, errors too." },
+    { HF_CONFIG_ID_HSTS, "hsts", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("TIME", HF_CONFIG_AMOUNT, NULL), .unit = "ns",
+      .least = 1, .most = INT64_MAX, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "not sent",
+      .doc = "Over TLS, tells browsers to come back over TLS alone for so long (Strict-Transport-Security): 8760h is a year. It cannot be taken "
+             "back before that time is over: begin with an hour." },
+    { HF_CONFIG_ID_CORS, "cors", .where = IN(SITE) | IN(ROUTE), .arguments = { { "ORIGIN", HF_CONFIG_TEXT, 1, MOST_ORIGINS, NULL } },
+      .opens = HF_CONFIG_NO_BLOCK, .preset_words = "scripts of other origins read nothing",
+      .doc = "Scripts of these origins may read the answer: `https://app.example.com`, `https://*.example.com`, or `*` for all. Preflights are "
+             "answered; what is dangerous is refused when the file is read, with its HF-CORS code." },
+    { HF_CONFIG_ID_CORS_HEADERS, "cors_headers", .where = IN(SITE) | IN(ROUTE), .arguments = { { "NAME", HF_CONFIG_FIELD_NAME, 1, MOST_ORIGINS, NULL } },
+      .opens = HF_CONFIG_NO_BLOCK, .preset_words = "those that need no permission",
+      .doc = "Request headers that such scripts may send, such as `Authorization`." },
+    { HF_CONFIG_ID_CORS_CREDENTIALS, "cors_credentials", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("ON", HF_CONFIG_SWITCH, NULL),
+      .choices = switch_choices, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "off",
+      .doc = "Such scripts may send cookies and passwords, and read what is answered to those. Not with `cors *`." },
+    { HF_CONFIG_ID_RATE_LIMIT, "rate_limit", .where = IN(SITE) | IN(ROUTE),
+      .arguments = { { "PER_MINUTE", HF_CONFIG_NUMBER, 1, 1, NULL }, { "BURST", HF_CONFIG_NUMBER, 0, 1, NULL } }, .least = 1, .most = 1000000,
+      .opens = HF_CONFIG_NO_BLOCK, .preset_words = "none",
+      .doc = "Requests that each client address (IPv6: each /64) may make in a minute, BURST of them at once (all, when it is not given); more are "
+             "answered 429 with Retry-After. In a site: for all its routes together that have none of their own. Behind `trusted_proxies` the "
+             "address is the one that they name." },
+    { HF_CONFIG_ID_EARLY_HINTS, "early_hints", .where = IN(SITE) | IN(ROUTE),
+      .arguments = { { "PATH", HF_CONFIG_TARGET, 1, MOST_HINTS, NULL } }, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "none",
+      .doc = "Before a page is answered over HTTP/2 or later, 103 Early Hints (RFC 8297) name these paths of the same host, such as "
+             "`/app.css`. The word `learned` stands for whatever the last answer for the same path named in `Link` with rel=preload, "
+             "where that answer was for everybody. In a site: for all its routes that have none of their own." },
+    { HF_CONFIG_ID_PUSH, "push", .where = IN(SITE) | IN(ROUTE),
+      .arguments = { { "PATH", HF_CONFIG_TARGET, 1, MOST_HINTS, NULL } }, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "nothing",
+      .doc = "Before a page is answered over HTTP/2, these paths of the same host are pushed to a client that allows it, each once on a "
+             "connection; to all others, browsers of today among them, they are hinted at as `early_hints` does." },
     { HF_CONFIG_ID_FILES, "files", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("DIR", HF_CONFIG_DIRECTORY, NULL),
       .opens = HF_CONFIG_FILES, .action = true,
       .doc = "Answers with the files of this folder, and never with one outside it. In a route, the path must end in "
@@ -145,10 +199,9 @@ static const hf_config_row rows[] = {
 #define NOT_YET(name, in, why) { HF_CONFIG_OTHER, name, .where = in, .opens = HF_CONFIG_NO_BLOCK, .repeats = true, .not_yet = why },
     NOT_YET("tls", IN(ROOT) | IN(SITE), "there is no block for it: write certificate FILE and key FILE")
     NOT_YET("redirect_https", IN(SITE) | IN(ROUTE), "it holds for all sites; put it outside of them")
-    NOT_YET("basic_auth", IN(SITE) | IN(ROUTE), "whatever answers here answers everybody; keep it off this server")
     NOT_YET("header", IN(SITE) | IN(ROUTE) | IN(FILES), "only answer { header NAME VALUE } can add fields")
     NOT_YET("listen", IN(SITE), "every site answers at every listener; put listen outside of sites")
-    NOT_YET("limits", IN(SITE) | IN(ROUTE), "limits hold for all sites; put them outside, or use max_body in a route")
+    NOT_YET("limits", IN(SITE) | IN(ROUTE), "limits hold for all sites; put them outside, or use max_body in the site or route")
     NOT_YET("access_log", IN(SITE) | IN(ROUTE), "there is one access log for all sites; put it outside of them")
     NOT_YET("app", IN(SITE) | IN(ROUTE), "applications are C programs that open hf_server themselves (handfast/server.h)")
     NOT_YET("proxy", IN(SITE) | IN(ROUTE), "requests cannot be passed on to another server")
@@ -159,7 +212,7 @@ static const hf_config_row rows[] = {
     NOT_YET("error_log", IN(ROOT), "diagnostics go to standard error")
     NOT_YET("log_level", IN(ROOT), "set HF_LOG=error, warning, info or debug in the environment")
     NOT_YET("metrics", IN(ROOT), "they need no setting: the socket of admin answers GET /-/metrics")
-    NOT_YET("record", IN(ROOT), "connections cannot be recorded")
+    NOT_YET("record", IN(ROOT), "only a server without a configuration can be recorded: handfast serve DIR --record FILE")
 #undef NOT_YET
     /* -- limits -- */
 #define HF_LIMIT(limit_name, value, limit_unit, why) { HF_CONFIG_ID_LIMIT, #limit_name, .where = IN(LIMITS), \

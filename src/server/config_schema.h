@@ -33,12 +33,15 @@ typedef enum hf_config_type {
     HF_CONFIG_METHOD,
     HF_CONFIG_PATTERN,    /* /notes/{id}, as in hf_route */
     HF_CONFIG_LOCATION,   /* of a redirect: /path or https://host/path, with {arguments} */
+    HF_CONFIG_TARGET,     /* a path of this host, with its query; of early_hints also `learned` */
     HF_CONFIG_REDIRECT_STATUS,
     HF_CONFIG_ANSWER_STATUS,
     HF_CONFIG_DIRECTORY,  /* an existing folder; relative to the file it is named in */
     HF_CONFIG_PAGE,       /* a file inside the folder that is served */
     HF_CONFIG_NAME,       /* of a file, without folder */
     HF_CONFIG_PEM_FILE,   /* an existing file; relative likewise */
+    HF_CONFIG_PASSWORD_FILE, /* an existing file of accounts; relative likewise */
+    HF_CONFIG_REALM,      /* what a password is asked for: printable, without quotes */
     HF_CONFIG_LOG_FILE,   /* a path, - or off; relative likewise */
     HF_CONFIG_NETWORK,    /* 10.0.0.0/8, or an address */
     HF_CONFIG_SOCKET,     /* the path of a unix socket, or off; relative likewise */
@@ -58,11 +61,14 @@ typedef enum hf_config_id {
     HF_CONFIG_ID_CLIENT_CA,
     HF_CONFIG_ID_CLIENT_AUTH,
     HF_CONFIG_ID_RSA_KEY_EXCHANGE,
+    HF_CONFIG_ID_EARLY_DATA,
     HF_CONFIG_ID_TLS_MIN,
+    HF_CONFIG_ID_HTTP3,
     HF_CONFIG_ID_REDIRECT_HTTPS,
     HF_CONFIG_ID_THREADS,
     HF_CONFIG_ID_IO,
     HF_CONFIG_ID_USER,
+    HF_CONFIG_ID_SECCOMP,
     HF_CONFIG_ID_ADMIN,
     HF_CONFIG_ID_PROXY_PROTOCOL,
     HF_CONFIG_ID_TRUSTED_PROXIES,
@@ -72,7 +78,17 @@ typedef enum hf_config_id {
     HF_CONFIG_ID_LIMIT,
     HF_CONFIG_ID_SITE,
     HF_CONFIG_ID_ROUTE,
+    HF_CONFIG_ID_BASIC_AUTH,
+    HF_CONFIG_ID_SECURITY_HEADERS,
+    HF_CONFIG_ID_HSTS,
+    HF_CONFIG_ID_CORS,
+    HF_CONFIG_ID_CORS_HEADERS,
+    HF_CONFIG_ID_CORS_CREDENTIALS,
+    HF_CONFIG_ID_RATE_LIMIT,
+    HF_CONFIG_ID_DANGEROUS_PASSWORDS,
     HF_CONFIG_ID_MAX_BODY,
+    HF_CONFIG_ID_EARLY_HINTS,
+    HF_CONFIG_ID_PUSH,
     HF_CONFIG_ID_FILES,
     HF_CONFIG_ID_INDEX,
     HF_CONFIG_ID_LISTING,
@@ -87,7 +103,8 @@ typedef enum hf_config_id {
     HF_CONFIG_ID_REDIRECT,
     HF_CONFIG_ID_ANSWER,
     HF_CONFIG_ID_TYPE,
-    HF_CONFIG_ID_HEADER
+    HF_CONFIG_ID_HEADER,
+    HF_CONFIG_ID_COUNT
 } hf_config_id;
 
 typedef struct hf_config_argument {

@@ -290,6 +290,17 @@ static bool understand_location(subject *s)
     return true;
 }
 
+static bool understand_target(subject *s)
+{
+    const hf_bytes path = hf_text(s->value->text);
+    if (s->row->id == HF_CONFIG_ID_EARLY_HINTS && hf_bytes_equal(path, hf_text("learned")))
+        return true;
+    bool fine = path.len > 0 && path.ptr[0] == '/' && !hf_starts_with(path, hf_text("//"));
+    for (size_t i = 0; i < path.len; i++)
+        fine = fine && hf_byte_is(path.ptr[i], HF_BYTE_PATH | HF_BYTE_QUERY);
+    return fine || REFUSE(s, "%s takes paths of this host, such as /app.css, but got \"%s\"", s->row->name, shown(s));
+}
+
 /* ---- files and folders ---------------------------------------------------------------------------------------- */
 
 static bool leaves_folder(const char *path)
@@ -324,6 +335,26 @@ static bool understand_pem_file(subject *s)
     if (kind == HF_CONFIG_FILE || kind == HF_CONFIG_HIDDEN)
         return true;
     return REFUSE(s, kind == HF_CONFIG_FOLDER ? "%s: %s is a folder; it must be a PEM file" : "%s: there is no file %s", s->row->name, shown(s));
+}
+
+/* Inside a quoted-string (RFC 9110 5.6.4) of a field; ASCII, because browsers disagree about the rest. */
+static bool understand_realm(subject *s)
+{
+    const size_t length = strlen(s->value->text);
+    for (size_t i = 0; i < length; i++)
+        if (s->value->text[i] < ' ' || s->value->text[i] > '~' || s->value->text[i] == '"' || s->value->text[i] == '\\')
+            return REFUSE(s, "%s: the realm \"%s\" may hold ASCII but no quotes and no \\", s->row->name, shown(s));
+    return length > 0 && length <= 128 ? true : REFUSE(s, "%s: the realm has 1 to 128 characters: browsers show it", s->row->name);
+}
+
+/* Its accounts are looked at when the limits are known: config_passwords.c. */
+static bool understand_password_file(subject *s)
+{
+    hf_config *c = s->config;
+    if (s->value->text[0] == 0)
+        return REFUSE(s, "%s got \"\"; it must be a file of accounts, as htpasswd makes it", s->row->name);
+    s->value->text = hf_config_beside(c, s->value->place.file, s->value->text);
+    return true;
 }
 
 static bool understand_network(subject *s)
@@ -442,10 +473,11 @@ bool hf_config_understand(hf_config *c, const hf_config_row *row, hf_config_valu
         [HF_CONFIG_TEXT] = any, [HF_CONFIG_SWITCH] = understand_switch, [HF_CONFIG_CHOICE] = understand_choice,
         [HF_CONFIG_NUMBER] = understand_number, [HF_CONFIG_AMOUNT] = understand_amount,
         [HF_CONFIG_LISTENER] = understand_listener, [HF_CONFIG_HOST] = understand_host, [HF_CONFIG_METHOD] = understand_method,
-        [HF_CONFIG_PATTERN] = understand_pattern, [HF_CONFIG_LOCATION] = understand_location,
+        [HF_CONFIG_PATTERN] = understand_pattern, [HF_CONFIG_LOCATION] = understand_location, [HF_CONFIG_TARGET] = understand_target,
         [HF_CONFIG_REDIRECT_STATUS] = understand_redirect_status, [HF_CONFIG_ANSWER_STATUS] = understand_number,
         [HF_CONFIG_DIRECTORY] = understand_directory, [HF_CONFIG_PAGE] = understand_page, [HF_CONFIG_NAME] = understand_name,
-        [HF_CONFIG_PEM_FILE] = understand_pem_file, [HF_CONFIG_LOG_FILE] = understand_log_file, [HF_CONFIG_SOCKET] = understand_socket, [HF_CONFIG_NETWORK] = understand_network, [HF_CONFIG_FIELD_NAME] = understand_field_name,
+        [HF_CONFIG_PEM_FILE] = understand_pem_file, [HF_CONFIG_PASSWORD_FILE] = understand_password_file,
+        [HF_CONFIG_REALM] = understand_realm, [HF_CONFIG_LOG_FILE] = understand_log_file, [HF_CONFIG_SOCKET] = understand_socket, [HF_CONFIG_NETWORK] = understand_network, [HF_CONFIG_FIELD_NAME] = understand_field_name,
         [HF_CONFIG_FIELD_VALUE] = understand_field_value, [HF_CONFIG_PATHS] = any,
     };
     subject s = { c, row, value };

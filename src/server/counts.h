@@ -16,6 +16,8 @@ enum { HF_COUNT_CLASSES = 6, HF_COUNT_STEPS = 13 }; /* classes: 0 (no answer), 1
 typedef struct hf_counts {
     _Atomic uint64_t accepted;      /* connections */
     _Atomic uint64_t turned_away;   /* of them, over a limit */
+    _Atomic uint64_t quic;          /* of those accepted, by QUIC */
+    _Atomic uint64_t http3;         /* requests over HTTP/3 */
     _Atomic uint64_t closed;
     _Atomic uint64_t accept_failed; /* times that the system would not accept */
     _Atomic uint64_t requests[HF_METHOD_COUNT][HF_COUNT_CLASSES];
@@ -37,7 +39,9 @@ static inline uint64_t hf_counted(const _Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-void hf_count_request(hf_counts *c, hf_method method, uint16_t status, int64_t duration_ns, uint64_t received, uint64_t sent);
+void hf_count_request(hf_counts *c, hf_method method, uint16_t status, uint64_t received, uint64_t sent);
+/* `many` requests took so long each. */
+void hf_count_duration(hf_counts *c, int64_t duration_ns, uint64_t many);
 /* Adds what another thread counts to a sum of one's own. */
 void hf_counts_add(hf_counts *sum, const hf_counts *c);
 

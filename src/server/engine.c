@@ -6,7 +6,10 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "epoll.h"
 #include "idempotency.h"
@@ -14,6 +17,8 @@
 #include "panic.h"
 #include "pool.h"
 #include "random.h"
+#include "tape_io.h"
+#include "topics.h"
 #include "uring.h"
 
 enum { THREADS_MOST = 256 };
@@ -57,14 +62,18 @@ struct hf_engine {
     hf_census *census;
     hf_pool *pool;
     hf_idempotency_store *idempotency;
+    hf_topics *topics;
     hf_random random; /* of whoever reloads: one at a time */
+    hf_tape *tape;    /* NULL: none */
+    bool tape_over;   /* and said */
     _Atomic bool draining;
     bool refused; /* io_uring, when it was tried */
+    hf_worker *workers[THREADS_MOST];
     uint32_t count;
     thread threads[];
 };
 
-static uint32_t usable_cpus(void)
+uint32_t hf_engine_usable_cpus(void)
 {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) != 0)
@@ -74,8 +83,11 @@ static uint32_t usable_cpus(void)
 }
 
 /* A loop of the kind that was asked for. AUTO is io_uring where it is to be had (docs/decisions/0006-io-uring.md). */
-static hf_io *open_loop(hf_engine *e, const hf_env *env, hf_loop_kind kind, hf_err *err, hf_writer *why)
+static hf_io *open_real_loop(hf_engine *e, const hf_env *env, const hf_engine_options *o, hf_err *err, hf_writer *why)
 {
+    const hf_loop_kind kind = o->loop;
+    if (o->door != NULL)
+        return hf_host_io_new(env, o->door, o->host, err);
     const bool automatic = kind == HF_LOOP_AUTO && hf_uring_is_built() && !e->refused;
     hf_io *io = automatic || kind == HF_LOOP_URING ? hf_uring_new(env, false, err) : hf_epoll_new(env, err);
     if (io != NULL || err->code == HF_ERR_BASE_MEMORY)
@@ -89,6 +101,18 @@ static hf_io *open_loop(hf_engine *e, const hf_env *env, hf_loop_kind kind, hf_e
     hf_write_text(why, kind == HF_LOOP_URING ? "io_uring is not to be had here: " : "epoll: ");
     hf_write_text(why, reason);
     return NULL;
+}
+
+static hf_io *open_loop(hf_engine *e, const hf_env *env, const hf_engine_options *o, hf_err *err, hf_writer *why)
+{
+    hf_io *inner = hf_tape_plays(o->tape) ? NULL : open_real_loop(e, env, o, err, why);
+    if (o->tape == NULL || (inner == NULL && !hf_tape_plays(o->tape)))
+        return inner;
+    hf_io *io = hf_tape_io_new(env, o->tape, inner);
+    if (io == NULL && inner != NULL)
+        inner->ops->free(inner);
+    *err = hf_err_make(io == NULL ? HF_ERR_BASE_MEMORY : 0);
+    return io;
 }
 
 /* ---- generations -------------------------------------------------------------------------------------------- */
@@ -135,11 +159,11 @@ static generation *open_generation(hf_engine *e, const hf_engine_options *o, hf_
     }
     g->app = (hf_app){ .router = g->router, .sites = g->sites, .server_name = o->server_name, .error_page = o->error_page,
         .error_page_policy = o->error_page_policy, .context = o->context,
-        .pool = e->pool, .idempotency = e->idempotency };
+        .pool = e->pool, .idempotency = e->idempotency, .topics = e->topics };
     g->config = (hf_worker_config){ .app = &g->app, .limits = &g->limits, .routes = o->routes, .route_count = o->route_count,
         .census = e->census, .memory = &e->memory, .access_log = o->access_log,
         .proxy_from = o->proxy_from, .proxy_from_count = o->proxy_from_count, .trusted = o->trusted,
-        .trusted_count = o->trusted_count, .secure = g->secure, .redirect_port = o->redirect_port, .release = leave_generation, .lent = g };
+        .trusted_count = o->trusted_count, .secure = g->secure, .http3 = o->http3, .redirect_port = o->redirect_port, .release = leave_generation, .lent = g };
     return g;
 }
 
@@ -158,16 +182,24 @@ static void *owner_of(const hf_listening *l)
 
 /* ---- opening ------------------------------------------------------------------------------------------------ */
 
+/* The thread's own UDP socket, where it has one. */
+static hf_err begin_quic(thread *t, const hf_listening *l)
+{
+    const size_t number = (size_t)(t - t->engine->threads);
+    return number < l->udp_count ? hf_worker_listen_quic(t->worker, &l->at, l->udp[number]) : HF_OK;
+}
+
 static hf_err open_thread(thread *t, const hf_engine_options *o, generation *g, hf_writer *why)
 {
     uint64_t seed;
     hf_err err = HF_OK;
     if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
         return hf_err_make(HF_ERR_IO_SYSTEM);
+    (void)hf_tape_number(o->tape, &seed);
     hf_random_seed(&t->random, seed);
     t->limits = *o->limits;
-    t->env = (hf_env){ .alloc = t->engine->memory.alloc, .random = &t->random, .limits = &t->limits };
-    t->io = open_loop(t->engine, &t->env, o->loop, &err, why);
+    t->env = (hf_env){ .alloc = t->engine->memory.alloc, .random = &t->random, .limits = &t->limits, .trace = hf_tape_trace(o->tape) };
+    t->io = open_loop(t->engine, &t->env, o, &err, why);
     if (t->io == NULL)
         return err;
     atomic_fetch_add(&g->references, 1);
@@ -176,9 +208,32 @@ static hf_err open_thread(thread *t, const hf_engine_options *o, generation *g, 
         leave_generation(g);
         return err;
     }
+    hf_worker_place(t->worker, t->engine->workers, t->engine->count, (uint32_t)(t - t->engine->threads));
+    t->engine->workers[t - t->engine->threads] = t->worker;
     for (size_t i = 0; i < o->listener_count && err.code == 0; i++)
         err = t->io->ops->listen(t->io, &o->listeners[i].at, o->listeners[i].fd, owner_of(&o->listeners[i]));
+    for (size_t i = 0; i < o->listener_count && err.code == 0; i++)
+        err = begin_quic(t, &o->listeners[i]);
     return err;
+}
+
+/* How many connections there are descriptors for, beside what is open now and what is kept back (limit
+ * descriptors_kept; where the system grants few, a quarter of them). */
+static void keep_descriptors(hf_engine *e, uint64_t kept)
+{
+    struct rlimit r = { 0 };
+    const int probe = eventfd(0, EFD_CLOEXEC); /* the lowest number that is free: as many as are in use */
+    const uint64_t used = probe >= 0 ? (uint64_t)probe : 0;
+    if (probe >= 0)
+        close(probe);
+    const bool bounded = getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != RLIM_INFINITY;
+    if (!hf_tape_decision(e->tape, bounded))
+        return;
+    kept = kept < r.rlim_cur / 4 ? kept : r.rlim_cur / 4;
+    uint64_t most = r.rlim_cur > used + kept + 1 ? r.rlim_cur - used - kept : 1;
+    (void)hf_tape_number(e->tape, &most);
+    (void)hf_tape_number(e->tape, &kept);
+    hf_census_descriptors(e->census, most, kept);
 }
 
 static void prepare_threads(hf_engine *e)
@@ -193,27 +248,33 @@ static void prepare_threads(hf_engine *e)
 hf_engine *hf_engine_open(const hf_engine_options *o, hf_err *err, hf_writer *why)
 {
     const hf_allocator *plain = hf_allocator_default();
-    const uint32_t count = o->threads == 0 ? usable_cpus() : o->threads < THREADS_MOST ? o->threads : THREADS_MOST;
+    const uint32_t count = o->door != NULL || o->tape != NULL ? 1 : o->threads == 0 ? hf_engine_usable_cpus() : o->threads < THREADS_MOST ? o->threads : THREADS_MOST;
     hf_engine *e = hf_alloc_zeroed(plain, sizeof *e + count * sizeof e->threads[0]);
     uint64_t seed = 0;
     *err = hf_err_make(HF_ERR_BASE_MEMORY);
     if (e == NULL)
         return NULL;
     e->count = count;
+    e->tape = hf_tape_here = o->tape;
     prepare_threads(e);
     hf_allocator_counted_init(&e->memory, o->limits->memory_bytes);
     (void)!getrandom(&seed, sizeof seed, 0); /* multipart boundaries and hash seeds get theirs from the threads */
+    (void)hf_tape_number(o->tape, &seed);
     hf_random_seed(&e->random, seed);
     e->census = hf_census_new(plain, o->limits->connections, o->limits->connections_per_address);
     e->pool = hf_pool_new(plain, o->limits->blocking_threads, o->limits->blocking_jobs);
     e->idempotency = hf_idempotency_new(plain, o->limits);
-    generation *g = e->census != NULL && e->pool != NULL && e->idempotency != NULL ? open_generation(e, o, err, why) : NULL;
+    e->topics = hf_topics_new(plain, o->limits, o->topics, o->topic_count, hf_random_next(&e->random) >> 16);
+    generation *g = e->census != NULL && e->pool != NULL && e->idempotency != NULL && e->topics != NULL ? open_generation(e, o, err, why) : NULL;
     for (uint32_t i = 0; g != NULL && i < count && err->code == 0; i++)
         *err = open_thread(&e->threads[i], o, g, why);
+    if (g != NULL && err->code == 0)
+        keep_descriptors(e, o->limits->descriptors_kept);
     if (g != NULL && err->code == 0)
         lend_options(g, o);
     if (g != NULL)
         leave_generation(g);
+    hf_tape_here = NULL;
     if (err->code == 0)
         return e;
     hf_engine_close(e);
@@ -266,13 +327,28 @@ static void end_errands(thread *t)
     pthread_mutex_unlock(&t->lock);
 }
 
+/* The server serves on. */
+static void look_at_tape(hf_engine *e)
+{
+    if (e->tape == NULL || hf_tape_plays(e->tape) || !hf_tape_is_over(e->tape) || e->tape_over)
+        return;
+    e->tape_over = true;
+    hf_log(HF_LOG_WARNING, HF_OK, "the recording ends here: %s; the server serves on", hf_tape_why(e->tape));
+}
+
 static void turn(thread *t, hf_time until)
 {
-    if (atomic_load_explicit(&t->engine->draining, memory_order_acquire))
+    hf_tape *const tape = t->engine->tape;
+    hf_tape_here = tape;
+    if (hf_tape_decision(tape, atomic_load_explicit(&t->engine->draining, memory_order_acquire)))
         hf_worker_drain(t->worker);
     if (!hf_worker_is_done(t->worker))
         hf_worker_turn(t->worker, until);
+    look_at_tape(t->engine);
+    hf_tape_pause(tape, true); /* whoever asks for something else is not of the recording */
     run_errand(t);
+    hf_tape_pause(tape, false);
+    hf_tape_here = NULL;
 }
 
 static void *run(void *argument)
@@ -280,6 +356,8 @@ static void *run(void *argument)
     thread *t = argument;
     while (!hf_worker_is_done(t->worker))
         turn(t, HF_NEVER);
+    if (t->engine->tape != NULL)
+        hf_tape_finish(t->engine->tape);
     end_errands(t);
     return NULL;
 }
@@ -315,6 +393,7 @@ hf_err hf_engine_start(hf_engine *e, hf_writer *why)
 {
     sigset_t all, before;
     sigfillset(&all);
+    sigdelset(&all, SIGSYS); /* comes from the thread itself, when it is confined and asks for too much */
     pthread_sigmask(SIG_SETMASK, &all, &before); /* loop threads take no signals: whoever started us does */
     hf_err err = HF_OK;
     for (uint32_t i = 0; i < e->count && err.code == 0; i++) {
@@ -352,6 +431,7 @@ void hf_engine_close(hf_engine *e)
     const hf_allocator *plain = hf_allocator_default();
     if (e == NULL)
         return;
+    hf_tape_here = e->tape; /* folders that were never open are not closed */
     hf_pool_free(e->pool); /* before those whom its work is for */
     for (uint32_t i = 0; i < e->count; i++) {
         hf_worker_free(e->threads[i].worker);
@@ -360,9 +440,16 @@ void hf_engine_close(hf_engine *e)
         pthread_cond_destroy(&e->threads[i].told);
         pthread_mutex_destroy(&e->threads[i].lock);
     }
+    hf_tape_here = NULL;
     hf_census_free(e->census);
     hf_idempotency_drop(e->idempotency);
+    hf_topics_drop(e->topics);
     hf_free(plain, e, sizeof *e + e->count * sizeof e->threads[0]);
+}
+
+hf_topics *hf_engine_topics(const hf_engine *e)
+{
+    return e->topics;
 }
 
 uint32_t hf_engine_threads(const hf_engine *e)
@@ -385,13 +472,16 @@ static void change_listeners(thread *t, void *argument)
     listening_errand *a = argument;
     for (size_t i = 0; i < a->begin_count && a->err.code == 0; i++)
         a->err = t->io->ops->listen(t->io, &a->begin[i].at, a->begin[i].fd, owner_of(&a->begin[i]));
-    for (size_t i = 0; i < a->gone_count; i++)
+    for (size_t i = 0; i < a->gone_count; i++) {
         t->io->ops->unlisten_at(t->io, &a->gone[i]);
+        hf_worker_unlisten_quic(t->worker, &a->gone[i]);
+    }
 }
 
 typedef struct adoption {
     hf_tenure *tenure;
     const hf_limits *limits;
+    const hf_engine_options *options;
 } adoption;
 
 static void adopt(thread *t, void *argument)
@@ -401,6 +491,11 @@ static void adopt(thread *t, void *argument)
     t->limits = *a->limits;
     t->limits.input_bytes = input > t->limits.input_bytes ? input : t->limits.input_bytes;
     hf_worker_adopt(t->worker, a->tenure);
+    hf_err err = HF_OK; /* now it has the keys */
+    for (size_t i = 0; i < a->options->listener_count && err.code == 0; i++)
+        err = begin_quic(t, &a->options->listeners[i]);
+    if (err.code != 0)
+        hf_log(HF_LOG_WARNING, err, "a new listener serves no HTTP/3 in one thread");
 }
 
 /* Every thread listens where it is new, or none. */
@@ -437,6 +532,10 @@ hf_err hf_engine_reload(hf_engine *e, const hf_engine_options *o, const hf_addre
 {
     hf_err err;
     hf_tenure *tenures[THREADS_MOST] = { 0 };
+    if (e->tape != NULL) {
+        hf_write_text(why, "a server that records keeps its configuration");
+        return hf_err_make(HF_ERR_BASE_USAGE);
+    }
     generation *g = open_generation(e, o, &err, why);
     if (g == NULL)
         return err;
@@ -453,7 +552,7 @@ hf_err hf_engine_reload(hf_engine *e, const hf_engine_options *o, const hf_addre
     hf_census_limit(e->census, g->limits.connections, g->limits.connections_per_address);
     atomic_store(&e->memory.limit, g->limits.memory_bytes);
     for (uint32_t i = 0; i < e->count; i++)
-        call(&e->threads[i], adopt, &(adoption){ tenures[i], &g->limits });
+        call(&e->threads[i], adopt, &(adoption){ tenures[i], &g->limits, o });
     listening_errand end = { .gone = gone, .gone_count = gone_count };
     for (uint32_t i = 0; gone_count > 0 && i < e->count; i++)
         call(&e->threads[i], change_listeners, &end);
@@ -510,6 +609,27 @@ size_t hf_engine_list(hf_engine *e, hf_worker_connection *to, uint32_t *threads,
             threads[k] = i;
     }
     return r.count;
+}
+
+typedef struct network {
+    hf_tcp_counts *tcp;
+    hf_host_counts *host;
+} network;
+
+static void count_network(thread *t, void *argument)
+{
+    const network *n = argument;
+    hf_host *host = hf_host_io_host(t->io);
+    hf_tcp_endpoint_counts(hf_host_tcp(host), n->tcp);
+    hf_host_counts_of(host, n->host);
+}
+
+bool hf_engine_network(hf_engine *e, hf_tcp_counts *tcp, hf_host_counts *host)
+{
+    if (hf_host_io_host(e->threads[0].io) == NULL)
+        return false;
+    call(&e->threads[0], count_network, &(network){ tcp, host });
+    return true;
 }
 
 static void nothing(thread *t, void *argument)

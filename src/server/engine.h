@@ -6,8 +6,15 @@
 #ifndef HF_SERVER_ENGINE_H
 #define HF_SERVER_ENGINE_H
 
+#include <handfast/realtime.h>
+
+#include "host_io.h"
+#include "tape.h"
 #include "uring.h"
 #include "worker.h"
+
+/* UDP sockets at one address: so many threads serve HTTP/3, and the others what comes by TCP alone. */
+enum { HF_ENGINE_UDP = 16 };
 
 /* A bound, listening descriptor and its address. */
 typedef struct hf_listening {
@@ -15,6 +22,8 @@ typedef struct hf_listening {
     hf_address at;
     hf_address asked; /* its port may be 0: any */
     bool secure;      /* TLS is spoken */
+    uint8_t udp_count; /* with TLS: sockets for QUIC, one for each of the first threads */
+    int udp[HF_ENGINE_UDP];
 } hf_listening;
 
 typedef struct hf_engine_options {
@@ -25,6 +34,8 @@ typedef struct hf_engine_options {
     const hf_host *hosts;   /* sorted (hf_hosts_sort); lent likewise */
     size_t host_count;
     void *context;          /* hf_req_context */
+    const hf_topic_rule *topics; /* as of hf_server_options; for the engine's life, whatever is reloaded */
+    size_t topic_count;
     const char *server_name;
     hf_bytes error_page;
     const char *error_page_policy;
@@ -33,11 +44,17 @@ typedef struct hf_engine_options {
     size_t listener_count;
     uint32_t threads; /* 0: the CPUs this process may use */
     hf_loop_kind loop;
+    const hf_door *door;        /* our own network stack behind it, in one thread, in place of the kernel's. NULL: the kernel's */
+    const hf_host_config *host; /* with a door: addresses and routes */
     hf_access_log *access_log;
     const hf_network *proxy_from, *trusted; /* as hf_worker_config has them; lent likewise */
     size_t proxy_from_count, trusted_count;
     hf_secure *secure;      /* for listeners that are secure: a reference that the engine keeps one of its own of; NULL: there are none */
     uint16_t redirect_port; /* as of hf_worker_config */
+    bool http3;             /* likewise */
+    /* What the loop is told from outside is noted on it, or comes from it (tape.h): in one thread, which it is lent to until
+     * close. NULL: neither. Then there is no reload. */
+    hf_tape *tape;
     /* Called when nothing that these options lend is used any more: at close, or when another generation has taken over
      * and the last request that began with these is over. From any thread. May be NULL. */
     void (*release)(void *lent);
@@ -58,6 +75,10 @@ void hf_engine_drain(hf_engine *e);
 void hf_engine_join(hf_engine *e);
 void hf_engine_close(hf_engine *e);
 uint32_t hf_engine_threads(const hf_engine *e);
+/* Threads of an engine whose options say 0. */
+uint32_t hf_engine_usable_cpus(void);
+/* Where to publish from any thread. Lends until close. */
+hf_topics *hf_engine_topics(const hf_engine *e);
 
 /* Instead of start, for an engine of one thread on HF_LOOP_EPOLL: one turn in the caller's thread, which waits until
  * something happens or the clock reads `until`. False: it has drained. */
@@ -79,6 +100,8 @@ size_t hf_engine_generations(hf_engine *e);
 void hf_engine_count(const hf_engine *e, hf_counts *sum);
 /* Up to `most` connections of all threads; each says the thread in `threads`. Returns how many. */
 size_t hf_engine_list(hf_engine *e, hf_worker_connection *to, uint32_t *threads, size_t most);
+/* What our own network stack counted; false: the kernel's is used. */
+bool hf_engine_network(hf_engine *e, hf_tcp_counts *tcp, hf_host_counts *host);
 /* Returns when every loop has come around: a watchdog's question. */
 void hf_engine_check(hf_engine *e);
 bool hf_engine_is_draining(const hf_engine *e);

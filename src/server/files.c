@@ -67,6 +67,11 @@ void hf_files_close(hf_files_cache *f)
     hf_free(&f->env->alloc, f, sizeof *f);
 }
 
+size_t hf_files_shed(hf_files_cache *f, size_t most)
+{
+    return f->cache ? hf_file_cache_shed(f->cache, most) : 0;
+}
+
 hf_file_cache_counts hf_files_count(const hf_files_cache *f)
 {
     return f->cache ? hf_file_cache_count(f->cache) : (hf_file_cache_counts){ 0 };

@@ -29,6 +29,8 @@ hf_err hf_files_answer(hf_files_cache *files, hf_req *rq, hf_bytes path);
 /* Answers with the site's own page for `status`, to a client that would rather have a page than a problem document. False:
  * there is none, and nothing was answered. */
 bool hf_files_answer_error(hf_files_cache *files, hf_req *rq, uint16_t status);
+/* Gives up to `most` descriptors of files that were not asked for the longest; how many it was. */
+size_t hf_files_shed(hf_files_cache *files, size_t most);
 /* All zero for assets. */
 hf_file_cache_counts hf_files_count(const hf_files_cache *files);
 

@@ -51,10 +51,30 @@ static void plan_ranges(hf_files_plan *plan, const hf_request_head *head, const 
     }
 }
 
+/* Nothing about the thing as it is, or as the client has it: most requests. */
+static bool is_unconditional(hf_fields fields)
+{
+    for (size_t i = 0; i < fields.count; i++)
+        switch (fields.at[i].id) {
+        case HF_FIELD_IF_MATCH:
+        case HF_FIELD_IF_NONE_MATCH:
+        case HF_FIELD_IF_MODIFIED_SINCE:
+        case HF_FIELD_IF_UNMODIFIED_SINCE:
+        case HF_FIELD_IF_RANGE:
+        case HF_FIELD_RANGE:
+            return false;
+        default:
+            break;
+        }
+    return true;
+}
+
 hf_files_plan hf_files_plan_make(const hf_request_head *head, const hf_representation *what, hf_wall now, hf_range *ranges,
                                  size_t capacity)
 {
     hf_files_plan plan = { .status = 200 };
+    if (is_unconditional(head->fields))
+        return plan;
     const hf_validators current = validators_of(what);
     switch (hf_conditional_evaluate(head, &current, now)) {
     case HF_PROCEED:

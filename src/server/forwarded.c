@@ -104,20 +104,72 @@ static bool parse_element(hf_bytes element, hf_address *a)
     return false;
 }
 
-hf_address hf_forwarded_client(hf_fields fields, const hf_address *peer, const hf_network *proxies, size_t count)
+/* RFC 7239 5.4: "proto" is the scheme of the request that came to the proxy. */
+static hf_forwarded_scheme parse_scheme(hf_bytes value)
+{
+    return hf_text_same(value, hf_text("https")) ? HF_FORWARDED_HTTPS : hf_text_same(value, hf_text("http")) ? HF_FORWARDED_HTTP
+        : HF_FORWARDED_UNSAID;
+}
+
+static hf_forwarded_scheme element_scheme(hf_bytes element)
+{
+    hf_bytes pair;
+    while (cut(&element, ';', &pair)) {
+        if (pair.len < 6 || !hf_text_same(hf_bytes_make(pair.ptr, 6), hf_text("proto=")))
+            continue;
+        hf_bytes value = hf_bytes_make(pair.ptr + 6, pair.len - 6);
+        if (value.len >= 2 && value.ptr[0] == '"' && value.ptr[value.len - 1] == '"')
+            value = hf_bytes_make(value.ptr + 1, value.len - 2);
+        return parse_scheme(value);
+    }
+    return HF_FORWARDED_UNSAID;
+}
+
+/* X-Forwarded-Proto has an element for each of X-Forwarded-For, or one that the nearest proxy put in the others' place. */
+static hf_forwarded_scheme plain_scheme(hf_fields fields, const chain *addresses, size_t from_end)
 {
     chain c = { .count = 0 };
-    hf_address client = *peer, next;
-    if (!hf_networks_have(proxies, count, peer))
-        return client;
-    const bool standard = gather(&c, fields, hf_text("Forwarded"));
-    if (!standard)
-        gather(&c, fields, hf_text("X-Forwarded-For"));
-    for (size_t i = c.count; i-- > 0 && hf_networks_have(proxies, count, &client);) {
-        const hf_bytes element = c.at[(c.first + i) % CHAIN_MOST];
+    if (!gather(&c, fields, hf_text("X-Forwarded-Proto")) || c.count == 0)
+        return HF_FORWARDED_UNSAID;
+    const size_t back = c.count == addresses->count && from_end < c.count ? from_end : 0;
+    return parse_scheme(c.at[(c.first + c.count - 1 - back) % CHAIN_MOST]);
+}
+
+/* What one of the two kinds of fields says. */
+static hf_forwarded follow(hf_fields fields, const chain *c, bool standard, const hf_address *peer, const hf_network *proxies, size_t count)
+{
+    hf_forwarded f = { .client = *peer, .scheme = standard ? HF_FORWARDED_UNSAID : plain_scheme(fields, c, 0) };
+    hf_address next;
+    for (size_t i = c->count; i-- > 0 && hf_networks_have(proxies, count, &f.client);) {
+        const hf_bytes element = c->at[(c->first + i) % CHAIN_MOST];
+        /* Who it was may be hidden; how he came is still what this proxy says. */
+        f.scheme = standard ? element_scheme(element) : plain_scheme(fields, c, c->count - 1 - i);
         if (!(standard ? parse_element(element, &next) : parse_node(element, &next)))
             break;
-        client = next;
+        f.client = next;
     }
-    return client;
+    return f;
+}
+
+hf_forwarded hf_forwarded_find(hf_fields fields, const hf_address *peer, const hf_network *proxies, size_t count)
+{
+    chain standard = { .count = 0 }, plain = { .count = 0 };
+    const hf_forwarded nothing = { .client = *peer };
+    if (!hf_networks_have(proxies, count, peer))
+        return nothing;
+    const bool has_standard = gather(&standard, fields, hf_text("Forwarded")), has_plain = gather(&plain, fields, hf_text("X-Forwarded-For"));
+    const hf_forwarded said = has_standard ? follow(fields, &standard, true, peer, proxies, count)
+        : follow(fields, &plain, false, peer, proxies, count);
+    if (!has_standard || !has_plain)
+        return said;
+    /* Most proxies write one of the two and pass the other on as the client wrote it: where they differ, one of them is made up. */
+    const hf_forwarded other = follow(fields, &plain, false, peer, proxies, count);
+    if (!hf_address_same_host(&said.client, &other.client))
+        return nothing;
+    return said.scheme == other.scheme || other.scheme == HF_FORWARDED_UNSAID ? said : (hf_forwarded){ .client = said.client };
+}
+
+hf_address hf_forwarded_client(hf_fields fields, const hf_address *peer, const hf_network *proxies, size_t count)
+{
+    return hf_forwarded_find(fields, peer, proxies, count).client;
 }

@@ -41,6 +41,7 @@ static const struct {
     { "send_rate", { 0, GIB } },
     { "connections", { 1, 10000000 } },
     { "connections_per_address", { 1, 10000000 } },
+    { "descriptors_kept", { 0, 1000000 } },
     { "output_bytes", { 16 * KIB, GIB } }, /* a head, or a record of TLS: RFC 8446 5.1, 2^14 */
     { "output_extents", { 4, 16384 } },
     { "input_bytes", { 2 * KIB, GIB } },
@@ -80,6 +81,7 @@ static const struct {
     { "http2_output_bytes", { 16 * KIB, GIB } },
     { "http2_settings_ns", { TENTH, YEAR } },
     { "http2_pushes", { 0, 100000 } },
+    { "quic_half_open", { 0, UINT32_MAX } },   /* 0: every client proves its address first */
     { "quic_forgeries", { 1, 1ull << 36 } },   /* RFC 9001 6.6: the least of what the AEADs in use bear */
 };
 

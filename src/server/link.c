@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { DESCRIPTORS = HF_LISTEN_SOCKETS + 2 };
+enum { DESCRIPTORS = HF_LISTEN_SOCKETS + HF_LISTEN_UDP + 2 }; /* the kernel passes 253 at most */
 
 bool hf_link_open(int ends[2])
 {
@@ -23,8 +23,11 @@ static size_t gather(const hf_link_message *m, int *descriptors)
 {
     size_t n = 0;
     for (size_t i = 0; m->kind == HF_LINK_LISTENING && i < m->set.count; i++)
-        if (m->fresh[i])
+        if (m->fresh[i] && m->set.at[i].fd >= 0) { /* our own network stack has none */
             descriptors[n++] = m->set.at[i].fd;
+            for (unsigned k = 0; k < m->set.at[i].udp_count; k++)
+                descriptors[n++] = m->set.at[i].udp[k];
+        }
     if (m->kind == HF_LINK_LISTENING && m->secure) {
         descriptors[n++] = m->identities;
         descriptors[n++] = m->channel;
@@ -66,6 +69,18 @@ static size_t take_descriptors(struct msghdr *h, int *descriptors)
     return 0;
 }
 
+/* Those of the other process mean nothing here. */
+static size_t adopt(hf_listening *l, bool fresh, const int *descriptors, size_t used, size_t count)
+{
+    const unsigned udp = l->udp_count <= HF_ENGINE_UDP ? l->udp_count : 0;
+    l->udp_count = 0;
+    fresh = fresh && l->fd >= 0;
+    l->fd = fresh && used < count ? descriptors[used++] : -1;
+    while (fresh && l->udp_count < udp && used < count)
+        l->udp[l->udp_count++] = descriptors[used++];
+    return used;
+}
+
 bool hf_link_receive(int end, hf_link_message *m)
 {
     rights room = { 0 };
@@ -81,7 +96,7 @@ bool hf_link_receive(int end, hf_link_message *m)
     const bool whole = n == (ssize_t)sizeof *m && (h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
         m->url_count <= HF_SERVE_LISTENERS && m->set.count <= HF_LISTEN_SOCKETS;
     for (size_t i = 0; whole && m->kind == HF_LINK_LISTENING && i < m->set.count; i++)
-        m->set.at[i].fd = m->fresh[i] && used < count ? descriptors[used++] : -1;
+        used = adopt(&m->set.at[i], m->fresh[i], descriptors, used, count);
     const bool secure = whole && m->kind == HF_LINK_LISTENING && m->secure;
     m->identities = secure && used < count ? descriptors[used++] : -1;
     m->channel = secure && used < count ? descriptors[used++] : -1;

@@ -9,6 +9,7 @@
 #include "address.h"
 #include "epoll.h"
 #include "log.h"
+#include "udp.h"
 
 static void tell(hf_writer *why, const hf_address *at, hf_err err, int system)
 {
@@ -44,8 +45,61 @@ static hf_err go_without(hf_listen_set *set, size_t first, const hf_address *at)
     hf_address_write(&w, at, true);
     hf_log(HF_LOG_WARNING, HF_OK, "not listening at %.*s: %s; everything else is served", HF_STR(hf_written(&w)), strerror(errno));
     while (set->count > first)
-        close(set->at[--set->count].fd);
+        hf_listening_close(&set->at[--set->count]);
     return HF_OK;
+}
+
+void hf_listening_close(hf_listening *l)
+{
+    if (l->fd >= 0)
+        close(l->fd);
+    for (unsigned i = 0; i < l->udp_count; i++)
+        if (l->udp[i] >= 0)
+            close(l->udp[i]);
+    l->udp_count = 0;
+    l->fd = -1;
+}
+
+static size_t count_udp(const hf_listen_set *set)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < set->count; i++)
+        n += set->at[i].udp_count;
+    return n;
+}
+
+/* The kernel grants what net.core.rmem_max allows: with less, a burst of datagrams is lost before we read it. Said once. */
+static void look_at_buffer(int fd)
+{
+    static bool said;
+    const size_t got = hf_udp_buffer(fd), wanted = 1 << 20;
+    if (got >= wanted || said)
+        return;
+    said = true;
+    hf_log(HF_LOG_INFO, HF_OK, "HTTP/3: the kernel keeps %zu KiB of datagrams for a socket; for fast downloads and uploads allow "
+        "more: sysctl -w net.core.rmem_max=4194304 net.core.wmem_max=4194304", got / 1024);
+}
+
+void hf_listening_add_udp(hf_listen_set *set, hf_listening *l, unsigned count)
+{
+    hf_err err = HF_OK;
+    for (unsigned i = 0; i < count && i < HF_ENGINE_UDP && err.code == 0 && count_udp(set) < HF_LISTEN_UDP; i++) {
+        const int fd = hf_udp_socket(&l->at, &err);
+        if (fd >= 0)
+            l->udp[l->udp_count++] = fd;
+    }
+    if (err.code == 0 && (count == 0 || l->udp_count > 0)) {
+        if (count > 0)
+            look_at_buffer(l->udp[0]);
+        return;
+    }
+    char text[64];
+    hf_writer w = hf_writer_make(text, sizeof text);
+    hf_address_write(&w, &l->at, true);
+    hf_log(HF_LOG_WARNING, err, "no HTTP/3 at %.*s: %s", HF_STR(hf_written(&w)),
+        err.code != 0 ? strerror(errno) : "too many UDP sockets in all");
+    while (l->udp_count > 0)
+        close(l->udp[--l->udp_count]);
 }
 
 hf_err hf_listen_set_add(hf_listen_set *set, const hf_listen_url *url, hf_writer *why)
@@ -61,6 +115,10 @@ hf_err hf_listen_set_add(hf_listen_set *set, const hf_listen_url *url, hf_writer
             hf_write_text(why, "more than 64 addresses to listen on\n");
             return hf_err_make(HF_ERR_BASE_LIMIT);
         }
+        if (set->own) {
+            set->at[set->count++] = (hf_listening){ .fd = -1, .at = at, .secure = url->tls, .asked = asked };
+            continue;
+        }
         const int fd = hf_listen_socket(&at, &err);
         if (fd < 0) {
             /* One wish, two addresses: where the machine lacks one family, the other will do. */
@@ -75,6 +133,7 @@ hf_err hf_listen_set_add(hf_listen_set *set, const hf_listen_url *url, hf_writer
         }
         at.port = bound_port(fd);
         set->at[set->count++] = (hf_listening){ .fd = fd, .at = at, .secure = url->tls, .asked = asked };
+        hf_listening_add_udp(set, &set->at[set->count - 1], url->udp);
     }
     return HF_OK;
 }
@@ -82,7 +141,7 @@ hf_err hf_listen_set_add(hf_listen_set *set, const hf_listen_url *url, hf_writer
 void hf_listen_set_close(hf_listen_set *set)
 {
     for (size_t i = 0; i < set->count; i++)
-        close(set->at[i].fd);
+        hf_listening_close(&set->at[i]);
     set->count = 0;
 }
 
@@ -111,6 +170,7 @@ hf_err hf_listen_set_change(const hf_listen_set *now, const hf_listen_url *urls,
 {
     hf_err result = HF_OK;
     next->count = 0;
+    next->own = now->own;
     memset(fresh, 0, HF_LISTEN_SOCKETS * sizeof *fresh);
     for (size_t i = 0; i < count; i++) {
         const size_t first = next->count;
@@ -131,7 +191,7 @@ hf_err hf_listen_set_change(const hf_listen_set *now, const hf_listen_url *urls,
     }
     for (size_t k = 0; result.code != 0 && k < next->count; k++)
         if (fresh[k])
-            close(next->at[k].fd);
+            hf_listening_close(&next->at[k]);
     if (result.code != 0)
         next->count = 0;
     return result;

@@ -8,16 +8,23 @@
 #include "engine.h"
 #include "listen_url.h"
 
-enum { HF_LISTEN_SOCKETS = 64 };
+/* UDP sockets of all listeners together: a message to another process takes no more descriptors. */
+enum { HF_LISTEN_SOCKETS = 64, HF_LISTEN_UDP = 128 };
 
 typedef struct hf_listen_set {
     hf_listening at[HF_LISTEN_SOCKETS];
     size_t count;
+    bool own; /* they are our own network stack's: nothing is bound, and no descriptor is there */
 } hf_listen_set;
 
 /* Binds every address of `url` and adds it. What fails is told in `why`, with the system's words. */
 hf_err hf_listen_set_add(hf_listen_set *set, const hf_listen_url *url, hf_writer *why);
 void hf_listen_set_close(hf_listen_set *set);
+/* Its descriptors, which are -1 then. */
+void hf_listening_close(hf_listening *l);
+/* Binds `count` UDP sockets (at most HF_ENGINE_UDP) at the address of `l`, which is one of `set`. Where that cannot be, it is said,
+ * and HTTP/3 is not served there. */
+void hf_listening_add_udp(hf_listen_set *set, hf_listening *l, unsigned count);
 
 /* From one configuration to the next. Fills `next` with what `urls` ask for: sockets of `now` where they ask for the same
  * (their descriptors stay `now`'s), and new ones, which are marked in `fresh`. When one cannot be bound, `why` has a line

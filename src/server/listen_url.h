@@ -13,6 +13,7 @@ typedef struct hf_listen_url {
     hf_address addresses[2]; /* localhost: 127.0.0.1 and ::1. `*`: 0.0.0.0 and :: (bind it IPV6_V6ONLY) */
     size_t count;
     bool tls;                /* https */
+    uint8_t udp;             /* UDP sockets wanted for HTTP/3: parsing says 0 */
     bool optional;           /* when the address is taken, the server goes on without it */
     bool either;             /* the addresses are one wish (localhost, *): where the machine has no IPv6, or no IPv4, the
                                 other alone will do. With port 0 the second takes the port that the first was given */

@@ -51,6 +51,7 @@ static void write_connections(FILE *out, hf_engine *e, const hf_counts *c)
 {
     one(out, "handfast_connections", "gauge", "Open connections.", hf_engine_connections(e));
     one(out, "handfast_connections_accepted_total", "counter", "Connections accepted.", hf_counted(&c->accepted));
+    one(out, "handfast_connections_quic_total", "counter", "Of them, by QUIC.", hf_counted(&c->quic));
     one(out, "handfast_connections_turned_away_total", "counter", "Of them, refused because a limit was reached.",
         hf_counted(&c->turned_away));
     one(out, "handfast_connections_closed_total", "counter", "Connections closed.", hf_counted(&c->closed));
@@ -85,6 +86,7 @@ void hf_metrics_write(hf_serving *s, FILE *out)
     write_process(out, &status);
     write_connections(out, e, &sum);
     write_requests(out, &sum);
+    one(out, "handfast_requests_http3_total", "counter", "Of the requests, over HTTP/3.", hf_counted(&sum.http3));
     one(out, "handfast_request_body_bytes_total", "counter", "Bytes of request bodies.", hf_counted(&sum.body_received));
     one(out, "handfast_response_body_bytes_total", "counter", "Bytes of answers' bodies.", hf_counted(&sum.body_sent));
     write_durations(out, &sum);

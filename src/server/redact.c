@@ -24,15 +24,21 @@ static hf_bytes plain_name(hf_bytes name, uint8_t *plain, size_t capacity)
 bool hf_is_secret_name(hf_bytes name)
 {
     static const hf_bytes whole[] = {
-        HF_LITERAL("auth"), HF_LITERAL("code"), HF_LITERAL("hmac"), HF_LITERAL("jwt"), HF_LITERAL("key"),
-        HF_LITERAL("mac"), HF_LITERAL("otp"), HF_LITERAL("pass"), HF_LITERAL("pin"), HF_LITERAL("pwd"), HF_LITERAL("sid"),
-        HF_LITERAL("sig"), HF_LITERAL("ticket"), HF_LITERAL("totp"),
+        HF_LITERAL("auth"), HF_LITERAL("code"), HF_LITERAL("cookie"), HF_LITERAL("cred"), HF_LITERAL("creds"),
+        HF_LITERAL("cvc"), HF_LITERAL("cvv"), HF_LITERAL("hmac"), HF_LITERAL("invite"),
+        HF_LITERAL("jwt"), HF_LITERAL("key"), HF_LITERAL("mac"), HF_LITERAL("magic"), HF_LITERAL("mfa"),
+        HF_LITERAL("nonce"), HF_LITERAL("otp"), HF_LITERAL("pass"), HF_LITERAL("passcode"), HF_LITERAL("pin"),
+        HF_LITERAL("pw"), HF_LITERAL("pwd"), HF_LITERAL("sid"), HF_LITERAL("sig"), HF_LITERAL("state"),
+        HF_LITERAL("tan"), HF_LITERAL("ticket"), HF_LITERAL("tok"), HF_LITERAL("totp"), HF_LITERAL("usercode"),
     };
     static const hf_bytes parts[] = {
-        HF_LITERAL("accesskey"), HF_LITERAL("apikey"), HF_LITERAL("assertion"), HF_LITERAL("authorization"),
-        HF_LITERAL("bearer"), HF_LITERAL("credential"), HF_LITERAL("passphrase"), HF_LITERAL("passwd"),
-        HF_LITERAL("password"), HF_LITERAL("privatekey"), HF_LITERAL("secret"), HF_LITERAL("session"),
-        HF_LITERAL("signature"), HF_LITERAL("token"), HF_LITERAL("verifier"),
+        HF_LITERAL("accesskey"), HF_LITERAL("apikey"), HF_LITERAL("assertion"), HF_LITERAL("authcode"),
+        HF_LITERAL("authkey"), HF_LITERAL("authorization"), HF_LITERAL("bearer"),
+        HF_LITERAL("credential"), HF_LITERAL("csrf"), HF_LITERAL("devicecode"), HF_LITERAL("passphrase"),
+        HF_LITERAL("passwd"), HF_LITERAL("password"), HF_LITERAL("privatekey"), HF_LITERAL("recovery"),
+        HF_LITERAL("saml"), HF_LITERAL("secret"), HF_LITERAL("session"), HF_LITERAL("sessid"),
+        HF_LITERAL("signature"), HF_LITERAL("signingkey"), HF_LITERAL("token"), HF_LITERAL("verifier"),
+        HF_LITERAL("xsrf"),
     };
     uint8_t memory[128];
     const hf_bytes plain = plain_name(name, memory, sizeof memory);

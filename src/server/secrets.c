@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -146,12 +147,16 @@ static bool open_key_log(hf_secrets *s, const hf_serve_options *o, hf_writer *wh
 bool hf_secrets_open(hf_secrets *s, const hf_serve_options *o, hf_writer *why)
 {
     *s = (hf_secrets){ .key_log = -1 };
+    if (getrandom(s->quic, sizeof s->quic, 0) != sizeof s->quic) {
+        hf_write_text(why, "the system has no randomness\n");
+        return false;
+    }
     if (!open_set(&s->now, o, NULL, why) || !open_key_log(s, o, why))
         return false;
     if (o->rsa_key_exchange)
         hf_log(HF_LOG_WARNING, HF_OK, "--tls-rsa-key-exchange: clients that offer nothing better get no forward secrecy: "
             "who records them and has the key one day reads all of it");
-    s->tickets = hf_tickets_new(); /* also for a reload that brings the first https listener */
+    s->tickets = hf_tickets_new(o->limits.tls_strikes); /* also for a reload that brings the first https listener */
     if (s->tickets == NULL) {
         hf_write_text(why, "out of memory\n");
         return false;
@@ -180,8 +185,8 @@ void hf_secrets_close(hf_secrets *s, bool now)
 hf_secure *hf_secrets_secure(const hf_secrets *s, const hf_serve_options *o, hf_identities *ids, int channel)
 {
     const hf_secure_options options = { .tickets = s->tickets, .least_version = o->tls_least, .key_log = s->key_log,
-        .questions = (uint32_t)o->limits.key_questions, .redirect_plain = o->redirect_https,
-        .client_optional = o->client_optional, .rsa_key_exchange = o->rsa_key_exchange };
+        .questions = (uint32_t)o->limits.key_questions, .quic_secret = s->quic, .redirect_plain = o->redirect_https,
+        .client_optional = o->client_optional, .rsa_key_exchange = o->rsa_key_exchange, .early_data = o->early_data };
     return hf_secure_new(ids, channel, &options, 256);
 }
 

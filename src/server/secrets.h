@@ -20,6 +20,7 @@ typedef struct hf_secrets_set {
 typedef struct hf_secrets {
     hf_tickets *tickets;
     int key_log; /* -1: none */
+    uint8_t quic[32]; /* of all serving processes: one that was started again knows what the one before gave out */
     hf_secrets_set now, tried;
     bool trying;
     pid_t retired[HF_SECRETS_RETIRED]; /* key processes of sets that are over: they end when their last connection does */

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "crypto_hash.h"
 #include "crypto_secret.h"
+#include "file.h"
 #include "log.h"
 #include "panic.h"
 
@@ -18,6 +20,7 @@ struct hf_secure {
     hf_secure_options options;
     hf_tls_key_log log;
     uint32_t most; /* questions that wait at once */
+    uint8_t quic_secret[32];
 };
 
 struct hf_secure_thread {
@@ -28,8 +31,8 @@ struct hf_secure_thread {
     hf_crypto *crypto;
     hf_identity_set set;
     hf_trust *clients; /* NULL: none are asked */
-    hf_tls_config config;
-    hf_bytes protocols[2];
+    hf_tls_config config, quic;
+    hf_bytes protocols[2], quic_protocol;
     hf_tls_ticket_key tickets[HF_TICKET_KEYS];
     uint64_t tickets_seen;
     uint64_t context; /* of tickets */
@@ -73,6 +76,10 @@ hf_secure *hf_secure_new(hf_identities *ids, int channel, const hf_secure_option
         s->options = *options;
         s->log = (hf_tls_key_log){ log_secret, s };
         s->most = (uint32_t)most;
+        if (options->quic_secret != NULL)
+            memcpy(s->quic_secret, options->quic_secret, sizeof s->quic_secret);
+        else
+            (void)!getrandom(s->quic_secret, sizeof s->quic_secret, 0);
     }
     if (channel >= 0) {
         hf_identities_forget_keys(ids);
@@ -100,7 +107,13 @@ void hf_secure_leave(hf_secure *s)
         return;
     hf_key_client_free(s->client);
     hf_identities_free(s->identities);
+    hf_wipe(s->quic_secret, sizeof s->quic_secret);
     free(s);
+}
+
+const uint8_t *hf_secure_quic_secret(const hf_secure *s)
+{
+    return s->quic_secret;
 }
 
 /* ---- one thread --------------------------------------------------------------------------------------------- */
@@ -132,6 +145,15 @@ static hf_err load_clients(hf_secure_thread *t)
     return hf_trust_add(t->clients, hf_bytes_make(roots.ptr, roots.len), &added);
 }
 
+static hf_err read_file(const hf_file *file, uint64_t offset, void *to, size_t n)
+{
+    size_t got = 0;
+    const hf_err err = hf_file_read(file, offset, to, n, &got);
+    if (err.code != 0)
+        return err;
+    return got == n && hf_file_unchanged(file) ? HF_OK : hf_err_make(HF_ERR_IO_FILE_CHANGED);
+}
+
 static void configure(hf_secure_thread *t)
 {
     const hf_secure_options *const o = &t->secure->options;
@@ -142,10 +164,20 @@ static void configure(hf_secure_thread *t)
         .protocol_count = HF_COUNT(t->protocols), .least_version = o->least_version,
         .rsa_key_exchange = o->rsa_key_exchange, .context = t->context,
         .client_auth = t->clients == NULL ? HF_TLS_CLIENT_AUTH_NONE : o->client_optional ? HF_TLS_CLIENT_AUTH_ASK : HF_TLS_CLIENT_AUTH_REQUIRE,
-        .ticket_keys = t->tickets, .key_log = o->key_log > 0 ? &t->secure->log : NULL };
+        .ticket_keys = t->tickets, .early_data = o->early_data && o->tickets != NULL,
+        .strikes = o->tickets != NULL ? hf_tickets_strikes(o->tickets) : NULL, .key_log = o->key_log > 0 ? &t->secure->log : NULL };
+    t->quic_protocol = hf_text("h3");
+    t->quic = t->config;
+    t->quic.protocols = &t->quic_protocol;
+    t->quic.protocol_count = 1;
+    t->quic.context++; /* tickets of TLS over TCP and over QUIC are kept apart */
+    t->quic.early_data = false; /* over QUIC it is not taken yet */
+    t->quic.rsa_key_exchange = false; /* RFC 9001 4.2: TLS 1.3 or newer */
+    t->web.read = read_file;
     t->web.tls = &t->config;
     t->web.spares = &t->spares;
     t->web.redirect_plain = o->redirect_plain;
+    t->web.http2.push = true; /* where a route asks for it */
     t->web.http2.connect_protocol = true; /* RFC 8441: WebSockets; what no route takes is refused there */
 }
 
@@ -202,11 +234,21 @@ const hf_web_options *hf_secure_thread_web(const hf_secure_thread *t)
     return &t->web;
 }
 
+const hf_tls_config *hf_secure_thread_quic(const hf_secure_thread *t)
+{
+    return &t->quic;
+}
+
 void hf_secure_thread_tick(hf_secure_thread *t, hf_time now, int64_t wall_ms)
 {
     t->config.wall_offset_ns = wall_ms * 1000000 - now.ns;
+    const hf_secure_options *const o = &t->secure->options;
+    if (o->tickets != NULL && o->rotate_s > 0)
+        (void)hf_tickets_rotate(o->tickets, wall_ms / 1000, (int64_t)o->rotate_s);
     if (t->secure->options.tickets != NULL)
         (void)hf_tickets_read(t->secure->options.tickets, &t->tickets_seen, t->tickets, &t->config.ticket_key_count);
+    t->quic.wall_offset_ns = t->config.wall_offset_ns;
+    t->quic.ticket_key_count = t->config.ticket_key_count;
 }
 
 /* ---- signatures --------------------------------------------------------------------------------------------- */

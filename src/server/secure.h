@@ -12,13 +12,17 @@
 #include "web.h"
 
 typedef struct hf_secure_options {
-    const hf_tickets *tickets; /* NULL: none are given. Lent for life */
+    hf_tickets *tickets;       /* NULL: none are given. Lent for life */
+    uint64_t rotate_s;         /* the threads rotate them, every so many seconds; 0: somebody else does */
+    bool early_data;           /* 0-RTT, with tickets */
     uint16_t least_version;    /* HF_TLS_1_2 where 0 */
     int key_log;               /* an open file for secrets, lent for life; 0 or less: none */
     uint32_t questions;        /* limit key_questions; its default where 0 */
     bool client_optional;      /* where identities have client_roots: a client without a certificate is served */
     bool rsa_key_exchange;     /* hf_tls_config */
     bool redirect_plain;       /* plain HTTP on the TLS port is sent on to https */
+    const uint8_t *quic_secret; /* 32 bytes, copied: whoever has the same reads our QUIC tokens and knows our connection ids.
+                                   NULL: this generation's own */
 } hf_secure_options;
 
 typedef struct hf_secure hf_secure;
@@ -36,6 +40,10 @@ hf_secure_thread *hf_secure_thread_new(hf_secure *s, const hf_env *env, hf_key_w
 void hf_secure_thread_free(hf_secure_thread *t);
 /* For hf_web_new. Lends until free. */
 const hf_web_options *hf_secure_thread_web(const hf_secure_thread *t);
+/* For QUIC connections, whose protocol is HTTP/3, likewise. */
+const hf_tls_config *hf_secure_thread_quic(const hf_secure_thread *t);
+/* The 32 bytes. */
+const uint8_t *hf_secure_quic_secret(const hf_secure *s);
 /* Once a turn: the clock, and newer ticket keys. */
 void hf_secure_thread_tick(hf_secure_thread *t, hf_time now, int64_t wall_ms);
 

@@ -19,6 +19,7 @@
 #include "listen.h"
 #include "log.h"
 #include "privileges.h"
+#include "recording.h"
 #include "supervisor.h"
 
 static const char *what(const hf_serve_options *o)
@@ -59,21 +60,49 @@ static bool all_are_used(const hf_listen_set *inherited, const hf_listen_set *li
     return good;
 }
 
+/* The device of our own network stack. */
+static bool open_door(hf_supervisor *v)
+{
+    char text[512];
+    hf_writer why = hf_writer_make(text, sizeof text);
+    v->listening.own = v->options->door.kind != HF_DOOR_NONE;
+    if (!v->listening.own)
+        return true;
+    const hf_err err = hf_door_open(&v->door, &v->options->door, &why);
+    if (err.code != 0)
+        hf_log(HF_LOG_ERROR, err, "%.*s", HF_STR(hf_written(&why)));
+    return err.code == 0;
+}
+
+hf_listen_url hf_serve_listener(const hf_serve_options *o, size_t index)
+{
+    hf_listen_url url = o->listeners[index];
+    const uint32_t threads = o->threads > 0 ? o->threads : hf_engine_usable_cpus();
+    const bool kernel = o->door.kind == HF_DOOR_NONE; /* our own stack gives us no UDP */
+    url.udp = !url.tls || o->no_http3 || !kernel ? 0 : (uint8_t)(threads < HF_ENGINE_UDP ? threads : HF_ENGINE_UDP);
+    return url;
+}
+
 static bool bind_all(hf_supervisor *v)
 {
     hf_listen_set inherited;
-    bool good = take_inherited(&inherited);
+    bool good = open_door(v) && take_inherited(&inherited);
+    if (!good)
+        return false;
     for (size_t i = 0; i < v->options->listener_count; i++) {
         char text[1024];
         hf_writer why = hf_writer_make(text, sizeof text);
         const size_t before = v->listening.count;
-        if (hf_listen_set_take(&inherited, &v->options->listeners[i], &v->listening)) {
-            for (size_t k = before; k < v->listening.count; k++)
-                v->listening.at[k].secure = v->options->listeners[i].tls;
+        const hf_listen_url url = hf_serve_listener(v->options, i);
+        if (hf_listen_set_take(&inherited, &url, &v->listening)) {
+            for (size_t k = before; k < v->listening.count; k++) {
+                v->listening.at[k].secure = url.tls;
+                hf_listening_add_udp(&v->listening, &v->listening.at[k], url.udp);
+            }
             v->bound[i] = true;
             continue;
         }
-        const hf_err err = hf_listen_set_add(&v->listening, &v->options->listeners[i], &why);
+        const hf_err err = hf_listen_set_add(&v->listening, &url, &why);
         v->bound[i] = v->listening.count > before;
         if (err.code == 0)
             continue;
@@ -112,7 +141,7 @@ static bool give_up_secure(hf_supervisor *v)
     size_t kept = 0;
     for (size_t i = 0; i < v->listening.count; i++)
         if (v->listening.at[i].secure)
-            close(v->listening.at[i].fd);
+            hf_listening_close(&v->listening.at[i]);
         else
             v->listening.at[kept++] = v->listening.at[i];
     v->listening.count = kept;
@@ -134,6 +163,18 @@ static bool open_secrets(hf_supervisor *v)
         if (line.len > 0)
             hf_log(HF_LOG_ERROR, HF_OK, "%.*s", HF_STR(line));
     return give_up_secure(v);
+}
+
+static bool open_recording(hf_supervisor *v)
+{
+    const char *path = v->options->record;
+    if (path == NULL)
+        return true;
+    v->recording = hf_recording_create(path);
+    if (v->recording < 0)
+        hf_log(HF_LOG_ERROR, hf_err_make(HF_ERR_IO_SYSTEM), "cannot record into %s: %s", path,
+            errno == EEXIST ? "it is there already, and no recording is overwritten" : strerror(errno));
+    return v->recording >= 0;
 }
 
 static bool become(const hf_serve_options *o, const hf_access_log *log)
@@ -171,6 +212,25 @@ static void raise_descriptors(const hf_serve_options *o)
             (unsigned long long)r.rlim_cur);
 }
 
+/* Where a listener of our own network stack can be reached: `*` is its first address of that family. */
+static hf_address shown(const hf_supervisor *v, const hf_address *at)
+{
+    static const uint8_t any[16];
+    hf_address a = *at;
+    for (size_t i = v->listening.own ? v->options->host.address_count : 0; i-- > 0;) {
+        const hf_ip *ip = &v->options->host.addresses[i].ip;
+        if (memcmp(at->ip, any, sizeof any) == 0 && (a.family == 4) == hf_ip_is4(ip))
+            memcpy(a.ip, a.family == 4 ? ip->bytes + 12 : ip->bytes, a.family == 4 ? 4 : 16);
+    }
+    return a;
+}
+
+static void announce_door(const hf_door *d)
+{
+    if (d->kind != HF_DOOR_NONE)
+        fprintf(stderr, "by its own network stack on %s (%s, MTU %u%s)\n", d->device, hf_door_name(d->kind), d->mtu, d->header ? "" : ", no offload");
+}
+
 static void announce(const hf_supervisor *v)
 {
     const hf_serve_options *o = v->options;
@@ -189,7 +249,8 @@ static void announce(const hf_supervisor *v)
             hf_write_text(&w, "localhost:");
             hf_write_decimal(&w, first->port);
         } else {
-            hf_address_write(&w, first, true);
+            const hf_address seen = shown(v, first);
+            hf_address_write(&w, &seen, true);
         }
         fprintf(stderr, "  %s://%.*s/\n", o->listeners[i].tls ? "https" : "http", HF_STR(hf_written(&w)));
         const uint16_t port = first->port;
@@ -198,6 +259,9 @@ static void announce(const hf_supervisor *v)
                v->listening.at[at].at.family != first->family)
             at++;
     }
+    announce_door(&v->door);
+    if (o->record != NULL)
+        fprintf(stderr, "and records into %s what clients send, in the clear\n", o->record);
     fprintf(stderr, "Stop it with Ctrl-C.\n");
     fflush(stderr);
 }
@@ -206,7 +270,7 @@ int hf_serve_run(const hf_serve_options *options)
 {
     static hf_supervisor v;
     v.options = options;
-    v.log.fd = v.admin = -1;
+    v.log.fd = v.admin = v.recording = -1;
     v.secrets.key_log = -1;
     v.generation = 1;
     signal(SIGPIPE, SIG_IGN);
@@ -221,13 +285,17 @@ int hf_serve_run(const hf_serve_options *options)
     const hf_err err = hf_access_log_open(&v.log, options->access_log, options->log_format);
     if (err.code != 0)
         hf_log(HF_LOG_ERROR, err, "cannot open the access log %s: %s", options->access_log, strerror(errno));
-    else if (bind_all(&v) && bind_admin(&v) && open_secrets(&v) && become(options, &v.log)) {
+    else if (bind_all(&v) && bind_admin(&v) && open_secrets(&v) && open_recording(&v) && become(options, &v.log)) {
         announce(&v);
         code = hf_supervise(&v);
     }
     hf_secrets_close(&v.secrets, true);
     hf_listen_set_close(&v.listening);
+    if (v.door.kind != HF_DOOR_NONE)
+        hf_door_close(&v.door);
     hf_access_log_close(&v.log);
+    if (v.recording >= 0)
+        close(v.recording);
     if (v.admin >= 0)
         (void)unlink(options->admin); /* what cannot be taken away is replaced by the next server */
     return code;

@@ -9,6 +9,7 @@
 #include <handfast/app.h>
 
 #include "access_log.h"
+#include "host_io.h"
 #include "hosts.h"
 #include "identities.h"
 #include "listen_url.h"
@@ -24,7 +25,10 @@ typedef struct hf_serve_options {
     size_t listener_count;
     uint32_t threads; /* loop threads of the serving process; 0: as many as the CPUs it may use */
     hf_loop_kind loop; /* how they wait */
+    hf_door_options door; /* our own network stack, behind this device; HF_DOOR_NONE: the kernel's */
+    hf_host_config host;  /* with a door: addresses and routes */
     const char *admin; /* the path of a unix socket to be asked and told things at; NULL: none */
+    bool no_seccomp;  /* the serving process may ask the kernel for everything */
     const char *user; /* whom to become once the listeners are bound; NULL: stay */
 
     /* how TLS is spoken, where a listener is https */
@@ -36,7 +40,9 @@ typedef struct hf_serve_options {
     const char *client_ca;     /* a path: PEM of the roots of clients' certificates; NULL: none are asked for */
     bool client_optional;      /* with client_ca: one without a certificate is served too */
     bool rsa_key_exchange;     /* TLS 1.2: TLS_RSA_WITH_AES_128_GCM_SHA256 too */
+    bool early_data;           /* TLS 1.3: 0-RTT */
     const char *key_log;       /* a path: secrets of connections are appended there; NULL: never */
+    bool no_http3;             /* https listeners speak HTTP/1.1 and HTTP/2 alone */
     bool redirect_https;       /* requests to http listeners, and plain ones to https listeners, are sent to https */
 
     /* what to serve */
@@ -58,12 +64,20 @@ typedef struct hf_serve_options {
     const hf_network *proxy_from, *trusted; /* who sends PROXY headers; whose Forwarded is believed */
     size_t proxy_from_count, trusted_count;
 
+    /* what to keep */
+    const char *record;       /* the path of a recording (recording.h); NULL: none is made */
+    char *const *arguments;   /* with it: what `handfast serve` was asked, as it was asked */
+    size_t argument_count;
+
     /* what to say */
     const char *access_log; /* a path, "-" for standard output, NULL for none: as hf_access_log_open takes it */
     hf_access_format log_format;
     bool quiet; /* diagnostics: warnings and errors only */
     bool colour; /* standard error may be coloured: for hf_log_setup */
 } hf_serve_options;
+
+/* A listener with the UDP sockets that it should have. */
+hf_listen_url hf_serve_listener(const hf_serve_options *options, size_t index);
 
 /* Serves until SIGTERM or SIGINT has been obeyed; says on standard error why it could not. Answers an exit status:
  * 0 after a graceful end, 1 when it could not begin. */

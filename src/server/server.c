@@ -15,9 +15,11 @@
 #include <unistd.h>
 
 #include "listen.h"
+#include "tickets.h"
 
 struct hf_server {
     hf_engine *engine;
+    hf_tickets *tickets; /* NULL: no https listener */
     hf_listen_set listening;
     uint16_t ports[HF_COUNT(((hf_server_options *)0)->listen)];
     _Atomic bool started;
@@ -25,6 +27,13 @@ struct hf_server {
     int stop_fd; /* what run waits for, beside the signals */
     char why[4096]; /* NUL-terminated */
 };
+
+/* One for each thread that will serve HTTP/3. */
+static uint8_t udp_sockets(const hf_server_options *o, const hf_listen_url *url)
+{
+    const uint32_t threads = o->own_loop ? 1 : o->threads > 0 ? o->threads : hf_engine_usable_cpus();
+    return !url->tls || o->no_http3 ? 0 : (uint8_t)(threads < HF_ENGINE_UDP ? threads : HF_ENGINE_UDP);
+}
 
 static hf_err open_listeners(hf_server *s, const hf_server_options *o, hf_writer *why)
 {
@@ -39,6 +48,7 @@ static hf_err open_listeners(hf_server *s, const hf_server_options *o, hf_writer
             hf_write_text(why, "\n");
             err = hf_err_make(HF_ERR_BASE_USAGE);
         } else {
+            url.udp = udp_sockets(o, &url);
             err = hf_listen_set_add(&s->listening, &url, why);
         }
         if (err.code != 0)
@@ -65,13 +75,16 @@ static hf_err check_options(const hf_server_options *o, hf_writer *why)
         hf_write_text(why, "options.io is one of the names of hf_server_io\n");
     if (o->routes == NULL && o->route_count > 0)
         hf_write_text(why, "options.routes is NULL, and route_count is not 0\n");
+    for (size_t i = 0; o->topics != NULL && i < o->topic_count; i++)
+        if (!hf_topic_pattern_is_fit(hf_text(o->topics[i].pattern), o->limits != NULL ? o->limits : hf_limits_default()))
+            hf_write_text(why, "options.topics: each has a pattern, such as \"board/*\"\n");
     if (o->limits != NULL && o->limits->memory_bytes == 0)
         hf_write_text(why, "options.limits begins as a copy of *hf_limits_default(): a limit of 0 is none at all\n");
     return why->length == before ? HF_OK : hf_err_make(HF_ERR_BASE_USAGE);
 }
 
 /* What https listeners need: *secure stays NULL where there are none. */
-static hf_err open_secure(const hf_server *s, const hf_server_options *o, hf_secure **secure, hf_writer *why)
+static hf_err open_secure(hf_server *s, const hf_server_options *o, hf_secure **secure, hf_writer *why)
 {
     hf_identity_source sources[HF_COUNT(o->identities)];
     size_t count = 0;
@@ -92,7 +105,10 @@ static hf_err open_secure(const hf_server *s, const hf_server_options *o, hf_sec
     if (why->length > before)
         return hf_err_make(HF_ERR_BASE_USAGE);
     hf_identities *ids = hf_identities_load(sources, count, NULL, why);
-    const hf_secure_options plain = { .questions = 1 };
+    const hf_limits *const limits = o->limits != NULL ? o->limits : hf_limits_default();
+    s->tickets = hf_tickets_new(limits->tls_strikes);
+    const hf_secure_options plain = { .questions = 1, .tickets = s->tickets, .early_data = o->early_data,
+        .rotate_s = (uint64_t)hf_tickets_period(limits->tls_ticket_s) };
     *secure = ids != NULL ? hf_secure_new(ids, -1, &plain, 0) : NULL;
     return *secure != NULL ? HF_OK : hf_err_make(ids == NULL ? HF_ERR_TLS_CERT_UNREADABLE : HF_ERR_BASE_MEMORY);
 }
@@ -120,10 +136,11 @@ hf_err hf_server_open(hf_server **server, const hf_server_options *o)
     if (err.code == 0)
         err = unsafe;
     const hf_engine_options options = {
-        .secure = secure, .routes = o->routes, .route_count = o->routes != NULL ? o->route_count : 0, .context = o->context, .server_name = "handfast",
+        .secure = secure, .routes = o->routes, .route_count = o->routes != NULL ? o->route_count : 0, .context = o->context,
+        .topics = o->topics, .topic_count = o->topics != NULL ? o->topic_count : 0, .server_name = "handfast",
         .limits = o->limits != NULL ? o->limits : hf_limits_default(),
         .listeners = s->listening.at, .listener_count = s->listening.count, .threads = o->own_loop ? 1 : o->threads,
-        .loop = loop_of(o) };
+        .loop = loop_of(o), .http3 = !o->no_http3 };
     hf_err engine_err = HF_OK;
     s->engine = hf_engine_open(&options, &engine_err, &why);
     hf_secure_leave(secure); /* the engine keeps it */
@@ -200,6 +217,7 @@ void hf_server_close(hf_server *s)
         hf_engine_join(s->engine);
     }
     hf_engine_close(s->engine);
+    hf_tickets_free(s->tickets);
     hf_listen_set_close(&s->listening);
     if (s->stop_fd >= 0)
         close(s->stop_fd);
@@ -228,6 +246,11 @@ bool hf_server_turn(hf_server *s)
         return false;
     s->started = true;
     return hf_engine_turn(s->engine, hf_time_make(0));
+}
+
+hf_topics *hf_server_topics(const hf_server *s)
+{
+    return s != NULL && s->engine != NULL ? hf_engine_topics(s->engine) : NULL;
 }
 
 uint16_t hf_server_port(const hf_server *s, size_t index)

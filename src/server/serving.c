@@ -17,6 +17,7 @@
 #include "changes.h"
 #include "log.h"
 #include "panic.h"
+#include "recording.h"
 
 enum { ROUTES = 32, LISTED = 65536 };
 
@@ -31,6 +32,7 @@ struct hf_serving {
     pthread_mutex_t lock; /* of what follows */
     const hf_serve_options *options;
     hf_engine *engine;
+    hf_tape *tape;           /* NULL: nothing is recorded */
     hf_listen_set listening; /* without descriptors */
     char **folders;
     hf_access_log *log;      /* NULL: none */
@@ -53,13 +55,18 @@ static int64_t wall_s(void)
     return t.tv_sec;
 }
 
+hf_route hf_serving_site(const hf_serve_options *o)
+{
+    return (hf_route){ .path = "/{rest...}", .files = &o->files };
+}
+
 static void describe_site(hf_serving *s, const hf_serve_options *o)
 {
     HF_ASSERT(o->route_count < ROUTES);
     if (o->route_count > 0)
         memcpy(s->routes, o->routes, o->route_count * sizeof *o->routes);
     s->route_count = o->route_count;
-    s->routes[s->route_count++] = (hf_route){ .path = "/{rest...}", .files = &o->files };
+    s->routes[s->route_count++] = hf_serving_site(o);
 }
 
 /* Where plain requests are sent: the port of the first listener that speaks TLS. 0: nowhere. */
@@ -71,16 +78,25 @@ static uint16_t redirect_port(const hf_serving *s, const hf_serve_options *o)
     return 0;
 }
 
-static hf_engine_options engine_options(const hf_serving *s, const hf_serve_options *o, hf_access_log *log)
+hf_engine_options hf_serving_options(const hf_serve_options *o, hf_access_log *log)
 {
-    const bool configured = o->config != NULL;
-    return (hf_engine_options){ .routes = configured ? o->routes : s->routes,
-        .route_count = configured ? o->route_count : s->route_count, .sites = o->sites, .site_count = o->site_count,
+    return (hf_engine_options){ .routes = o->routes, .route_count = o->route_count, .sites = o->sites, .site_count = o->site_count,
         .hosts = o->hosts, .host_count = o->host_count, .context = o->context, .server_name = "handfast",
         .error_page = hf_bytes_make(hf_error_page.bytes, hf_error_page.size), .error_page_policy = hf_error_page_policy,
         .limits = &o->limits, .threads = o->threads, .loop = o->loop, .access_log = log,
         .proxy_from = o->proxy_from, .proxy_from_count = o->proxy_from_count, .trusted = o->trusted,
-        .trusted_count = o->trusted_count, .redirect_port = redirect_port(s, o) };
+        .trusted_count = o->trusted_count, .http3 = !o->no_http3 };
+}
+
+static hf_engine_options engine_options(const hf_serving *s, const hf_serve_options *o, hf_access_log *log)
+{
+    hf_engine_options e = hf_serving_options(o, log);
+    e.redirect_port = redirect_port(s, o);
+    if (o->config == NULL) {
+        e.routes = s->routes;
+        e.route_count = s->route_count;
+    }
+    return e;
 }
 
 /* ---- reload: the log ------------------------------------------------------------------------------------------ */
@@ -139,7 +155,7 @@ static bool ask_listeners(const hf_serving *s, const hf_serve_options *o, hf_lin
 {
     *m = (hf_link_message){ .kind = HF_LINK_LISTEN, .url_count = o->listener_count };
     for (size_t i = 0; i < o->listener_count; i++) {
-        m->urls[i] = o->listeners[i];
+        m->urls[i] = hf_serve_listener(o, i);
         m->urls[i].text = NULL;
     }
     if (!hf_link_send(s->start->link, m) || !hf_link_receive(s->start->link, m)) {
@@ -161,9 +177,9 @@ static void close_begun(hf_link_message *m)
     m->identities = m->channel = -1;
     for (size_t i = 0; i < m->set.count; i++)
         if (m->fresh[i])
-            close(m->set.at[i].fd);
+            hf_listening_close(&m->set.at[i]);
     for (size_t i = 0; i < m->set.count; i++)
-        m->set.at[i].fd = -1;
+        m->set.at[i].fd = -1, m->set.at[i].udp_count = 0;
 }
 
 static void say(const hf_serving *s, hf_link_kind kind)
@@ -298,8 +314,9 @@ static uint64_t count_orphans(hf_serving *s, const listener_changes *c)
 static void reload(hf_serving *s, hf_reload *r, FILE *out)
 {
     attempt *a = calloc(1, sizeof *a);
-    if (a == NULL || s->start->link < 0) {
-        fputs(a == NULL ? "out of memory\n" : "without a supervisor nothing can be bound\n", out);
+    if (a == NULL || s->start->link < 0 || s->tape != NULL) {
+        fputs(a == NULL ? "out of memory\n" : s->tape != NULL ? "a server that records keeps its configuration\n"
+            : "without a supervisor nothing can be bound\n", out);
         free(a);
         return;
     }
@@ -416,6 +433,33 @@ static void obey_signals(hf_serving *s)
     }
 }
 
+static void confine(const hf_serving_start *start)
+{
+    const char *why = start->options->no_seccomp ? NULL : hf_serving_confine(start->refused);
+    if (why != NULL && !start->options->quiet)
+        hf_log(HF_LOG_INFO, HF_OK, "system calls are not confined: %s", why);
+}
+
+/* What was asked is the first thing on it. NULL and *err: nothing can be recorded. */
+static hf_tape *begin_recording(const hf_serving_start *start, hf_err *err)
+{
+    const hf_serve_options *const o = start->options;
+    hf_recording *r = calloc(1, sizeof *r);
+    hf_tape *t = r != NULL ? hf_tape_record(start->recording, o->limits.record_bytes, err) : NULL;
+    if (t != NULL) {
+        r->argument_count = o->argument_count;
+        memcpy(r->arguments, o->arguments, o->argument_count * sizeof *r->arguments);
+        r->listening = *start->listening;
+        if (!hf_recording_note(r, t)) {
+            hf_tape_free(t);
+            t = NULL;
+            *err = hf_err_make(HF_ERR_IO_SYSTEM);
+        }
+    }
+    free(r);
+    return t;
+}
+
 static bool begin(hf_serving *s, hf_writer *why, hf_err *err)
 {
     const hf_serving_start *start = s->start;
@@ -424,11 +468,21 @@ static bool begin(hf_serving *s, hf_writer *why, hf_err *err)
     hf_engine_options options = engine_options(s, s->options, s->log);
     options.listeners = start->listening->at;
     options.listener_count = start->listening->count;
+    options.door = start->door;
+    options.host = &start->options->host;
     options.secure = start->secure;
+    if (start->recording >= 0) {
+        options.tape = s->tape = begin_recording(start, err);
+        if (s->tape == NULL) {
+            hf_write_text(why, "nothing can be written into the recording");
+            return false;
+        }
+    }
     s->engine = hf_engine_open(&options, err, why);
     hf_secure_leave(start->secure); /* the engine keeps it */
     if (s->engine == NULL)
         return false;
+    confine(start); /* before there are threads: they inherit it */
     *err = hf_engine_start(s->engine, why);
     return err->code == 0;
 }
@@ -458,6 +512,7 @@ int hf_serving_run(const hf_serving_start *start)
     hf_admin_stop(admin);
     hf_folders_free(s.folders, s.options);
     hf_engine_close(s.engine); /* the options may go with it */
+    hf_tape_free(s.tape);
     close_log(s.own);
     return 0;
 }

@@ -10,6 +10,7 @@
 #include "link.h"
 #include "secrets.h"
 #include "serve.h"
+#include "serving_confine.h"
 
 typedef struct hf_serving hf_serving;
 
@@ -18,6 +19,7 @@ enum { HF_SERVING_CANNOT_BEGIN = 1 };
 
 typedef struct hf_serving_start {
     const hf_serve_options *options; /* lent for life, as all of these */
+    const hf_door *door;             /* NULL: the kernel's network */
     hf_listen_set *listening;        /* closed once the loops have descriptors of their own */
     hf_access_log *log;
     const sigset_t *signals;         /* blocked, and waited for */
@@ -25,12 +27,18 @@ typedef struct hf_serving_start {
     const hf_secrets *secrets;       /* what is left of them here */
     int link;                        /* to the supervisor; -1: none */
     int admin;                       /* a listening descriptor; -1: none */
+    hf_refused_call *refused;        /* where to say which system call was refused */
+    int recording;                   /* a new file, open for writing; -1: nothing is recorded */
     uint64_t generation, restarts;
     int64_t watchdog_ns;             /* how often to say ALIVE; 0: never */
 } hf_serving_start;
 
 /* Serves until SIGTERM or SIGINT has been obeyed. Answers an exit status. */
 int hf_serving_run(const hf_serving_start *start);
+
+/* The route of the files that options without a configuration name; and these options but for listeners and TLS. Lend them. */
+hf_route hf_serving_site(const hf_serve_options *options);
+hf_engine_options hf_serving_options(const hf_serve_options *options, hf_access_log *log);
 
 /* How a reload went. */
 typedef struct hf_reload {

@@ -32,9 +32,12 @@ static int serve(hf_supervisor *v, int link)
         hf_log(HF_LOG_ERROR, hf_err_make(HF_ERR_BASE_MEMORY), "cannot speak TLS");
         return HF_SERVING_CANNOT_BEGIN;
     }
-    const hf_serving_start start = { .options = v->options, .listening = &v->listening, .log = &v->log, .signals = &v->signals,
+    if (v->recording >= 0 && v->restarts > 0)
+        hf_log(HF_LOG_WARNING, HF_OK, "nothing more is recorded: %s has what led to the end of the first serving process; play it again with "
+            "handfast replay", v->options->record);
+    const hf_serving_start start = { .recording = v->restarts == 0 ? v->recording : -1, .options = v->options, .door = v->door.kind != HF_DOOR_NONE ? &v->door : NULL, .listening = &v->listening, .log = &v->log, .signals = &v->signals,
         .secure = secure, .secrets = &v->secrets,
-        .link = link, .admin = v->admin, .generation = v->generation, .restarts = v->restarts, .watchdog_ns = v->watchdog_ns };
+        .link = link, .admin = v->admin, .refused = v->refused, .generation = v->generation, .restarts = v->restarts, .watchdog_ns = v->watchdog_ns };
     const int status = hf_serving_run(&start);
     hf_access_log_close(&v->log);
     fflush(NULL);
@@ -45,7 +48,7 @@ static void forget_change(hf_supervisor *v)
 {
     for (size_t i = 0; v->changing && i < v->wanted.count; i++)
         if (v->fresh[i])
-            close(v->wanted.at[i].fd);
+            hf_listening_close(&v->wanted.at[i]);
     v->changing = false;
     hf_secrets_abandon(&v->secrets);
 }
@@ -130,7 +133,13 @@ static int child_ended(hf_supervisor *v, int status)
         return 1;
     v->has_served = true;
     const int64_t pause = pause_ns(v);
-    if (by_signal)
+    const int call = v->refused != NULL ? atomic_exchange(v->refused, 0) : 0;
+    char name[32];
+    if (call > 0)
+        hf_log(HF_LOG_ERROR, HF_OK, "the serving process asked for %s, which it has no use for, and was ended; starting it again%s. "
+            "If it was no attack, --no-seccomp (seccomp off) helps until this is mended", hf_call_name(call - 1, name, sizeof name),
+            pause > 0 ? " after a pause" : "");
+    else if (by_signal)
         hf_log(HF_LOG_ERROR, HF_OK, "the serving process died by signal %d (%s) after %.1f s; starting it again%s",
             WTERMSIG(status), strsignal(WTERMSIG(status)), (double)(clock_ns() - v->started_ns) / 1e9,
             pause > 0 ? " after a pause" : "");
@@ -203,7 +212,7 @@ static void commit(hf_supervisor *v, uint64_t generation)
     v->generation = generation;
     for (size_t i = 0; v->changing && i < v->listening.count; i++)
         if (hf_listen_set_find(&v->wanted, &v->listening.at[i].at) == NULL)
-            close(v->listening.at[i].fd);
+            hf_listening_close(&v->listening.at[i]);
     if (v->changing)
         v->listening = v->wanted;
     v->changing = false;
@@ -316,6 +325,7 @@ int hf_supervise(hf_supervisor *v)
     int code = 1;
     const int signals = signalfd(-1, &v->signals, SFD_CLOEXEC | SFD_NONBLOCK);
     v->link = -1;
+    v->refused = hf_refused_call_new();
     v->watchdog_ns = hf_notify_watchdog_ns();
     if (signals < 0 || !start_child(v))
         return 1;

@@ -13,10 +13,12 @@
 #include "changes.h"
 #include "link.h"
 #include "secrets.h"
+#include "serving_confine.h"
 
 typedef struct hf_supervisor {
     const hf_serve_options *options; /* those in force */
     hf_loaded *loaded;               /* when a reload brought them */
+    hf_door door;                    /* of our own network stack; kind HF_DOOR_NONE: there is none */
     hf_listen_set listening;
     bool bound[HF_SERVE_LISTENERS];  /* of the options' listeners, at the start */
     hf_listen_set wanted;            /* by the reload that goes on */
@@ -25,7 +27,9 @@ typedef struct hf_supervisor {
     hf_access_log log;
     hf_secrets secrets;
     int admin;                       /* -1: none */
+    int recording;                   /* -1: none */
     sigset_t signals;                /* blocked */
+    hf_refused_call *refused;        /* where the child says what it was refused */
     pid_t child;
     int link;                        /* to the child; -1: none */
     uint64_t generation, restarts;

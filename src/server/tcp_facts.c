@@ -3,7 +3,27 @@
 
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+
+#include "host_io.h"
+
+bool hf_tcp_facts_own(hf_io *io, const hf_address *local, const hf_address *remote, hf_tcp_facts *facts)
+{
+    hf_tcp_info i;
+    if (!hf_host_io_info(io, local, remote, &i))
+        return false;
+    *facts = (hf_tcp_facts){ .rtt_us = (uint32_t)(i.rtt_ns / 1000), .rtt_deviation_us = (uint32_t)(i.rtt_variation_ns / 1000),
+        .retransmits = (uint32_t)i.retransmitted, .window_segments = i.segment > 0 ? (uint32_t)(i.congestion_window / i.segment) : 0,
+        .bytes_received = i.bytes_received, .bytes_acknowledged = i.bytes_acked };
+    return true;
+}
+
+bool hf_tcp_has_input(int descriptor)
+{
+    int n = 0;
+    return ioctl(descriptor, FIONREAD, &n) == 0 && n > 0;
+}
 
 bool hf_tcp_facts_read(int descriptor, hf_tcp_facts *facts)
 {

@@ -15,7 +15,10 @@ enum { HALF_A_DAY = 43200, LEAST = 60 };
 struct hf_tickets {
     _Atomic uint64_t version;
     _Atomic uint64_t count;
-    int64_t since_s; /* the first key seals; 0: since before the first rotation */
+    size_t bytes;    /* of all this */
+    hf_tls_strikes *strikes;
+    atomic_flag rotating;
+    _Atomic int64_t since_s; /* the first key seals; 0: since before the first rotation */
     _Atomic uint64_t words[HF_TICKET_KEYS][sizeof(hf_tls_ticket_key) / 8];
 };
 
@@ -39,33 +42,47 @@ static bool put_first(hf_tickets *t)
     return true;
 }
 
-hf_tickets *hf_tickets_new(void)
+hf_tickets *hf_tickets_new(uint64_t strikes)
 {
-    hf_tickets *t = mmap(NULL, sizeof *t, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    const size_t ring = (sizeof(hf_tickets) + 63) / 64 * 64, bytes = ring + hf_tls_strikes_bytes(strikes);
+    uint64_t id = 0;
+    hf_tickets *t = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (t == MAP_FAILED)
         return NULL;
-    (void)madvise(t, sizeof *t, MADV_DONTDUMP);
-    if (put_first(t))
+    (void)madvise(t, bytes, MADV_DONTDUMP);
+    t->bytes = bytes;
+    atomic_flag_clear(&t->rotating);
+    const bool drawn = getrandom(&id, sizeof id, 0) == sizeof id;
+    t->strikes = hf_tls_strikes_make((uint8_t *)t + ring, bytes - ring, id | 1);
+    if (drawn && put_first(t))
         return t;
     hf_tickets_free(t);
     return NULL;
+}
+
+hf_tls_strikes *hf_tickets_strikes(hf_tickets *t)
+{
+    return t->strikes;
 }
 
 void hf_tickets_free(hf_tickets *t)
 {
     if (t == NULL)
         return;
-    munmap(t, sizeof *t);
+    munmap(t, t->bytes);
 }
 
 bool hf_tickets_rotate(hf_tickets *t, int64_t now_s, int64_t every_s)
 {
-    if (t->since_s == 0)
-        t->since_s = now_s;
-    if (now_s - t->since_s < every_s || !put_first(t))
+    if (t->since_s != 0 && now_s - t->since_s < every_s)
         return false;
-    t->since_s = now_s;
-    return true;
+    if (atomic_flag_test_and_set(&t->rotating))
+        return false; /* another thread is at it */
+    const bool first = t->since_s == 0, due = !first && now_s - t->since_s >= every_s && put_first(t);
+    if (first || due)
+        t->since_s = now_s;
+    atomic_flag_clear(&t->rotating);
+    return due;
 }
 
 int64_t hf_tickets_period(uint64_t lifetime_s)

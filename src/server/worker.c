@@ -1,82 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker.h"
+#include "worker_core.h"
 
 #include "address.h"
 #include "epoll.h"
 #include "files.h"
 #include "forwarded.h"
 #include "log.h"
-#include "mailbox.h"
 #include "panic.h"
 #include "random.h"
-#include "timer.h"
+#include "tape.h"
 #include "traceparent.h"
 
-enum {
-    EVENTS = 512,         /* taken from io in one turn: more than it can have seen at once */
-    STEPS = 256,          /* of one connection before others have their turn */
-    PIECES = 64,
-    SCRATCH = 65536,
-    REFUSING_AT_MOST = 256 /* connections over a limit that are told so; beyond, they are just reset */
-};
-
 const char hf_worker_secure;
-
-typedef struct connection connection;
-struct connection {
-    hf_timer timer; /* first */
-    hf_tenure *tenure; /* it began with: its limits */
-    hf_dialog dialog;
-    connection *next, *previous;
-    hf_time began;
-    int descriptor;
-    uint32_t signature; /* the place at which it waits for one */
-    hf_pier *proxy; /* until its PROXY header has come: then the web stands on it. NULL: there is none to wait for */
-    uint16_t local; /* of worker.locals */
-    bool secure;
-    bool counted;  /* in the census */
-    bool refusing;
-    bool dead; /* freed at the end of the turn: events of this turn may still name it */
-};
-
-struct hf_tenure {
-    hf_tenure *next;
-    hf_worker *worker;
-    const hf_worker_config *config; /* NULL once no request needs it */
-    hf_limits limits;               /* the connections' own: they outlive the requests */
-    hf_env env;
-    hf_service service;
-    hf_secure_thread *secure; /* the connections' own, too; NULL: no TLS */
-    hf_files_cache **files; /* one for each route, NULL where the route has none */
-    size_t file_count;
-    size_t error_files;     /* the first of them with error pages; file_count: none */
-    size_t connections;     /* that began with it */
-    hf_web_options plain;   /* what they are without TLS */
-    hf_web_spares spares;
-};
-
-struct hf_worker {
-    const hf_env *env;
-    hf_io *io;
-    hf_tenure *current;  /* the first of those that live */
-    hf_timers timers;
-    hf_mailbox *mailbox; /* what other threads tell this one */
-    hf_access_buffer log;
-    hf_counts counts;
-    connection *connections, *dead;
-    hf_address *locals; /* where its connections came in; the first is unknown. Each is kept once, and none is ever dropped */
-    size_t local_count;
-    size_t count, refusing;
-    hf_time now;
-    bool draining;
-    bool looked;        /* a turn has passed since draining began: what the system had accepted by then was seen */
-    hf_time drain_until;
-    hf_time complained; /* when we last said that peers were turned away */
-    hf_out out;
-    hf_extent pieces[PIECES];
-    hf_io_event events[EVENTS];
-    uint8_t scratch[SCRATCH];
-};
 
 /* ---- what the service asks of us ---------------------------------------------------------------------------- */
 
@@ -101,13 +36,30 @@ static hf_bytes field_value(const hf_req *rq, hf_field_id id)
     return f != NULL ? f->value : hf_bytes_make(NULL, 0);
 }
 
+/* Counts how long those took that were answered in the turn in which they came: until their answers left, together. */
+static void count_answered(hf_worker *w)
+{
+    if (w->answered > 0)
+        hf_count_duration(&w->counts, w->io->ops->clock(w->io).ns - w->now.ns, w->answered);
+    w->answered = 0;
+}
+
 static void done(void *self, const hf_req *rq)
 {
     hf_worker *w = ((hf_tenure *)self)->worker;
+    if (rq->error.code != 0)
+        hf_limit_tell(&w->tally, w->now, rq->dialog, rq->error, rq);
     const hf_worker_config *config = ((hf_tenure *)self)->config;
+    if (rq->head.version == HF_HTTP_3)
+        hf_count(&w->counts.http3, 1);
+    hf_count_request(&w->counts, rq->head.method, rq->status, rq->body_seen, rq->sent);
+    if (w->log.log == NULL && rq->began.ns == w->now.ns) {
+        w->answered++;
+        return;
+    }
     const hf_time now = w->io->ops->clock(w->io); /* not the turn's: what took long in this turn shall show */
     const int64_t duration = now.ns - rq->began.ns;
-    hf_count_request(&w->counts, rq->head.method, rq->status, duration, rq->body_seen, rq->sent);
+    hf_count_duration(&w->counts, duration, 1);
     if (w->log.log == NULL)
         return;
     hf_web_security tls = { 0 };
@@ -128,6 +80,7 @@ static void done(void *self, const hf_req *rq)
         .path = rq->head.path.len > 0 ? rq->head.path : rq->head.target,
         .query = rq->head.query,
         .version = rq->headless ? 0 : rq->head.version,
+        .user = rq->user,
         .tls = tls.version,
         .cipher = hf_text(tls.suite != NULL ? tls.suite : ""),
         .resumed = tls.resumed,
@@ -141,6 +94,15 @@ static void done(void *self, const hf_req *rq)
         .err = rq->error,
     };
     hf_access_append(&w->log, now, &record);
+}
+
+/* Only where proxies are listed. */
+static void source(void *self, const hf_req *rq, hf_req_source *s)
+{
+    const hf_worker_config *config = ((hf_tenure *)self)->config;
+    const hf_forwarded f = hf_forwarded_find(rq->head.fields, &rq->dialog->peer, config->trusted, config->trusted_count);
+    s->client = f.client;
+    s->secure = f.scheme == HF_FORWARDED_HTTPS || (f.scheme == HF_FORWARDED_UNSAID && s->secure);
 }
 
 static void drive(connection *c);
@@ -190,13 +152,19 @@ void hf_tenure_discard(hf_tenure *t)
     hf_free(&t->worker->env->alloc, t, sizeof *t);
 }
 
+/* Connections that have closed keep their keys for a moment, to say so again. */
+static bool is_spoken_by_quic(const hf_worker *w, const hf_tenure *t)
+{
+    return w->quic != NULL && t->secure != NULL && hf_quic_endpoint_uses(hf_quic_port_endpoint(w->quic), hf_secure_thread_quic(t->secure));
+}
+
 /* Lets go of generations that nobody needs any more. */
 static void leave_tenures(hf_worker *w)
 {
     for (hf_tenure **at = &w->current->next, *t; (t = *at) != NULL;) {
         if (t->service.open == 0)
             retire(t);
-        if (t->config != NULL || t->connections > 0) {
+        if (t->config != NULL || t->connections > 0 || is_spoken_by_quic(w, t)) {
             at = &t->next;
             continue;
         }
@@ -243,12 +211,13 @@ hf_tenure *hf_worker_prepare(hf_worker *w, hf_random *random, const hf_worker_co
     t->limits = *config->limits;
     t->env = *w->env;
     t->env.limits = &t->limits;
-    t->plain = (hf_web_options){ .http2 = { .connect_protocol = true }, .spares = &t->spares };
+    t->plain = (hf_web_options){ .http2 = { .connect_protocol = true, .push = true }, .spares = &t->spares };
     t->env.random = random; /* opening a folder draws from it, in the caller's thread */
     const hf_service_hooks hooks = { .self = t, .answer_files = answer_files, .answer_error = answer_error, .done = done,
-        .stir = stir };
+        .unlogged = config->access_log == NULL, .stir = stir, .source = config->trusted_count > 0 ? source : NULL };
     hf_service_init(&t->service, &t->env, config->app, &hooks);
     t->service.mailbox = w->mailbox;
+    t->service.topics = w->topics;
     *err = open_files(t, config);
     t->env.random = w->env->random;
     if (err->code == 0 && config->secure != NULL)
@@ -270,7 +239,7 @@ static void forget_proxy(connection *c)
     c->proxy = NULL;
 }
 
-static void bury(connection *c)
+void hf_worker_bury(connection *c)
 {
     hf_worker *w = c->tenure->worker;
     if (c->dead)
@@ -297,6 +266,8 @@ static void bury(connection *c)
         w->connections = c->next;
     if (c->next != NULL)
         c->next->previous = c->previous;
+    else
+        w->oldest = c->previous;
     c->next = w->dead;
     w->dead = c;
 }
@@ -308,17 +279,7 @@ static bool memory_is_short(const hf_worker *w)
     if (memory == NULL)
         return false;
     const uint64_t limit = atomic_load_explicit(&memory->limit, memory_order_relaxed);
-    return atomic_load_explicit(&memory->held, memory_order_relaxed) > limit - limit / 16;
-}
-
-/* Says which limit turned peers away, at most once in ten seconds. */
-static void complain(hf_worker *w, hf_err err, const char *what)
-{
-    const hf_time now = w->now;
-    if (w->complained.ns != 0 && now.ns - w->complained.ns < HF_SECONDS(10))
-        return;
-    w->complained = now;
-    hf_log(HF_LOG_WARNING, err, "%s; %zu connections are open in this thread", what, w->count);
+    return hf_tape_decision(hf_tape_here, atomic_load_explicit(&memory->held, memory_order_relaxed) > limit - limit / 16);
 }
 
 /* Why a handshake failed: peers can cause any number of these, so it is said to whoever asks for it. */
@@ -373,29 +334,40 @@ static bool greet(connection *c)
     if (verdict == HF_PROXY_GOOD) {
         if (follow_proxy(c, &header))
             return true;
-        bury(c);
+        hf_worker_bury(c);
         return false;
     }
     if (verdict == HF_PROXY_BAD)
-        complain(w, hf_err_make(HF_ERR_HTTP_PROXY_HEADER), "a proxy's connection was reset");
+        hf_worker_complain(w, hf_err_make(HF_ERR_HTTP_PROXY_HEADER), "a proxy's connection was reset");
     if (verdict == HF_PROXY_BAD)
         (void)!pier.ops->end(pier.self, 0, (hf_ending){ HF_ENDING_RESET, 0 }).code;
     if (verdict == HF_PROXY_BAD || s != HF_IDLE || w->draining || !hf_time_before(w->now, patience) ||
         !hf_timer_set(&w->timers, &c->timer, patience))
-        bury(c);
+        hf_worker_bury(c);
     return false;
 }
 
+static bool turn_away_for_memory(connection *c)
+{
+    const bool told = hf_worker_turn_away(c, hf_err_make(HF_ERR_HTTP_MEMORY_LIMIT));
+    hf_count(&c->tenure->worker->counts.turned_away, told);
+    return told;
+}
+
 /* Deals with everything the connection has to say, then notes when it must be looked at again. */
-static void drive(connection *c)
+static void converse(connection *c)
 {
     hf_worker *w = c->tenure->worker;
     hf_web_event event;
     hf_step s = HF_EVENT;
     if (c->proxy != NULL && !greet(c))
         return;
+    if (w->current->service.refusing && hf_worker_is_beginning(c))
+        (void)turn_away_for_memory(c);
     for (int i = 0; i < STEPS && !c->dead; i++) {
         s = hf_web_step(c->dialog.web, w->now, &w->out, &event);
+        if (s == HF_IDLE && hf_worker_is_beginning(c) && memory_is_short(w) && turn_away_for_memory(c))
+            continue; /* many heads may come in one turn of the loop: each looks anew, so that what is kept back suffices */
         if (s != HF_EVENT)
             break;
         if (event.kind == HF_WEB_WANT_SIGN) { /* what the service would do with the key itself */
@@ -406,18 +378,27 @@ static void drive(connection *c)
             hf_secure_thread_verify(c->tenure->secure, c->dialog.web, &event, (hf_wall){ w->io->ops->wall_ms(w->io) / 1000 });
             continue;
         }
+        const bool alone = event.kind == HF_WEB_CLOSED && c->dialog.open == NULL;
         hf_dialog_event(&c->dialog, &event);
         if (event.kind == HF_WEB_CLOSED) {
             tell_tls_failure(c);
+            if (alone) /* else its requests tell */
+                hf_limit_tell(&w->tally, w->now, &c->dialog, event.err, NULL);
             if (event.err.code == HF_ERR_BASE_MEMORY)
-                complain(w, hf_err_make(HF_ERR_HTTP_MEMORY_LIMIT), "limit memory_bytes: a connection was cut");
-            bury(c);
+                hf_worker_complain(w, hf_err_make(HF_ERR_HTTP_MEMORY_LIMIT), "a connection was cut");
+            hf_worker_bury(c);
             return;
         }
     }
     const hf_time wake = s == HF_EVENT ? w->now : hf_time_earlier(hf_web_wake(c->dialog.web), hf_dialog_wake(&c->dialog));
     if (s == HF_CLOSED || s == HF_FAULT || !hf_timer_set(&w->timers, &c->timer, wake))
-        bury(c);
+        hf_worker_bury(c);
+}
+
+static void drive(connection *c)
+{
+    converse(c);
+    count_answered(c->tenure->worker); /* its memory stays until the turn ends */
 }
 
 static void drop(hf_worker *w, const hf_io_event *event, bool counted)
@@ -439,6 +420,8 @@ static void link_connection(connection *c)
     c->next = w->connections;
     if (c->next != NULL)
         c->next->previous = c;
+    else
+        w->oldest = c;
     w->connections = c;
 }
 
@@ -449,7 +432,7 @@ static bool begin_web(connection *c, hf_pier pier)
     hf_tenure *t = c->tenure;
     c->dialog.web = hf_web_new(&t->env, c->dialog.id, pier, c->secure ? hf_secure_thread_web(t->secure) : &t->plain, w->now);
     if (c->dialog.web == NULL) { /* the pier went with it */
-        complain(w, hf_err_make(HF_ERR_BASE_MEMORY), "new connections are reset");
+        hf_worker_complain(w, hf_err_make(HF_ERR_BASE_MEMORY), "new connections are reset");
         return false;
     }
     if (w->draining)
@@ -492,6 +475,11 @@ static void accept_connection(hf_worker *w, const hf_io_event *event)
     const bool proxied = hf_networks_have(t->config->proxy_from, t->config->proxy_from_count, &event->peer);
     /* What proxies bring is counted once it is known for whom. */
     hf_err over = proxied ? HF_OK : hf_census_enter(t->config->census, &event->peer);
+    if (over.code == HF_ERR_IO_DESCRIPTORS_KEPT) {
+        const bool made = hf_worker_close_spare(w);
+        hf_worker_complain(w, over, made ? "an idle connection made room for a new one" : "new connections are answered 503");
+        over = made ? HF_OK : over;
+    }
     if (over.code == 0 && memory_is_short(w))
         over = hf_err_make(HF_ERR_HTTP_MEMORY_LIMIT);
     hf_count(&w->counts.accepted, 1);
@@ -503,10 +491,11 @@ static void accept_connection(hf_worker *w, const hf_io_event *event)
         drop(w, event, !proxied);
         return;
     }
-    if (over.code == 0 || w->refusing < REFUSING_AT_MOST)
+    const bool few = over.code == HF_ERR_IO_DESCRIPTORS_KEPT; /* and those who are told so take some, too */
+    if (over.code == 0 || w->refusing < (few ? hf_census_kept(t->config->census) / 2 : TURNING_AT_MOST))
         c = hf_alloc_zeroed(&w->env->alloc, sizeof *c);
     if (c == NULL) {
-        complain(w, over.code != 0 ? over : hf_err_make(HF_ERR_BASE_MEMORY), "new connections are reset");
+        hf_worker_complain(w, over.code != 0 ? over : hf_err_make(HF_ERR_BASE_MEMORY), "new connections are reset");
         drop(w, event, !proxied);
         return;
     }
@@ -520,14 +509,171 @@ static void accept_connection(hf_worker *w, const hf_io_event *event)
     c->refusing = over.code != 0;
     c->timer.deadline = HF_NEVER;
     c->dialog = (hf_dialog){ .service = &t->service, .id = hf_random_next(w->env->random) >> 16, .peer = event->peer,
-        .refusal = over, .https_port = c->secure ? 0 : t->config->redirect_port };
+        .refusal = over, .https_port = c->secure ? 0 : t->config->redirect_port,
+        .http3_port = c->secure && t->config->http3 && w->quic != NULL && hf_quic_port_serves(w->quic, &event->local) ? event->local.port : 0 };
     w->io->ops->own(w->io, event->pier, c);
     link_connection(c);
     if (!(proxied ? await_header(c, event->pier) : begin_web(c, event->pier))) {
-        bury(c);
+        hf_worker_bury(c);
         return;
     }
+    if (c->refusing && c->proxy == NULL && (over.code == HF_ERR_HTTP_MEMORY_LIMIT || few || w->refusing > REFUSING_AT_MOST)) {
+        hf_worker_complain(w, over, "new connections are answered at once");
+        (void)hf_worker_turn_away(c, over); /* with TLS not yet: then as an answer */
+    }
     drive(c);
+}
+
+/* ---- QUIC --------------------------------------------------------------------------------------------------- */
+
+/* What was received here and belongs to another worker. */
+typedef struct stray {
+    hf_message message; /* first */
+    hf_worker *to;
+    hf_udp_datagram datagram;
+    uint8_t bytes[];
+} stray;
+
+static void take_stray(hf_message *m)
+{
+    stray *s = (stray *)m;
+    if (s->to->quic != NULL)
+        hf_quic_port_input(s->to->quic, &s->datagram, s->to->now);
+    hf_free(hf_allocator_default(), s, sizeof *s + s->datagram.bytes.len);
+}
+
+/* Dropped where the other has enough to do: QUIC sends again. */
+static void pass_stray(void *self, const hf_quic_stray *found)
+{
+    const hf_worker *w = self;
+    hf_worker *to = (uint32_t)found->thread < w->all_count ? w->all[found->thread] : NULL;
+    const size_t n = found->datagram.bytes.len;
+    if (to == NULL || !hf_mailbox_has_room(to->mailbox))
+        return;
+    stray *s = hf_alloc(hf_allocator_default(), sizeof *s + n);
+    if (s == NULL)
+        return;
+    *s = (stray){ .message.run = take_stray, .to = to, .datagram = found->datagram };
+    memcpy(s->bytes, found->datagram.bytes.ptr, n);
+    s->datagram.bytes = (hf_span){ s->bytes, n };
+    hf_mailbox_post(to->mailbox, &s->message);
+}
+
+void hf_worker_place(hf_worker *w, hf_worker *const *all, uint32_t count, uint32_t number)
+{
+    w->all = all;
+    w->all_count = count;
+    w->number = number;
+}
+
+/* New clients get what is served now, or nothing. */
+static void aim_quic(hf_worker *w)
+{
+    const hf_tenure *t = w->current;
+    if (w->quic != NULL)
+        hf_quic_port_aim(w->quic, t->secure != NULL ? hf_secure_thread_quic(t->secure) : NULL,
+            t->config != NULL && t->config->http3 && !w->draining);
+}
+
+hf_err hf_worker_listen_quic(hf_worker *w, const hf_address *at, int fd)
+{
+    const hf_tenure *t = w->current;
+    if (t->secure == NULL || w->number > UINT8_MAX)
+        return hf_err_make(HF_ERR_BASE_USAGE);
+    if (w->quic == NULL) {
+        const hf_quic_port_options o = { .secret = hf_secure_quic_secret(t->config->secure),
+            .thread = (uint8_t)w->number, .pass = w->all_count > 1 ? pass_stray : NULL, .self = w };
+        w->quic = hf_quic_port_new(w->env, w->io, &o, w->io->ops->now(w->io));
+        if (w->quic == NULL)
+            return hf_err_make(HF_ERR_BASE_MEMORY);
+        aim_quic(w);
+    }
+    return hf_quic_port_listen(w->quic, at, fd);
+}
+
+void hf_worker_unlisten_quic(hf_worker *w, const hf_address *at)
+{
+    if (w->quic != NULL)
+        hf_quic_port_unlisten_at(w->quic, at);
+}
+
+/* A client begins a handshake. */
+static void accept_quic(hf_worker *w, hf_quic *quic)
+{
+    hf_tenure *t = w->current;
+    hf_quic_info info;
+    hf_address peer, local;
+    hf_quic_info_of(quic, &info);
+    hf_quic_address_from(&info.path.remote, &peer);
+    hf_quic_address_from(&info.path.local, &local);
+    hf_err over = hf_census_enter(t->config->census, &peer);
+    if (over.code == HF_ERR_IO_DESCRIPTORS_KEPT) /* it takes none */
+        over = HF_OK;
+    if (over.code == 0 && memory_is_short(w))
+        over = hf_err_make(HF_ERR_HTTP_MEMORY_LIMIT);
+    hf_count(&w->counts.quic, 1);
+    hf_count(&w->counts.accepted, 1);
+    hf_count(&w->counts.turned_away, over.code != 0);
+    connection *c = NULL;
+    const bool admitted = t->secure != NULL && (t->config->admits == NULL || t->config->admits(-1));
+    if (admitted && (over.code == 0 || w->refusing < REFUSING_AT_MOST))
+        c = hf_alloc_zeroed(&w->env->alloc, sizeof *c);
+    if (c == NULL) {
+        hf_worker_complain(w, over.code != 0 ? over : hf_err_make(HF_ERR_BASE_MEMORY), "new HTTP/3 connections are refused");
+        hf_quic_free(quic);
+        hf_count(&w->counts.closed, 1);
+        hf_census_leave(t->config->census, &peer);
+        return;
+    }
+    c->tenure = t;
+    c->began = w->now;
+    c->descriptor = -1;
+    c->signature = HF_SECURE_NOWHERE;
+    c->secure = c->counted = true;
+    c->local = note_local(w, &local);
+    c->refusing = over.code != 0;
+    c->timer.deadline = HF_NEVER;
+    c->dialog = (hf_dialog){ .service = &t->service, .id = hf_random_next(w->env->random) >> 16, .peer = peer, .refusal = over };
+    hf_quic_set_user(quic, c);
+    link_connection(c);
+    c->dialog.web = hf_web_new_http3(&t->env, c->dialog.id, quic, hf_secure_thread_web(t->secure), w->now);
+    if (c->dialog.web == NULL) {
+        hf_worker_complain(w, hf_err_make(HF_ERR_BASE_MEMORY), "new HTTP/3 connections are refused");
+        hf_worker_bury(c);
+        return;
+    }
+    if (w->draining)
+        hf_web_drain(c->dialog.web);
+    drive(c);
+}
+
+static void look_at_quic_limits(hf_worker *w)
+{
+    hf_quic_counts counts;
+    hf_quic_endpoint_counts(hf_quic_port_endpoint(w->quic), &counts);
+    if (counts.refused != w->quic_refused)
+        hf_worker_complain(w, hf_err_make(HF_ERR_QUIC_BUSY), "limit quic_connections: new HTTP/3 clients are not answered");
+    w->quic_refused = counts.refused;
+}
+
+/* Connections that have something to say say it, and it leaves, until there is nothing more or others are to have their turn. */
+static void serve_quic(hf_worker *w)
+{
+    hf_quic_endpoint_event event;
+    bool more = w->quic != NULL;
+    for (unsigned i = 0; i < QUIC_ROUNDS && more; i++) {
+        while (hf_quic_endpoint_step(hf_quic_port_endpoint(w->quic), w->now, &event) == HF_EVENT) {
+            connection *c = event.user;
+            if (event.kind == HF_QUIC_ACCEPTED)
+                accept_quic(w, event.quic);
+            else if (c != NULL && !c->dead)
+                drive(c);
+        }
+        more = hf_quic_port_send(w->quic, w->now, QUIC_BATCHES);
+        more = more || hf_quic_endpoint_wake(hf_quic_port_endpoint(w->quic)).ns <= w->now.ns;
+    }
+    if (w->quic != NULL)
+        look_at_quic_limits(w);
 }
 
 /* ---- turns -------------------------------------------------------------------------------------------------- */
@@ -567,7 +713,7 @@ static void check_drain(hf_worker *w)
     hf_log(HF_LOG_WARNING, hf_err_make(HF_ERR_HTTP_DRAINING), "limit drain_ns is over: cutting %zu connections", w->count);
     while (w->connections != NULL) {
         hf_dialog_close(&w->connections->dialog, hf_err_make(HF_ERR_HTTP_DRAINING));
-        bury(w->connections);
+        hf_worker_bury(w->connections);
     }
 }
 
@@ -594,11 +740,19 @@ void hf_worker_turn(hf_worker *w, hf_time until)
             break;
         case HF_IO_ACCEPT_FAILED:
             hf_count(&w->counts.accept_failed, 1);
-            complain(w, event->err, "cannot accept connections for a moment, new ones wait");
+            hf_worker_complain(w, event->err, "cannot accept connections for a moment, new ones wait");
+            if (event->err.code == HF_ERR_IO_DESCRIPTORS) {
+                hf_worker_shed_files(w);
+                (void)hf_worker_close_spare(w);
+            }
             break;
         case HF_IO_READY:
             if (c != NULL && !c->dead)
                 drive(c);
+            break;
+        case HF_IO_READABLE:
+            if (w->quic != NULL)
+                hf_quic_port_receive(w->quic, event->owner, w->now);
             break;
         case HF_IO_WOKEN:
             break;
@@ -619,6 +773,8 @@ void hf_worker_turn(hf_worker *w, hf_time until)
     }
     hf_mailbox_turn(w->mailbox);
     check_drain(w);
+    serve_quic(w);
+    count_answered(w);
     hf_access_turn(&w->log, w->now);
     free_dead(w);
     if (w->current->next != NULL)
@@ -630,6 +786,8 @@ hf_time hf_worker_wake(const hf_worker *w)
     if (w->draining && !w->looked)
         return hf_time_make(0);
     hf_time at = hf_time_earlier(hf_timers_next(&w->timers), hf_access_wake(&w->log));
+    if (w->quic != NULL)
+        at = hf_time_earlier(at, hf_quic_port_wake(w->quic));
     return w->draining ? hf_time_earlier(at, w->drain_until) : at;
 }
 
@@ -641,6 +799,7 @@ void hf_worker_drain(hf_worker *w)
     w->draining = true;
     w->drain_until = hf_time_after(w->now, (int64_t)w->env->limits->drain_ns);
     w->io->ops->unlisten(w->io);
+    aim_quic(w);
     for (connection *c = w->connections, *next; c != NULL; c = next) {
         next = c->next;
         if (c->dialog.web != NULL) {
@@ -667,9 +826,12 @@ void hf_worker_adopt(hf_worker *w, hf_tenure *t)
     HF_ASSERT(t->worker == w && t->next == NULL && t->config != NULL);
     t->next = w->current;
     w->current = t;
+    aim_quic(w);
     /* Requests under way know where they began. */
     for (connection *c = w->connections; c != NULL; c = c->next)
         c->dialog.service = &t->service;
+    for (hf_tenure *old = t->next; old != NULL; old = old->next)
+        old->service.hooks.unlogged = t->service.hooks.unlogged;
     hf_access_buffer_fini(&w->log, w->now);
     hf_access_buffer_init(&w->log, t->config->access_log, hf_allocator_default());
     tick(w);
@@ -708,7 +870,11 @@ size_t hf_worker_list(const hf_worker *w, hf_worker_connection *to, size_t most)
             .current = c->tenure == w->current, .draining = w->draining };
         if (c->local > 0)
             to[n].local = w->locals[c->local];
-        to[n].has_tcp = hf_tcp_facts_read(c->descriptor, &to[n].tcp);
+        to[n].has_tcp = hf_tcp_facts_read(c->descriptor, &to[n].tcp) || hf_tcp_facts_own(w->io, &to[n].local, &to[n].peer, &to[n].tcp);
+        const hf_quic *const quic = c->dialog.web != NULL ? hf_web_quic(c->dialog.web) : NULL;
+        to[n].has_quic = quic != NULL;
+        if (quic != NULL)
+            hf_quic_info_of(quic, &to[n].quic);
         n++;
     }
     return n;
@@ -731,7 +897,9 @@ hf_worker *hf_worker_new(const hf_env *env, hf_io *io, const hf_worker_config *c
     /* Not from memory_bytes: what happens when that ends is worth a line. */
     hf_access_buffer_init(&w->log, config->access_log, hf_allocator_default());
     w->mailbox = hf_mailbox_new(hf_allocator_default(), io, config->limits->messages);
-    if (w->mailbox != NULL)
+    if (w->mailbox != NULL && config->app->topics != NULL)
+        w->topics = hf_topics_join(config->app->topics, env, w->mailbox);
+    if (w->mailbox != NULL && (w->topics != NULL || config->app->topics == NULL))
         w->current = hf_worker_prepare(w, env->random, config, err);
     if (w->current == NULL) {
         hf_worker_free(w);
@@ -746,9 +914,11 @@ void hf_worker_free(hf_worker *w)
     if (w == NULL)
         return;
     while (w->connections != NULL)
-        bury(w->connections);
+        hf_worker_bury(w->connections);
     free_dead(w);
+    hf_topics_leave(w->topics);
     hf_mailbox_close(w->mailbox); /* what still comes finds its request gone */
+    hf_quic_port_free(w->quic);   /* before the generations whose keys it uses */
     hf_access_buffer_fini(&w->log, w->now);
     while (w->current != NULL) {
         hf_tenure *t = w->current;

@@ -26,6 +26,7 @@ typedef struct hf_worker_config {
     const hf_allocator_counted *memory; /* whose `held` memory_bytes bounds; NULL: not bounded */
     hf_access_log *access_log;          /* NULL: none */
     hf_secure *secure;                  /* for listeners whose owner is hf_worker_secure; NULL: there are none */
+    bool http3;                         /* QUIC clients are taken where there are sockets for them, and others told of it */
     uint16_t redirect_port;             /* requests to other listeners are sent to https at this port; 0: they are answered */
     /* Who begins connections with a PROXY header, and whose Forwarded and X-Forwarded-For are believed. */
     const hf_network *proxy_from, *trusted;
@@ -49,6 +50,13 @@ extern const char hf_worker_secure;
 hf_worker *hf_worker_new(const hf_env *env, hf_io *io, const hf_worker_config *config, hf_err *err);
 /* Cuts whatever is open. */
 void hf_worker_free(hf_worker *w);
+/* Which of `count` workers it is: connection ids say so, and what belongs to another is passed on. `all` is lent for life, and
+ * filled before the first turn. */
+void hf_worker_place(hf_worker *w, hf_worker *const *all, uint32_t count, uint32_t number);
+/* QUIC clients come by this UDP socket, of which it keeps a duplicate; and come no more. In the worker's thread, or before it
+ * runs. */
+hf_err hf_worker_listen_quic(hf_worker *w, const hf_address *at, int fd);
+void hf_worker_unlisten_quic(hf_worker *w, const hf_address *at);
 /* Waits until something happens, or the clock reads `until`, and deals with it. */
 void hf_worker_turn(hf_worker *w, hf_time until);
 /* When turn must be called although nothing happened. */
@@ -81,8 +89,10 @@ typedef struct hf_worker_connection {
     uint64_t id;
     hf_address peer, local;
     int64_t age_ns;
-    bool has_tcp;    /* a kernel socket carries it: */
+    bool has_tcp;    /* a kernel socket, or our own TCP, carries it: */
     hf_tcp_facts tcp;
+    bool has_quic;   /* QUIC does: */
+    hf_quic_info quic;
     uint64_t requests, open; /* so far; not over */
     uint64_t bytes_sent, bytes_unsent;
     bool current; /* it began with the generation that is served now */

@@ -27,7 +27,8 @@ struct hf_tls_pier {
     hf_tls_event *question;
     hf_time now, began;
     int64_t handshake_ns;
-    bool opened : 1;
+    bool opened : 1;       /* the owner was told so: bytes flow */
+    bool complete : 1;     /* the handshake is */
     bool waiting : 1;      /* the core did what it could: more bytes, time or an answer must come first */
     bool below_fin : 1;
     bool broken : 1;       /* the core faulted: its alert leaves, then FIN; input is thrown away */
@@ -42,6 +43,8 @@ struct hf_tls_pier {
     hf_queue kept;         /* plaintext that the owner left */
     backlog *out;
     hf_queue tokens;       /* to be told */
+    hf_queue early;        /* client: early data that was put, until it is known whether the server took it */
+    hf_bytes early_protocol;
 };
 
 static void fail(hf_tls_pier *p, int32_t code)
@@ -168,21 +171,54 @@ static void advance(hf_extent *e, size_t n)
     }
 }
 
+/* May something be sealed now? */
+static bool is_open(const hf_tls_pier *p)
+{
+    return p->complete || hf_tls_early_room(p->core) > 0;
+}
+
+/* A client's early data is kept until the server has said whether it takes it. False: memory ended. */
+static bool note_early(hf_tls_pier *p, hf_bytes bytes)
+{
+    if (p->complete || hf_tls_early_room(p->core) == SIZE_MAX)
+        return true;
+    p->early_protocol = hf_tls_protocol(p->core);
+    return hf_queue_append(&p->early, bytes);
+}
+
+/* The handshake is complete. RFC 8446 4.2.10: what the server did not take "MUST NOT [be] automatically re-send ... unless
+ * the negotiated connection selects the same ALPN protocol"; whoever put it early put what may be sent twice. */
+static void settle_early(hf_tls_pier *p)
+{
+    const hf_span held = hf_queue_peek(&p->early);
+    if (held.len > 0 && !hf_tls_early_accepted(p->core)) {
+        const hf_extent again = { .kind = HF_EXTENT_COPIED, .bytes = hf_bytes_make(held.ptr, held.len) };
+        if (!hf_bytes_equal(p->early_protocol, hf_tls_protocol(p->core)))
+            fail(p, HF_ERR_TLS_EARLY_ANSWER);
+        else if (hf_tls_put(p->core, &again, 1) != held.len)
+            fail(p, HF_ERR_BASE_MEMORY);
+    }
+    if (p->early.memory != NULL)
+        hf_wipe(p->early.memory, p->early.capacity);
+    hf_queue_fini(&p->early);
+}
+
 /* Lends the core up to BATCH bytes of the pieces, and cuts them off. Returns how many bytes. *done: pieces that are over. */
 static size_t lend(hf_tls_pier *p, hf_extent *pieces, size_t count, const hf_queue *copied, size_t *queued, size_t *done)
 {
     const uint8_t *const front = copied != NULL ? hf_queue_peek(copied).ptr : NULL;
     size_t total = 0, read = 0;
     *queued = *done = 0;
-    while (*done < count && total < BATCH) {
+    const size_t room = p->complete ? SIZE_MAX : hf_tls_early_room(p->core), most = room < BATCH ? room : BATCH;
+    while (*done < count && total < most) {
         hf_extent *const e = &pieces[*done];
         const uint64_t length = hf_extent_length(e);
-        const size_t n = length < BATCH - total ? (size_t)length : BATCH - total;
+        const size_t n = length < most - total ? (size_t)length : most - total;
         const bool in_queue = e->kind != HF_EXTENT_FILE && e->bytes.ptr == NULL;
         if (n > 0) {
             const uint8_t *const at = bytes_of(p, e, n, front != NULL ? front + *queued : NULL, &read);
             const hf_extent piece = { .kind = HF_EXTENT_LENT, .bytes = hf_bytes_make(at, n) };
-            if (at == NULL || hf_tls_put(p->core, &piece, 1) != n)
+            if (at == NULL || !note_early(p, piece.bytes) || hf_tls_put(p->core, &piece, 1) != n)
                 break;
             advance(e, n);
             *queued += in_queue ? n : 0;
@@ -201,7 +237,7 @@ static size_t seal(hf_tls_pier *p, hf_extent *pieces, size_t count, hf_queue *co
 {
     size_t all = 0;
     uint64_t turn = 0;
-    while (all < count && p->failed.code == 0 && below_unsent(p) == 0) {
+    while (all < count && p->failed.code == 0 && below_unsent(p) == 0 && is_open(p)) {
         size_t queued, done;
         if (turn >= TURN) {
             p->again = true;
@@ -264,14 +300,26 @@ static bool keep(hf_tls_pier *p, const hf_extent *pieces, size_t count)
     return true;
 }
 
+static uint64_t unsealed(const hf_tls_pier *p)
+{
+    uint64_t n = 0;
+    for (size_t i = p->out != NULL ? p->out->first : 0; p->out != NULL && i < p->out->count; i++)
+        n += hf_extent_length(&p->out->pieces[i]);
+    return n;
+}
+
 static uint64_t pier_unsent(const void *self, hf_lane lane)
 {
     (void)lane;
     const hf_tls_pier *p = self;
-    uint64_t n = below_unsent(p);
-    for (size_t i = p->out != NULL ? p->out->first : 0; p->out != NULL && i < p->out->count; i++)
-        n += hf_extent_length(&p->out->pieces[i]);
-    return n;
+    return below_unsent(p) + unsealed(p);
+}
+
+static uint64_t pier_untaken(const void *self, hf_lane lane)
+{
+    const hf_tls_pier *p = self;
+    const hf_pier_ops *const below = p->below.ops;
+    return below->untaken != NULL ? below->untaken(p->below.self, 0) + unsealed(p) : pier_unsent(self, lane);
 }
 
 static uint64_t pier_put(void *self, hf_lane lane, const hf_extent *extents, size_t count)
@@ -304,6 +352,8 @@ static void shut(hf_tls_pier *p)
     const bool alert = p->broken && !p->fin_sent;
     if (p->failed.code != 0 || p->fin_sent || (!alert && (!p->fin_wanted || p->out != NULL)))
         return;
+    if (!alert && !p->complete)
+        return; /* the end comes behind the handshake, and the tickets behind that */
     if (!alert && !p->notified) {
         p->notified = true;
         p->waiting = false;
@@ -408,10 +458,16 @@ static bool ask(hf_tls_pier *p, const hf_tls_event *e, hf_pier_event *event)
 static bool translate(hf_tls_pier *p, const hf_tls_event *e, const hf_in *in, hf_pier_event *event)
 {
     switch (e->kind) {
-    case HF_TLS_OPENED:
+    case HF_TLS_EARLY:
         p->opened = true;
-        p->handshake_ns = p->now.ns - p->began.ns;
         event->kind = HF_PIER_OPENED;
+        return true;
+    case HF_TLS_OPENED:
+        p->complete = true;
+        p->handshake_ns = p->now.ns - p->began.ns;
+        event->kind = !p->opened ? HF_PIER_OPENED : hf_tls_early_accepted(p->core) ? HF_PIER_EARLY_ACCEPTED : HF_PIER_EARLY_REJECTED;
+        p->opened = true;
+        settle_early(p);
         return true;
     case HF_TLS_READABLE:
         p->lent = hf_tls_peek(p->core).len;
@@ -428,6 +484,7 @@ static bool translate(hf_tls_pier *p, const hf_tls_event *e, const hf_in *in, hf
         return ask(p, e, event);
     case HF_TLS_WRITABLE: /* ours is told when all was sealed */
     case HF_TLS_RELEASED:
+    case HF_TLS_EARLY_REJECTED: /* told with OPENED */
         break;
     }
     return false;
@@ -540,6 +597,9 @@ static void free_all(hf_tls_pier *p)
     if (p->kept.memory != NULL)
         hf_wipe(p->kept.memory, p->kept.capacity);
     hf_queue_fini(&p->kept);
+    if (p->early.memory != NULL)
+        hf_wipe(p->early.memory, p->early.capacity);
+    hf_queue_fini(&p->early);
     hf_queue_fini(&p->tokens);
     hf_free(&alloc, p, sizeof *p);
 }
@@ -561,6 +621,7 @@ static const hf_pier_ops pier_ops = {
     .end = pier_end,
     .open = pier_open,
     .unsent = pier_unsent,
+    .untaken = pier_untaken,
     .free = pier_free,
     .read = pier_read,
 };
@@ -581,6 +642,7 @@ hf_tls_pier *hf_tls_pier_new(const hf_env *env, hf_tls *core, hf_pier below, hf_
     p->now = p->began = now;
     hf_queue_init(&p->kept, &env->alloc);
     hf_queue_init(&p->tokens, &env->alloc);
+    hf_queue_init(&p->early, &env->alloc);
     return p;
 }
 

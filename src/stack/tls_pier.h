@@ -6,6 +6,10 @@
  * opened behind it. Output is sealed straight into `room`, which goes below in one put; files are read into it first.
  * An idle connection holds no buffer. A lent extent is RELEASED when it was sealed.
  *
+ * With early data (hf_tls_config.early_data) OPENED comes when it flows, and EARLY_ACCEPTED, or at a client EARLY_REJECTED,
+ * when the handshake is complete. Until then hf_tls_is_early of the core: what a server peeks may be a replay, and what a
+ * client puts must be what may be sent twice: it is sent again where the server did not take it.
+ *
  * Events beside those of every pier: OPENED when the handshake is complete; ASKS for a signature or a verdict. ENDED by
  * RESET with HF_ERR_TLS_TRUNCATED says that the peer closed without close_notify: what came before may not be all, and
  * what we put still goes out. ENDED with another error of TLS: our alert and a FIN go out; pull until HF_CLOSED to see

@@ -4,6 +4,9 @@
 #include "alloc.h"
 #include "trace.h"
 
+enum { WATCHED_LEAST = 16 * 1024 };
+#define SEND_GRACE_NS HF_SECONDS(10)
+
 static const hf_web_options plain_options;
 
 /* The pier, with TLS on it where that is asked for. False: memory ended, and the pier is freed. */
@@ -52,10 +55,11 @@ void hf_web_free(hf_web *w)
 {
     if (w == NULL)
         return;
-    w->pier.ops->free(w->pier.self);
+    if (w->v != &hf_web_http3)
+        w->pier.ops->free(w->pier.self);
     if (w->v != NULL)
         w->v->free(w);
-    if (w->v == &hf_web_http2)
+    if (w->v == &hf_web_http2 || w->v == &hf_web_http3)
         hf_web_free_fences(w);
     forget_sending(w);
     hf_free(&w->env->alloc, w, sizeof *w);
@@ -74,51 +78,88 @@ static void close_now(hf_web *w, hf_err why)
         w->why = why;
 }
 
-/* Watches how fast the peer takes what we send: slow readers are cut (limits send_idle_ns, send_rate). Where nothing was
- * left nothing is, until we put something; TLS has words of its own, which leave without us. */
-static void watch_sending(hf_web *w, hf_time now, bool put)
+/* The pier holds bytes that have not left: it takes no more now. */
+static bool holds(const hf_web *w)
 {
-    if (!put && w->sending == NULL && w->tls == NULL)
+    return w->pier.ops->unsent(w->pier.self, 0) > 0;
+}
+
+static uint64_t untaken(const hf_web *w)
+{
+    const hf_pier_ops *const pier = w->pier.ops;
+    return pier->untaken != NULL ? pier->untaken(w->pier.self, 0) : pier->unsent(w->pier.self, 0);
+}
+
+static void begin_watching(hf_web *w, hf_time now, uint64_t put, uint64_t left)
+{
+    w->sending = hf_alloc(&w->env->alloc, sizeof *w->sending);
+    if (w->sending == NULL) {
+        close_now(w, hf_err_make(HF_ERR_BASE_MEMORY));
         return;
-    const uint64_t left = w->pier.ops->unsent(w->pier.self, 0);
+    }
+    *w->sending = (hf_web_sending){ .began = now, .moved = now, .looked = now, .left = left, .total = w->bytes_sent - put };
+}
+
+/* Watches how fast the peer takes what we send: slow readers are cut (limits send_idle_ns, send_rate). `put` bytes went
+ * to the pier just now. Answers that any system's buffers take are not worth a look; TLS has words of its own, which
+ * leave without us. Once the peer has taken all there was, it owes nothing: what comes later is counted anew. */
+static void watch_sending(hf_web *w, hf_time now, uint64_t put)
+{
+    hf_web_sending *const s = w->sending;
+    if (s == NULL) {
+        const bool begins = ((put > 0 || w->tls != NULL) && holds(w)) || put >= WATCHED_LEAST;
+        const uint64_t left = begins ? untaken(w) : 0;
+        if (left > 0)
+            begin_watching(w, now, put, left);
+        return;
+    }
+    const uint64_t left = untaken(w);
     if (left == 0) {
         forget_sending(w);
         return;
     }
-    if (w->sending == NULL) {
-        w->sending = hf_alloc(&w->env->alloc, sizeof *w->sending);
-        if (w->sending == NULL) {
-            close_now(w, hf_err_make(HF_ERR_BASE_MEMORY));
-            return;
-        }
-        *w->sending = (hf_web_sending){ .began = now, .moved = now, .total = left, .left = left };
-    }
-    if (left < w->sending->left)
-        w->sending->moved = now;
-    w->sending->left = left;
+    if (left < s->left + put)
+        s->moved = now;
+    s->left = left;
+    s->looked = now;
+}
+
+static hf_time send_idle_deadline(const hf_web *w)
+{
+    return hf_time_after(w->sending->moved, (int64_t)w->env->limits->send_idle_ns);
+}
+
+/* Behind the grace, at the least average rate, what the peer has taken since the first byte was due at this moment. */
+static hf_time send_rate_deadline(const hf_web *w)
+{
+    const hf_web_sending *const s = w->sending;
+    const uint64_t rate = w->env->limits->send_rate, sent = w->bytes_sent - s->total;
+    if (rate == 0)
+        return HF_NEVER;
+    const uint64_t taken = sent - (s->left < sent ? s->left : sent);
+    return hf_time_after(s->began, SEND_GRACE_NS + HF_SECONDS(taken / rate < 86400 ? taken / rate : 86400));
 }
 
 static hf_time send_deadline(const hf_web *w)
 {
-    const hf_web_sending *const s = w->sending;
-    if (s == NULL)
+    return w->sending != NULL ? hf_time_earlier(send_idle_deadline(w), send_rate_deadline(w)) : HF_NEVER;
+}
+
+/* When to look at the latest: nobody tells us when a peer takes what the kernel has. */
+static hf_time send_wake(const hf_web *w)
+{
+    if (w->sending == NULL)
         return HF_NEVER;
-    const hf_time idle = hf_time_after(s->moved, (int64_t)w->env->limits->send_idle_ns);
-    const uint64_t rate = w->env->limits->send_rate;
-    if (rate == 0)
-        return idle;
-    /* The backlog began with `total` bytes: at the least rate, what has left by now was due at this moment. */
-    const uint64_t gone = s->total - (s->left < s->total ? s->left : s->total);
-    const uint64_t seconds = gone / rate < 86400 ? gone / rate : 86400;
-    return hf_time_earlier(idle, hf_time_after(s->began, HF_SECONDS(10) + HF_SECONDS(seconds)));
+    return hf_time_earlier(send_deadline(w), hf_time_after(w->sending->looked, (int64_t)w->env->limits->send_idle_ns / 4));
 }
 
 /* True when something went to the pier, so that the core has room again. */
 static bool flush(hf_web *w, hf_time now, hf_out *out)
 {
     bool moved = false;
-    watch_sending(w, now, false); /* some piers send between events: what left since then is progress */
-    while (w->v != NULL && w->state <= WEB_CLOSING && w->sending == NULL) {
+    if (w->sending == NULL || w->sending->looked.ns != now.ns)
+        watch_sending(w, now, 0); /* some piers send between events: what left since then is progress */
+    while (w->v != NULL && w->state <= WEB_CLOSING && !holds(w)) {
         out->count = 0;
         out->scratch_used = 0;
         out->bytes = 0;
@@ -129,7 +170,7 @@ static bool flush(hf_web *w, hf_time now, hf_out *out)
         moved = true;
         w->bytes_sent += out->bytes;
         const uint64_t taken = w->pier.ops->put(w->pier.self, 0, out->pieces, out->count);
-        watch_sending(w, now, true);
+        watch_sending(w, now, out->bytes);
         if (taken != out->bytes) { /* only a failed pier refuses when nothing was unsent: its event says why */
             w->stuck = true;
             break;
@@ -170,7 +211,7 @@ static void close_softly(hf_web *w, hf_time now, hf_out *out)
     w->state = WEB_CLOSING;
     throw_away(w);
     (void)flush(w, now, out);
-    if (w->state != WEB_CLOSING || w->sending != NULL)
+    if (w->state != WEB_CLOSING || holds(w))
         return;
     if (!w->v->may_end(w)) {
         close_now(w, w->v->fault(w)->err);
@@ -255,6 +296,7 @@ static hf_step feed(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
         take_eaten(w);
     switch (s) {
     case HF_EVENT:
+        event->early = w->tls != NULL && hf_tls_is_early(hf_tls_pier_core(w->tls));
         return HF_EVENT;
     case HF_FAULT:
         if (w->why.code == 0)
@@ -310,10 +352,15 @@ static bool pull(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
     hf_pier_event e;
     if (w->tls != NULL)
         hf_tls_pier_listen(w->tls, &event->wire.tls);
+    const bool held = holds(w);
     const hf_step s = w->pier.ops->event(w->pier.self, now, &e);
-    watch_sending(w, now, false);
+    watch_sending(w, now, 0);
     if (s == HF_CLOSED || s == HF_FAULT) {
         close_now(w, s == HF_FAULT ? hf_err_make(HF_ERR_IO_RESET) : HF_OK);
+        return true;
+    }
+    if (s != HF_EVENT && held && w->state == WEB_OPEN && !holds(w)) {
+        w->timed = false; /* the pier is free again, and need not say so to who was not refused: the core may have more */
         return true;
     }
     if (s != HF_EVENT)
@@ -357,11 +404,12 @@ static bool pull(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
 
 static void check_deadlines(hf_web *w, hf_time now)
 {
-    watch_sending(w, now, false);
+    watch_sending(w, now, 0);
     if (w->state == WEB_LINGERING && !hf_time_before(now, w->linger_until))
         close_now(w, HF_OK);
     if (w->state <= WEB_CLOSING && !hf_time_before(now, send_deadline(w))) {
-        w->why = hf_err_make(HF_ERR_IO_SEND_TIMEOUT);
+        const bool idle = !hf_time_before(now, send_idle_deadline(w));
+        w->why = hf_err_make(idle ? HF_ERR_IO_SEND_TIMEOUT : HF_ERR_IO_SEND_RATE);
         close_now(w, w->why);
     }
 }
@@ -389,7 +437,7 @@ static hf_step next(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
 {
     while (w->state != WEB_CLOSED) {
         event->kind = (hf_web_event_kind)HF_WEB_NOTHING;
-        event->whole = false;
+        event->whole = event->early = false;
         event->head = NULL;
         event->fault = NULL;
         event->tls = NULL;
@@ -419,6 +467,8 @@ static hf_step next(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
 
 hf_step hf_web_step(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
 {
+    if (w->v == &hf_web_http3)
+        return hf_web_step_http3(w, now, out, event);
     take_eaten(w);
     check_deadlines(w, now);
     if (w->stuck && w->v != NULL && !hf_time_before(now, core_wake(w)))
@@ -434,11 +484,13 @@ hf_step hf_web_step(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
 
 hf_time hf_web_wake(const hf_web *w)
 {
+    if (w->v == &hf_web_http3)
+        return hf_web_wake_http3(w);
     const hf_time pier = w->tls != NULL ? hf_tls_pier_wake(w->tls) : HF_NEVER;
     hf_time at = HF_NEVER;
     switch ((web_state)w->state) {
-    case WEB_OPEN: at = hf_time_earlier(core_wake(w), send_deadline(w)); break;
-    case WEB_CLOSING: at = send_deadline(w); break;
+    case WEB_OPEN: at = hf_time_earlier(core_wake(w), send_wake(w)); break;
+    case WEB_CLOSING: at = send_wake(w); break;
     case WEB_LINGERING: at = w->linger_until; break;
     case WEB_CLOSED: return HF_NEVER;
     }
@@ -494,6 +546,7 @@ hf_err hf_web_push(hf_web *w, hf_exchange x, const hf_request_head *request, hf_
     hf_http2_stream stream = 0;
     if (w->v != &hf_web_http2)
         return hf_err_make(HF_ERR_HTTP2_PUSH);
+    w->timed = false;
     const hf_err err = hf_http2_push(w->core.http2, (hf_http2_stream)x, request, &stream);
     *promised = stream;
     return err;
@@ -506,12 +559,16 @@ bool hf_web_can_push(const hf_web *w)
 
 void hf_web_prioritise(hf_web *w, hf_exchange x, unsigned urgency, bool incremental)
 {
+    if (w->v == &hf_web_http3)
+        hf_web_prioritise_http3(w, x, urgency, incremental);
     if (w->v == &hf_web_http2)
         hf_http2_prioritise(w->core.http2, (hf_http2_stream)x, urgency, incremental);
 }
 
 void hf_web_answer_sign(hf_web *w, hf_err err, hf_bytes signature)
 {
+    if (w->v == &hf_web_http3)
+        hf_web_answer_http3(w, true, err, signature);
     if (w->tls == NULL)
         return;
     hf_tls_answer_sign(hf_tls_pier_core(w->tls), err, signature);
@@ -520,6 +577,8 @@ void hf_web_answer_sign(hf_web *w, hf_err err, hf_bytes signature)
 
 void hf_web_answer_verify(hf_web *w, hf_err err)
 {
+    if (w->v == &hf_web_http3)
+        hf_web_answer_http3(w, false, err, hf_bytes_make(NULL, 0));
     if (w->tls == NULL)
         return;
     hf_tls_answer_verify(hf_tls_pier_core(w->tls), err);
@@ -528,10 +587,28 @@ void hf_web_answer_verify(hf_web *w, hf_err err)
 
 void hf_web_sign_here(hf_web *w, const hf_web_event *event)
 {
+    if (w->v == &hf_web_http3)
+        hf_web_sign_http3(w, event);
     if (w->tls == NULL)
         return;
     hf_tls_sign_here(hf_tls_pier_core(w->tls), event->tls);
     hf_tls_pier_answered(w->tls);
+}
+
+bool hf_web_turn_away(hf_web *w, hf_time now, hf_bytes answer, hf_err why)
+{
+    const hf_extent e = { .kind = HF_EXTENT_COPIED, .bytes = answer };
+    if (w->state != WEB_OPEN || w->v != &hf_web_http1 || w->fin_received || holds(w))
+        return false;
+    take_eaten(w);
+    throw_away(w);
+    w->why = why;
+    w->bytes_sent += w->pier.ops->put(w->pier.self, 0, &e, 1);
+    if (holds(w) || w->pier.ops->end(w->pier.self, 0, (hf_ending){ HF_ENDING_FIN, 0 }).code != 0)
+        close_now(w, why);
+    else
+        linger(w, now);
+    return true;
 }
 
 void hf_web_drain(hf_web *w)
@@ -544,6 +621,10 @@ void hf_web_drain(hf_web *w)
 
 void hf_web_abort(hf_web *w, hf_err why)
 {
+    if (w->v == &hf_web_http3) {
+        hf_web_abort_http3(w, why);
+        return;
+    }
     (void)!w->pier.ops->end(w->pier.self, 0, (hf_ending){ HF_ENDING_RESET, 0 }).code;
     close_now(w, why);
 }
@@ -561,6 +642,8 @@ const hf_tls_fault *hf_web_tls_fault(const hf_web *w)
     static const hf_tls_fault none;
     static const hf_tls_fault plain = { .err = { HF_ERR_TLS_PLAIN_HTTP }, .state = "start",
         .wanted = "a TLS handshake record" };
+    if (w->v == &hf_web_http3)
+        return hf_web_tls_fault_http3(w);
     return w->tls != NULL ? hf_tls_fault_of(hf_tls_pier_core(w->tls)) : w->misplaced ? &plain : &none;
 }
 
@@ -571,7 +654,8 @@ bool hf_web_is_idle(const hf_web *w)
 
 uint64_t hf_web_unsent(const hf_web *w)
 {
-    return w->pier.ops->unsent(w->pier.self, 0);
+    const hf_quic *const quic = hf_web_quic(w);
+    return quic != NULL ? hf_quic_backlog(quic) : untaken(w);
 }
 
 uint64_t hf_web_bytes_sent(const hf_web *w)
@@ -586,6 +670,8 @@ hf_version hf_web_version(const hf_web *w)
 
 bool hf_web_security_of(const hf_web *w, hf_web_security *security)
 {
+    if (w->v == &hf_web_http3)
+        return hf_web_security_of_http3(w, security);
     if (w->tls == NULL || w->v == NULL)
         return false;
     const hf_tls *const t = hf_tls_pier_core(w->tls);

@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * web: the server's side of one connection, whatever carries the bytes (a kernel socket, our TCP, a simulated pipe),
+ * web: the server's side of one connection, whatever carries the bytes (a kernel socket, our TCP, a simulated pipe, QUIC),
  * whether TLS protects them, and whatever version of HTTP is spoken. It stands protocol cores on piers and moves bytes
- * between them. With TLS the client chooses the version by ALPN; on a plain port by how it begins.
+ * between them. With TLS the client chooses the version by ALPN; on a plain port by how it begins; over QUIC it is HTTP/3.
  *
  * Pull: step yields events until it is idle; flush sends what the cores have to say. Answers to many requests that are
  * given at once leave together in one put, because step flushes only when there is nothing left to read.
  *
- * In HTTP/2 several exchanges are open at once, and each may be RESET at any moment: a command for one that is gone is
- * answered with HF_ERR_HTTP2_NO_STREAM (HF_ERR_HTTP1_NO_EXCHANGE), and means that its RESET waits to be told.
+ * In HTTP/2 and HTTP/3 several exchanges are open at once, and each may be RESET at any moment: a command for one that is
+ * gone is answered with HF_ERR_HTTP2_NO_STREAM (HF_ERR_HTTP3_NO_STREAM, HF_ERR_HTTP1_NO_EXCHANGE), and means that its RESET
+ * waits to be told.
  */
 #ifndef HF_STACK_WEB_H
 #define HF_STACK_WEB_H
 
 #include <handfast/http1.h>
 #include <handfast/http2.h>
+#include <handfast/http3.h>
 #include <handfast/pier.h>
+#include <handfast/quic.h>
 #include <handfast/tls.h>
 
 typedef struct hf_web hf_web;
@@ -34,9 +37,11 @@ void hf_web_spares_free(hf_web_spares *spares);
 /* What a listener's connections are to be. All zero: plain, HTTP/1 and HTTP/2 with prior knowledge. */
 typedef struct hf_web_options {
     const hf_tls_config *tls;   /* not NULL: TLS. Belongs to the same thread, as its hf_crypto does */
-    hf_span room;               /* with tls: HF_WEB_ROOM bytes of the thread, used within a call only: files are read into
-                                   it and records are sealed in it */
-    hf_http2_options http2;
+    hf_span room;               /* with tls, and over QUIC: HF_WEB_ROOM bytes of the thread, used within a call only: files are
+                                   read into it and records are sealed in it */
+    hf_http2_options http2;     /* connect_protocol holds for HTTP/3, too */
+    /* Over QUIC, where no pier does it: reads a range of an open file whole, as the verb of pier.h. NULL: no files */
+    hf_err (*read)(const hf_file *file, uint64_t offset, void *to, size_t n);
     hf_web_spares *spares;      /* NULL: each connection keeps its own core for a while. Belongs to the same thread and the
                                    same environment, and is freed after the last connection */
     bool no_prior_knowledge;    /* plain: a client that begins with HTTP/2 is refused */
@@ -67,6 +72,7 @@ typedef enum hf_web_event_kind {
 typedef struct hf_web_event {
     hf_web_event_kind kind;
     bool whole; /* REQUEST, REFUSED: the request is complete, and no END comes */
+    bool early; /* REQUEST: the handshake is not complete, and it may be a replay (RFC 8470) */
     hf_exchange exchange;
     const hf_request_head *head;
     hf_bytes body;
@@ -77,6 +83,8 @@ typedef struct hf_web_event {
     union {                  /* what the pointers above lead to: here, so that an idle connection need not hold it */
         hf_http1_event http1;
         hf_http2_event http2;
+        hf_http3_event http3;
+        hf_quic_event quic;
         hf_tls_event tls;
     } wire;
 } hf_web_event;
@@ -84,6 +92,9 @@ typedef struct hf_web_event {
 /* Owns `pier` from now on. `id` is the connection's, in traces and logs. `options` (NULL: all zero) is lent for life.
  * NULL when memory ends (the pier is freed). */
 hf_web *hf_web_new(const hf_env *env, uint64_t id, hf_pier pier, const hf_web_options *options, hf_time now);
+/* HTTP/3 on a connection that an endpoint just accepted; owns it from now on. Step it when the endpoint gives notice of it, and
+ * when wake says so; after steps and commands there may be something for the endpoint to emit. */
+hf_web *hf_web_new_http3(const hf_env *env, uint64_t id, hf_quic *quic, const hf_web_options *options, hf_time now);
 void hf_web_free(hf_web *w);
 
 /* `out` is scratch space of the thread, used within the call only. */
@@ -99,10 +110,10 @@ hf_err hf_web_respond(hf_web *w, hf_exchange x, const hf_response_head *head);
 hf_err hf_web_inform(hf_web *w, hf_exchange x, const hf_response_head *head);
 /* Bytes accepted. The token of an extent is its exchange or 0; SENT comes for each that is not 0. */
 uint64_t hf_web_put(hf_web *w, hf_exchange x, const hf_extent *extents, size_t count, hf_err *err);
-/* The answer is complete. In HTTP/2 nothing but SENT comes for the exchange any more, in HTTP/1 the rest of the request
+/* The answer is complete. In HTTP/2 and HTTP/3 nothing but SENT comes for the exchange any more, in HTTP/1 the rest of the request
  * does. HF_ENDING_RESET: as hf_web_cancel, without a reason for the log. */
 hf_err hf_web_end(hf_web *w, hf_exchange x, hf_ending ending, hf_fields trailers);
-/* Gives the exchange up, so that the peer can tell: HTTP/2 resets the stream, HTTP/1 cuts the connection. SENT comes for
+/* Gives the exchange up, so that the peer can tell: HTTP/2 and HTTP/3 reset the stream, HTTP/1 cuts the connection. SENT comes for
  * it once what was lent is read no more (or CLOSED); no RESET. Of an exchange that was over before - ended, or about to be
  * told RESET - nothing changes. */
 void hf_web_cancel(hf_web *w, hf_exchange x, hf_err why);
@@ -120,6 +131,10 @@ void hf_web_answer_verify(hf_web *w, hf_err err);
 /* Signs with the identity's own key and answers: for those who keep keys in the process. */
 void hf_web_sign_here(hf_web *w, const hf_web_event *event);
 
+/* Says `answer` (a whole response of HTTP/1) without reading on, and closes once the peer had time to hear it; `why` goes with
+ * CLOSED. False, and nothing happened: this is not HTTP/1, or it is not the moment to say anything. For requests that
+ * have not been told yet. */
+bool hf_web_turn_away(hf_web *w, hf_time now, hf_bytes answer, hf_err why);
 /* Finish what is under way, then close. */
 void hf_web_drain(hf_web *w);
 /* Close at once: nothing more is sent. */
@@ -130,14 +145,18 @@ const hf_fault *hf_web_fault(const hf_web *w);
 /* The fault of TLS with its evidence; its err is HF_OK where there is none. Never NULL. */
 const hf_tls_fault *hf_web_tls_fault(const hf_web *w);
 bool hf_web_is_idle(const hf_web *w);
+/* Bytes given to the pier that the peer has not taken, as far as can be seen. */
 uint64_t hf_web_unsent(const hf_web *w);
 /* Bytes handed to the pier so far (with TLS: before they were sealed). */
 uint64_t hf_web_bytes_sent(const hf_web *w);
 /* Bytes of the body of x that came behind its answer and were given to nobody: for the log. Where the connection closes
  * they are what came, framing and all. HTTP/1; else 0. */
 uint64_t hf_web_swallowed(const hf_web *w, hf_exchange x);
-/* HF_HTTP_1_1 or HF_HTTP_2; 0 while it is not chosen (TLS before OPENED). */
+/* HF_HTTP_1_1, HF_HTTP_2 or HF_HTTP_3; 0 while it is not chosen (TLS before OPENED). */
 hf_version hf_web_version(const hf_web *w);
+
+/* What HTTP/3 stands on; NULL: it is another version. Lends until the connection is freed. */
+hf_quic *hf_web_quic(const hf_web *w);
 
 /* What protects the connection. Lends until the connection is freed. */
 typedef struct hf_web_security {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The inside of web, shared by web.c (life, the pier, closing), web_http1.c and web_http2.c (one version of HTTP each).
+ * The inside of web, shared by web.c (life, the pier, closing), web_http1.c, web_http2.c and web_http3.c (one version of HTTP
+ * each).
  */
 #ifndef HF_STACK_WEB_CORE_H
 #define HF_STACK_WEB_CORE_H
@@ -49,9 +50,10 @@ typedef struct hf_web_fence {
     hf_exchange exchange;
 } hf_web_fence;
 
-/* While the pier holds unsent bytes: since when, when some last left, how many are left and were there at first. */
+/* While the peer owes us that it takes what was sent: since when, when it was last seen to take something, when we last
+ * looked, how much it has not taken, and (total) what had been sent before it began. */
 typedef struct hf_web_sending {
-    hf_time began, moved;
+    hf_time began, moved, looked;
     uint64_t left, total;
 } hf_web_sending;
 
@@ -65,6 +67,7 @@ struct hf_web {
     union {
         hf_http1 *http1; /* NULL: asleep, and `rest` is what it was */
         hf_http2 *http2;
+        struct hf_web_lanes *lanes; /* HTTP/3 and the QUIC connection below it: there is no pier */
     } core;
     uint8_t state;     /* web_state */
     bool fin_received : 1;
@@ -92,14 +95,14 @@ struct hf_web {
             size_t offered; /* tunnel: bytes of the last BODY, until some of them are taken */
             hf_http1_rest rest;
         };
-        struct { /* HTTP/2 */
-            hf_web_fence *fences; /* to be told SENT once the pier holds nothing */
+        struct { /* HTTP/2, HTTP/3 */
+            hf_web_fence *fences; /* to be told SENT once the pier (the stream) holds nothing */
             uint32_t fence_count, fence_capacity;
         };
     };
 
     size_t eaten;      /* consumed by the core, but lent by the last event: taken at the next step */
-    hf_web_sending *sending; /* NULL: the pier holds nothing that has not left */
+    hf_web_sending *sending; /* NULL: nobody is watched, for the peer took nearly all or all of it */
     uint64_t bytes_sent;
     union {
         hf_time wake_at;      /* OPEN, timed: the core's, as of the end of the last step */
@@ -107,14 +110,25 @@ struct hf_web {
     };
 };
 
-extern const hf_web_version_ops hf_web_http1, hf_web_http2;
+extern const hf_web_version_ops hf_web_http1, hf_web_http2, hf_web_http3;
 
 /* Makes the core. False: memory ended. */
 void hf_web_begin_http1(hf_web *w, hf_time now); /* sleeps at first, so this cannot fail */
 bool hf_web_begin_http2(hf_web *w, hf_time now);
 /* web_http2.c: SENT for an exchange that is gone, once the pier reads nothing of it any more. True: *event was filled. */
 bool hf_web_tell_fence(hf_web *w, hf_web_event *event);
+bool hf_web_raise_fence(hf_web *w, hf_exchange x);
 bool hf_web_is_fenced(const hf_web *w, hf_exchange x);
 void hf_web_free_fences(hf_web *w);
+
+/* web_http3.c: what web.c does with a pier, done with lanes. */
+hf_step hf_web_step_http3(hf_web *w, hf_time now, hf_out *out, hf_web_event *event);
+hf_time hf_web_wake_http3(const hf_web *w);
+void hf_web_abort_http3(hf_web *w, hf_err why);
+void hf_web_prioritise_http3(hf_web *w, hf_exchange x, unsigned urgency, bool incremental);
+void hf_web_answer_http3(hf_web *w, bool sign, hf_err err, hf_bytes signature);
+void hf_web_sign_http3(hf_web *w, const hf_web_event *event);
+bool hf_web_security_of_http3(const hf_web *w, hf_web_security *security);
+const hf_tls_fault *hf_web_tls_fault_http3(const hf_web *w);
 
 #endif

@@ -40,7 +40,7 @@ static bool wake_up(hf_web *w, hf_time now)
     return true;
 }
 
-/* Nothing is under way: the core goes to whoever needs one next, so that a few serve all, warm, and who is idle has none. */
+/* If nothing is under way the core goes to whoever needs one next, so that a few serve all, warm, and who is idle has none. */
 static void rest(hf_web *w)
 {
     hf_web_spares *const spares = w->options->spares;
@@ -138,6 +138,13 @@ static hf_step step_tunnel(hf_web *w, hf_in *in, hf_web_event *event)
     return HF_EVENT;
 }
 
+/* Why the core closed, if it is that nobody asked for anything: in good order, but a limit did it. */
+static hf_err silence(const hf_web *w)
+{
+    const hf_err err = hf_http1_fault(w->core.http1)->err;
+    return err.code == HF_ERR_HTTP1_IDLE || err.code == HF_ERR_HTTP1_FIRST_BYTE ? err : HF_OK;
+}
+
 static hf_step step(hf_web *w, hf_time now, hf_in *in, hf_web_event *event)
 {
     if (w->tunnel && !w->tunnel_over) {
@@ -155,6 +162,8 @@ static hf_step step(hf_web *w, hf_time now, hf_in *in, hf_web_event *event)
     const hf_step s = hf_http1_step(w->core.http1, now, in, &event->wire.http1);
     if (s == HF_EVENT)
         translate(w, event);
+    else if (s == HF_CLOSED && w->why.code == 0)
+        w->why = silence(w);
     return s;
 }
 
@@ -163,8 +172,7 @@ static size_t emit(hf_web *w, hf_time now, hf_out *out)
     if (w->core.http1 == NULL)
         return 0;
     const size_t n = hf_http1_emit(w->core.http1, now, out);
-    if (out->count == 0) /* all was said: now it shows whether anything is still under way */
-        rest(w);
+    rest(w);
     return n;
 }
 

@@ -18,7 +18,7 @@ bool hf_web_begin_http2(hf_web *w, hf_time now)
 
 /* ---- fences ------------------------------------------------------------------------------------------------- */
 
-static bool raise_fence(hf_web *w, hf_exchange x)
+bool hf_web_raise_fence(hf_web *w, hf_exchange x)
 {
     if (w->fence_count == w->fence_capacity) {
         const uint32_t capacity = w->fence_capacity == 0 ? 4 : w->fence_capacity * 2;
@@ -83,7 +83,7 @@ static void translate(hf_web *w, hf_web_event *event)
         break;
     case HF_HTTP2_RESET:
         event->kind = HF_WEB_RESET;
-        if (!raise_fence(w, e->stream))
+        if (!hf_web_raise_fence(w, e->stream))
             hf_web_abort(w, hf_err_make(HF_ERR_BASE_MEMORY));
         break;
     case HF_HTTP2_REFUSED:
@@ -109,6 +109,8 @@ static hf_step step(hf_web *w, hf_time now, hf_in *in, hf_web_event *event)
     const hf_step s = hf_http2_step(w->core.http2, now, in, &event->wire.http2);
     if (s == HF_EVENT)
         translate(w, event);
+    else if (s == HF_CLOSED && w->why.code == 0 && hf_http2_fault(w->core.http2)->err.code == HF_ERR_HTTP2_IDLE)
+        w->why = hf_err_make(HF_ERR_HTTP2_IDLE);
     return s;
 }
 
@@ -171,7 +173,7 @@ static hf_err give_up(hf_web *w, hf_exchange x, hf_ending ending)
 {
     const hf_err err = hf_http2_end(w->core.http2, stream_of(x), ending, (hf_fields){ 0 });
     /* Of what was over before, either its RESET is to be told, or what was put still leaves, as its end was given. */
-    if (err.code == 0 && !raise_fence(w, x))
+    if (err.code == 0 && !hf_web_raise_fence(w, x))
         hf_web_abort(w, hf_err_make(HF_ERR_BASE_MEMORY));
     return err;
 }

@@ -220,7 +220,7 @@ hf_memory_store *hf_memory_store_new(const hf_env *env, hf_session_store *store)
         hf_free(&env->alloc, m, sizeof *m);
         return NULL;
     }
-    *store = (hf_session_store){ m, insert, get, update, touch, destroy, destroy_subject, collect };
+    *store = (hf_session_store){ m, insert, get, update, touch, destroy, destroy_subject, collect, false };
     return m;
 }
 

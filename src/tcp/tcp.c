@@ -106,6 +106,8 @@ static void release(hf_tcp *t)
 {
     hf_tcp_endpoint *ep = t->ep;
     hf_list_remove(&ep->all, t, HF_LINK(all));
+    if (ep->borrower == t)
+        ep->borrower = NULL;
     hf_tcp_send_fini(&t->out, ep->alloc);
     hf_tcp_receive_fini(&t->in, ep->alloc);
     hf_records_fini(&t->records, ep->alloc);
@@ -297,6 +299,16 @@ uint64_t hf_tcp_unsent(const hf_tcp *t)
 {
     const uint64_t sent = hf_tcp_sent(t);
     return over(t) || t->out.end < sent ? 0 : t->out.end - sent;
+}
+
+uint64_t hf_tcp_unacknowledged(const hf_tcp *t)
+{
+    return over(t) ? 0 : t->out.end - t->una_at;
+}
+
+bool hf_tcp_own(hf_tcp *t)
+{
+    return over(t) || hf_tcp_send_own(&t->out, t->ep->alloc);
 }
 
 static bool has_room(const hf_tcp *t, const hf_extent *e, bool unsent)

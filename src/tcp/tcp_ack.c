@@ -128,13 +128,16 @@ static void advance(hf_tcp *t, hf_time now, const hf_segment *s, news *n)
     hf_tcp_note(t);
 }
 
-static void take_window(hf_tcp *t, hf_time now, const hf_segment *s)
+static void take_window(hf_tcp *t, hf_time now, const hf_segment *s, bool advanced)
 {
-    /* RFC 9293 3.10.7.4: "If (SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK))" */
-    if (!hf_seq_before(t->window_seq, s->seq) && !(hf_seq_same(t->window_seq, s->seq) && hf_seq_upto(t->window_ack, s->ack)))
+    /* RFC 9293 3.10.7.4: "If (SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK))". Who acknowledges more than
+     * ever before said so last, too, even when it is on a retransmission, whose number is old: else its window would be
+     * counted from the new acknowledgement and reach too far. */
+    const bool later = hf_seq_before(t->window_seq, s->seq);
+    if (!advanced && !later && !(hf_seq_same(t->window_seq, s->seq) && hf_seq_upto(t->window_ack, s->ack)))
         return;
     t->window = (uint32_t)s->window << t->send_scale;
-    t->window_seq = s->seq;
+    t->window_seq = later ? s->seq : t->window_seq;
     t->window_ack = s->ack;
     if (t->window > t->window_most)
         t->window_most = t->window;
@@ -235,7 +238,7 @@ void hf_tcp_acked(hf_tcp *t, hf_time now, const hf_segment *s)
         n.all_doubled = --t->undo_left == 0;
     if (hf_seq_before(t->una, s->ack))
         advance(t, now, s, &n);
-    take_window(t, now, s);
+    take_window(t, now, s, n.advanced);
     if (!n.advanced)
         count_duplicate(t, s, t->window != window);
     if (n.rtt_ns == 0 && n.advanced && t->stamps && s->has_stamp && s->echo != 0 && n.delivered > 0) {

@@ -27,7 +27,8 @@ enum {
     HF_TCP_MSS_4 = 536,            /* RFC 9293 3.7.1: what is assumed when nothing was said */
     HF_TCP_MSS_6 = 1220,
     HF_TCP_MSS_LEAST = 88,         /* CVE-2019-11479: a smaller one makes a window cost thousands of segments */
-    HF_TCP_KEEPALIVES = 9          /* probes without an answer */
+    HF_TCP_KEEPALIVES = 9,         /* probes without an answer */
+    HF_TCP_ORPHAN_PROBES = 8       /* of a window that stays shut, when nobody here waits any more */
 };
 #define HF_TCP_RTO_FIRST_NS HF_SECONDS(1)        /* RFC 6298 2.1 */
 #define HF_TCP_RTO_MOST_NS HF_SECONDS(60)        /* RFC 6298 2.5 */
@@ -153,6 +154,8 @@ struct hf_tcp_endpoint {
     hf_tcp_table table;
     hf_syns syns;
     hf_timewaits timewaits;
+    hf_tcp *borrower;     /* whose reader may see the last input's own memory; NULL: nobody's */
+    bool lasts;           /* the input that is dealt with */
     hf_time timewait_at;  /* when the oldest may expire */
     hf_listener *listeners;
     uint32_t listener_count;

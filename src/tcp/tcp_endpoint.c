@@ -103,10 +103,19 @@ static void deliver(hf_tcp_endpoint *ep, const hf_tcp_pair *pair, const hf_segme
         hf_reply_reset(ep, pair, s); /* RFC 9293 3.10.7.1: CLOSED */
 }
 
+void hf_tcp_endpoint_settle(hf_tcp_endpoint *ep)
+{
+    if (ep->borrower != NULL)
+        hf_tcp_receive_settle(&ep->borrower->in);
+    ep->borrower = NULL;
+}
+
 hf_err hf_tcp_endpoint_input(hf_tcp_endpoint *ep, hf_time now, const hf_tcp_input *in)
 {
     hf_segment s;
     tell_time(ep, now);
+    hf_tcp_endpoint_settle(ep);
+    ep->lasts = in->lasts;
     ep->counts.segments_in++;
     const hf_err err = addresses_fine(in) ? hf_segment_read(in, &s) : hf_err_make(HF_ERR_NET_ADDRESS);
     if (err.code) {

@@ -19,6 +19,14 @@ void hf_tcp_sizes(size_t *timewait, size_t *half_open, size_t *connection)
     *connection = sizeof(hf_tcp);
 }
 
+uint64_t hf_tcp_endpoint_departing(const hf_tcp_endpoint *ep)
+{
+    uint64_t n = 0;
+    for (const hf_tcp *t = ep->all.first; t != NULL; t = t->all.after)
+        n += t->attached && t->state >= HF_TCP_ESTABLISHED && (t->una.n != t->nxt.n || hf_tcp_sent(t) < t->out.end || (t->end_asked && !t->fin_sent));
+    return n;
+}
+
 bool hf_tcp_in_timewait(const hf_tcp_endpoint *ep, const hf_tcp_pair *pair, hf_time *until)
 {
     const hf_timewait *w = hf_timewaits_find(&ep->timewaits, pair);
@@ -49,6 +57,20 @@ void hf_tcp_info_of(const hf_tcp *t, hf_tcp_info *info)
         .memory = t->in.capacity + t->in.range_capacity * sizeof(hf_sack) + t->out.copied + t->out.capacity * sizeof(hf_tcp_send_piece)
                 + t->records.capacity * sizeof(hf_record),
     };
+}
+
+bool hf_tcp_endpoint_info(const hf_tcp_endpoint *ep, const hf_tcp_pair *wanted, hf_tcp_info *info)
+{
+    hf_tcp_pair pair;
+    memset(&pair, 0, sizeof pair); /* what lies between the members is hashed with them */
+    pair.local = wanted->local;
+    pair.remote = wanted->remote;
+    pair.local_port = wanted->local_port;
+    pair.remote_port = wanted->remote_port;
+    const hf_tcp *t = hf_tcp_table_find(&ep->table, hf_pair_hash(ep->table_key, &pair), &pair);
+    if (t != NULL)
+        hf_tcp_info_of(t, info);
+    return t != NULL;
 }
 
 /* ---- invariants --------------------------------------------------------------------------------------------------- */

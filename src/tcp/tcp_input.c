@@ -241,7 +241,9 @@ static void take_text(hf_tcp *t, hf_time now, const hf_segment *s)
             return;
         }
         const uint32_t held = t->in.length;
-        how = hf_tcp_receive_put(&t->in, t->ep->alloc, &t->rcv_nxt, s->seq, text, window, (unsigned)t->ep->env->limits->tcp_ranges);
+        how = hf_tcp_receive_put(&t->in, t->ep->alloc, &t->rcv_nxt, s->seq, text, window, (unsigned)t->ep->env->limits->tcp_ranges, t->ep->lasts);
+        if (t->in.lent != NULL)
+            t->ep->borrower = t;
         t->bytes_received += t->in.length - held;
         t->ep->counts.bytes_in += t->in.length - held;
         if (how == HF_RECEIVED_BEYOND) {

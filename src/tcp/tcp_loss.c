@@ -208,6 +208,11 @@ static void retransmit_timer(hf_tcp *t, hf_time now)
     if (gave_up(t, now, t->ep->env->limits->tcp_retry_ns))
         return;
     if (t->timing == HF_TIMING_PERSIST) {
+        /* RFC 9293 3.8.6.1 keeps a connection whose peer answers; but not for a program that is gone (RFC 6429 3) */
+        if (!t->owned && t->backoff >= HF_TCP_ORPHAN_PROBES) {
+            hf_tcp_abort(t, hf_err_make(HF_ERR_TCP_TIMEOUT));
+            return;
+        }
         count_timeout(t, now);
         t->probe_due = true;
         hf_tcp_rearm(t, now);

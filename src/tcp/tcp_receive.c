@@ -107,8 +107,10 @@ static hf_tcp_received put_beyond(hf_tcp_receive_queue *q, const hf_allocator *a
     return HF_RECEIVED_BEYOND;
 }
 
-hf_tcp_received hf_tcp_receive_put(hf_tcp_receive_queue *q, const hf_allocator *a, hf_seq *next, hf_seq seq, hf_bytes b, uint32_t most, unsigned most_ranges)
+hf_tcp_received hf_tcp_receive_put(hf_tcp_receive_queue *q, const hf_allocator *a, hf_seq *next, hf_seq seq, hf_bytes b, uint32_t most, unsigned most_ranges,
+    bool lasts)
 {
+    hf_tcp_receive_settle(q);
     if (hf_seq_before(seq, *next)) {
         const uint32_t old = (uint32_t)hf_seq_from(*next, seq);
         if (b.len <= old)
@@ -129,7 +131,10 @@ hf_tcp_received hf_tcp_receive_put(hf_tcp_receive_queue *q, const hf_allocator *
     }
     /* what overlaps a range is written once more: none of it was delivered yet */
     hf_seq reach = end;
-    memcpy(q->memory + q->head + q->length, b.ptr, b.len);
+    if (lasts && q->length == 0 && q->range_count == 0)
+        q->lent = (uint8_t *)(uintptr_t)b.ptr;
+    else
+        memcpy(q->memory + q->head + q->length, b.ptr, b.len);
     unsigned touched;
     const unsigned at = find(q, seq, end, &touched);
     if (touched > 0) {
@@ -144,7 +149,14 @@ hf_tcp_received hf_tcp_receive_put(hf_tcp_receive_queue *q, const hf_allocator *
 
 hf_span hf_tcp_receive_peek(const hf_tcp_receive_queue *q)
 {
-    return (hf_span){ q->length > 0 ? q->memory + q->head : NULL, q->length };
+    return (hf_span){ q->length == 0 ? NULL : q->lent != NULL ? q->lent : q->memory + q->head, q->length };
+}
+
+void hf_tcp_receive_settle(hf_tcp_receive_queue *q)
+{
+    if (q->lent != NULL)
+        memcpy(q->memory + q->head, q->lent, q->length);
+    q->lent = NULL;
 }
 
 void hf_tcp_receive_take(hf_tcp_receive_queue *q, const hf_allocator *a, uint32_t n)
@@ -152,6 +164,7 @@ void hf_tcp_receive_take(hf_tcp_receive_queue *q, const hf_allocator *a, uint32_
     HF_ASSERT(n <= q->length);
     q->head += n;
     q->length -= n;
+    q->lent = q->lent != NULL && q->length > 0 ? q->lent + n : NULL;
     if (q->length == 0 && q->range_count == 0 && q->memory != NULL) {
         q->head = 0;
         /* an idle connection holds no buffer; a busy one keeps its large one */

@@ -11,6 +11,7 @@
 
 typedef struct hf_tcp_receive_queue {
     uint8_t *memory;
+    uint8_t *lent;           /* what is in order lies here, and has its room in `memory`; NULL: it lies there */
     uint32_t capacity;
     uint32_t head, length;   /* in order, not taken */
     hf_sack *ranges;         /* beyond a gap, sorted, disjoint, not touching */
@@ -24,9 +25,12 @@ typedef enum hf_tcp_received {
     HF_RECEIVED_REFUSED  /* out of memory or ranges: as if it had been lost */
 } hf_tcp_received;
 
-/* Bytes at `seq`, all inside the window, which reaches at most `most` bytes beyond what is held in order. `next` moves.
+/* `lasts`: see hf_tcp_input. Bytes at `seq`, all inside the window, which reaches at most `most` bytes beyond what is held in order. `next` moves.
  * `most_ranges` bounds the list. */
-hf_tcp_received hf_tcp_receive_put(hf_tcp_receive_queue *q, const hf_allocator *a, hf_seq *next, hf_seq seq, hf_bytes b, uint32_t most, unsigned most_ranges);
+hf_tcp_received hf_tcp_receive_put(hf_tcp_receive_queue *q, const hf_allocator *a, hf_seq *next, hf_seq seq, hf_bytes b, uint32_t most, unsigned most_ranges,
+    bool lasts);
+/* What was lent is taken home: this cannot fail. */
+void hf_tcp_receive_settle(hf_tcp_receive_queue *q);
 hf_span hf_tcp_receive_peek(const hf_tcp_receive_queue *q);
 void hf_tcp_receive_take(hf_tcp_receive_queue *q, const hf_allocator *a, uint32_t n);
 void hf_tcp_receive_fini(hf_tcp_receive_queue *q, const hf_allocator *a);

@@ -157,6 +157,23 @@ bool hf_tcp_send_borrows(const hf_tcp_send_queue *q)
     return false;
 }
 
+bool hf_tcp_send_own(hf_tcp_send_queue *q, const hf_allocator *a)
+{
+    for (uint32_t i = q->done; i < q->count; i++) {
+        hf_tcp_send_piece *piece = piece_at(q, i);
+        if (piece->own != NULL)
+            continue;
+        piece->own = hf_alloc(a, piece->length);
+        if (piece->own == NULL)
+            return false;
+        memcpy(piece->own, piece->ptr, piece->length);
+        piece->ptr = piece->own;
+        piece->capacity = piece->length;
+        q->copied += piece->length;
+    }
+    return true;
+}
+
 void hf_tcp_send_drop(hf_tcp_send_queue *q, const hf_allocator *a)
 {
     hf_tcp_send_acked(q, a, q->end);

@@ -38,6 +38,8 @@ void hf_tcp_send_acked(hf_tcp_send_queue *q, const hf_allocator *a, uint64_t off
 bool hf_tcp_send_released(hf_tcp_send_queue *q, uint64_t *token);
 /* Whether bytes not yet acknowledged are somebody else's memory. */
 bool hf_tcp_send_borrows(const hf_tcp_send_queue *q);
+/* Copies those bytes: from now on they are ours. False when memory ends; then some may be. */
+bool hf_tcp_send_own(hf_tcp_send_queue *q, const hf_allocator *a);
 /* Lets go of everything; what was lent is released without a word. */
 void hf_tcp_send_fini(hf_tcp_send_queue *q, const hf_allocator *a);
 /* Unacknowledged pieces count as released at once: the connection is over. Their tokens are told. */

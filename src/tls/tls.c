@@ -20,8 +20,10 @@ static hf_tls *create(const hf_env *env, const hf_tls_config *config, uint64_t i
     t->now = t->started = t->busy = now;
     t->skip_left = (uint32_t)env->limits->tls_early_skip_bytes;
     hf_queue_init(&t->copied, &env->alloc);
-    if (hf_handshake_init(&t->hs, env, config, server))
+    if (hf_handshake_init(&t->hs, env, config, server)) {
+        t->hs.takes_early = true;
         return t;
+    }
     hf_tls_free(t);
     return NULL;
 }
@@ -106,17 +108,45 @@ static bool key_update(hf_tls *t, bool asked)
 static bool set_keys(hf_tls *t, const hf_hs_event *e)
 {
     hf_handshake *const h = &t->hs;
-    if (h->suite->version == HF_TLS_1_2) {
+    if (h->suite != NULL && h->suite->version == HF_TLS_1_2) {
         const bool sealing = e->kind == HF_HS_WRITE_APPLICATION;
         const uint8_t *const iv = e->secret + hf_aead_key_length((hf_aead_kind)h->suite->aead);
         hf_record_keys_set12(sealing ? &t->write[HF_LEVEL_APPLICATION] : &t->read, h->crypto, h->suite, sealing, e->secret, iv);
         return true;
     }
     switch (e->kind) {
+    case HF_HS_WRITE_EARLY: return hf_record_keys_set(t->early, h->crypto, h->early_suite, true, e->secret);
     case HF_HS_WRITE_HANDSHAKE: return hf_record_keys_set(&t->write[HF_LEVEL_HANDSHAKE], h->crypto, h->suite, true, e->secret);
     case HF_HS_WRITE_APPLICATION: return hf_record_keys_set(&t->write[HF_LEVEL_APPLICATION], h->crypto, h->suite, true, e->secret);
     default: return hf_record_keys_set(&t->read, h->crypto, h->suite, false, e->secret);
     }
+}
+
+/* Early data may flow. False: memory or libcrypto failed. */
+static bool begin_early(hf_tls *t, const hf_hs_event *e, hf_tls_event *event)
+{
+    if (!t->hs.server)
+        t->early = hf_alloc_zeroed(&t->env->alloc, sizeof *t->early);
+    if ((!t->hs.server && t->early == NULL) || !set_keys(t, e))
+        return false;
+    t->early_left = t->hs.server ? (uint32_t)t->env->limits->tls_early_bytes : t->hs.early_bytes;
+    t->early_due = t->hs.server;
+    t->early_told = !t->hs.server;
+    event->kind = HF_TLS_EARLY;
+    return true;
+}
+
+/* The client's early data is over. True: its owner must be told that it was in vain. */
+static bool end_early(hf_tls *t, hf_hs_event_kind kind, hf_tls_event *event)
+{
+    t->early_told = false;
+    t->early_end_due = kind == HF_HS_EARLY_ENDED;
+    if (t->early_end_due)
+        return false;
+    hf_tls_early_keys_free(t);
+    hf_tls_write_drop(t);
+    event->kind = HF_TLS_EARLY_REJECTED;
+    return true;
 }
 
 /* The handshake's turn: HF_IDLE when it wants bytes. */
@@ -126,6 +156,12 @@ static hf_step handshake_turn(hf_tls *t, hf_tls_event *event)
         hf_hs_event e;
         bool good = true;
         const hf_step answer = hf_handshake_step(&t->hs, t->now, &e);
+        if (answer == HF_IDLE && t->early_due) {
+            t->early_due = false;
+            t->early_told = true;
+            event->kind = HF_TLS_EARLY;
+            return HF_EVENT;
+        }
         if (answer != HF_EVENT)
             return answer == HF_FAULT ? fault(t) : answer;
         switch (e.kind) {
@@ -139,7 +175,19 @@ static hf_step handshake_turn(hf_tls *t, hf_tls_event *event)
             event->kind = HF_TLS_SESSION;
             event->session = hf_handshake_session(&t->hs);
             return HF_EVENT;
+        case HF_HS_WRITE_EARLY:
+        case HF_HS_READ_EARLY:
+            good = begin_early(t, &e, event);
+            if (t->early_told)
+                return HF_EVENT;
+            break;
+        case HF_HS_EARLY_ENDED:
+        case HF_HS_EARLY_REJECTED:
+            if (end_early(t, e.kind, event))
+                return HF_EVENT;
+            break;
         case HF_HS_DONE:
+            t->early_told = false;
             hf_handshake_rest(&t->hs);
             t->busy = t->now;
             event->kind = HF_TLS_OPENED;
@@ -249,6 +297,16 @@ void hf_tls_take(hf_tls *t, size_t n)
     HF_ASSERT(n <= t->lent);
     t->lent -= (uint32_t)n;
     t->lent_at += (uint32_t)n;
+}
+
+bool hf_tls_is_early(const hf_tls *t)
+{
+    return t->early_told;
+}
+
+bool hf_tls_early_accepted(const hf_tls *t)
+{
+    return t->hs.early_accepted;
 }
 
 void hf_tls_answer_sign(hf_tls *t, hf_err err, hf_bytes signature)

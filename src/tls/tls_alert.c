@@ -49,6 +49,7 @@ static const struct { int32_t code; uint8_t alert; } ours[] = {
     { HF_ERR_TLS_CERT_REVOKED, 44 },     { HF_ERR_TLS_CERT_NO_LIST, 46 },     { HF_ERR_TLS_CERT_PURPOSE, 43 },
     { HF_ERR_TLS_CERT_NOT_A_CA, 48 },    { HF_ERR_TLS_CERT_PATH_LENGTH, 42 }, { HF_ERR_TLS_CERT_CONSTRAINTS, 42 },
     { HF_ERR_TLS_CERT_SIGNATURE, 42 },   { HF_ERR_TLS_CERT_WEAK, 42 },       { HF_ERR_TLS_EMS, 40 },
+    { HF_ERR_TLS_EARLY_LENGTH, 10 },     { HF_ERR_TLS_EARLY_ANSWER, 70 },
 };
 
 uint8_t hf_alert_of(hf_err err)

@@ -31,10 +31,12 @@ struct hf_tls {
     size_t record;     /* its length with header and tag: it lies at the front of the input until it is taken */
     uint32_t lent, lent_at; /* bytes of content not taken, and where they begin in the record */
     uint32_t skip_left;     /* early data that may still be skipped */
+    uint32_t early_left;    /* that may still be read, or sent */
     uint16_t idle_records, key_updates, warnings, ccs;
 
     /* writing */
     hf_record_keys write[HF_LEVEL_COUNT]; /* INITIAL is plain in TLS 1.3 */
+    hf_record_keys *early; /* client: for early data, as long as some may be sent */
     hf_queue copied;
     hf_tls_piece *pieces; /* [released, sealed) await RELEASED; [sealed, count) await sealing */
     uint16_t released, sealed, count, capacity;
@@ -44,6 +46,9 @@ struct hf_tls {
     bool alert_due, alert_sent;
     bool ccs_due, ccs_sent, flown; /* flown: a first flight has left */
     bool update_due;
+    bool early_end_due; /* client: EndOfEarlyData */
+    bool early_due;     /* server: EARLY is told once the keys of the answer are there */
+    bool early_told;    /* between EARLY and what ends it */
     bool offered_more;  /* put took less than it was offered: WRITABLE is owed */
     bool ending, closed; /* end(FIN) was called; close_notify has left */
     bool peer_ended, abandoned; /* the peer's direction is over; end(RESET) was called */
@@ -52,7 +57,15 @@ struct hf_tls {
 
 /* tls_read.c: one record. HF_IDLE: more bytes, please. HF_FULL: go on (another turn is due). */
 hf_step hf_tls_read_turn(hf_tls *t, hf_in *in, hf_tls_event *event);
+/* May put take something now? */
+static inline bool hf_tls_may_put(const hf_tls *t)
+{
+    return hf_handshake_is_open(&t->hs) || (t->early_told && (t->hs.server ? t->write[HF_LEVEL_APPLICATION].on : t->early != NULL));
+}
 /* tls_write.c */
+void hf_tls_early_keys_free(hf_tls *t);
+/* What was put and is not sealed is gone. */
+void hf_tls_write_drop(hf_tls *t);
 bool hf_tls_output_empty(const hf_tls *t);
 /* RELEASED or WRITABLE, when owed. */
 bool hf_tls_write_event(hf_tls *t, hf_tls_event *event);

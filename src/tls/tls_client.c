@@ -133,6 +133,8 @@ static bool offer_extensions(hf_handshake *h, hf_writer *w)
     offer_old(h, w);
     if (!hf_hs_speaks(h, HF_TLS_1_3))
         return true;
+    if (h->early_suite != NULL)
+        hf_write_close(w, offer(h, w, HF_EXT_EARLY), 2);
     ext = offer(h, w, HF_EXT_PSK_MODES);
     hf_write_vector(w, hf_bytes_make("\1", 1), 1); /* psk_dhe_ke alone */
     hf_write_close(w, ext, 2);
@@ -182,6 +184,39 @@ static bool offer_psk(hf_handshake *h, hf_writer *w, size_t block)
     return good;
 }
 
+/* RFC 8446 4.2.10: may early data go with the session? What it was agreed for must be what is asked for again. */
+static void weigh_early(hf_handshake *h)
+{
+    const hf_span held = hf_queue_peek(&h->session);
+    hf_session s;
+    h->early_suite = NULL;
+    if (!h->takes_early || !h->config->early_data || h->work->retried || held.len == 0 || !hf_hs_speaks(h, HF_TLS_1_3) ||
+        !hf_session_parse(h, hf_bytes_make(held.ptr, held.len), &s) || s.suite->version != HF_TLS_1_3 || s.early_bytes == 0)
+        return;
+    const hf_bytes *const ours = h->config->protocols;
+    bool offered = s.protocol.len == 0 && h->config->protocol_count == 0;
+    for (size_t i = 0; i < h->config->protocol_count && !offered; i++) {
+        offered = hf_bytes_equal(ours[i], s.protocol);
+        h->protocol = offered ? ours[i] : hf_nothing(); /* of the early data; what the server chooses must be the same */
+    }
+    if (!offered)
+        return;
+    const uint64_t most = h->env->limits->tls_early_bytes;
+    h->early_suite = s.suite;
+    h->early_bytes = s.early_bytes < most ? s.early_bytes : (uint32_t)most;
+}
+
+/* The secret of early data: the schedule stands where the binder left it. */
+static bool begin_early(hf_handshake *h, hf_bytes hello)
+{
+    uint8_t transcript[HF_HASH_MOST];
+    if (h->early_suite == NULL)
+        return true;
+    HF_ASSERT(h->work->psk_tried);
+    return (hf_hash_of(h->crypto, (hf_hash)h->early_suite->hash, hello, transcript) || hf_hs_broken(h)) &&
+           hf_hs_early_secret(h, h->early_suite, transcript);
+}
+
 static bool send_hello(hf_handshake *h)
 {
     hf_handshake_work *const work = h->work;
@@ -189,6 +224,7 @@ static bool send_hello(hf_handshake *h)
     const size_t room = 1024 + h->our_parameters.len + hf_queue_length(&h->session) + hf_queue_length(&work->cookie) + 256 * h->config->protocol_count;
     work->psk_tried = false;
     work->offered = 0;
+    weigh_early(h);
     if (!hf_hs_begin(h, HF_LEVEL_INITIAL, room, HF_MESSAGE_CLIENT_HELLO, &w))
         return false;
     hf_write_number(&w, HF_TLS_1_2, 2);
@@ -208,7 +244,9 @@ static bool send_hello(hf_handshake *h)
     hf_write_close(&w, 1, 3);
     hf_queue_commit(&h->outbox[HF_LEVEL_INITIAL], w.length);
     /* until the server has chosen, the hash is not known */
-    return work->retried ? hf_hs_absorb(h, hf_written(&w)) : (hf_queue_append(&work->hello, hf_written(&w)) || hf_hs_broken(h));
+    if (work->retried)
+        return hf_hs_absorb(h, hf_written(&w));
+    return (hf_queue_append(&work->hello, hf_written(&w)) || hf_hs_broken(h)) && begin_early(h, hf_written(&w));
 }
 
 bool hf_handshake_begin(hf_handshake *h, hf_time now, hf_bytes host, hf_bytes session)
@@ -223,6 +261,16 @@ bool hf_handshake_begin(hf_handshake *h, hf_time now, hf_bytes host, hf_bytes se
 }
 
 /* ---- ServerHello -------------------------------------------------------------------------------------------- */
+
+/* The server did not take it. */
+static void reject_early(hf_handshake *h)
+{
+    if (h->early_suite == NULL)
+        return;
+    h->early_suite = NULL;
+    h->protocol = hf_nothing();
+    hf_hs_tell(h, HF_HS_EARLY_REJECTED);
+}
 
 /* RFC 8446 4.1.4. */
 static bool retry(hf_handshake *h, const hf_extensions *e, hf_bytes whole)
@@ -248,6 +296,7 @@ static bool retry(hf_handshake *h, const hf_extensions *e, hf_bytes whole)
     synthetic[3] = (uint8_t)hf_hash_length(hash);
     w->retried = true;
     w->group = group;
+    reject_early(h);
     if (!hf_hash_of(h->crypto, hash, hf_bytes_make(hello.ptr, hello.len), synthetic + HF_MESSAGE_HEADER) ||
         !hf_hashing_begin(h->crypto, &w->transcript, hash) ||
         !hf_hs_absorb(h, hf_bytes_make(synthetic, HF_MESSAGE_HEADER + hf_hash_length(hash))) || !hf_hs_absorb(h, whole) ||
@@ -325,6 +374,8 @@ bool hf_client_server_hello(hf_handshake *h, hf_bytes body, hf_bytes whole)
     size_t n = 0;
     if (!hf_server_hello_parse(body, &sh, &flaw))
         return hf_handshake_fail(h, flaw, body.ptr + body.len);
+    if (!names_version(sh.extensions_block) && h->early_suite != NULL)
+        return hf_hs_flaw(h, HF_ERR_TLS_EARLY_ANSWER, whole, "TLS 1.3, in which the session was made");
     if (!names_version(sh.extensions_block))
         return hf_old_client_hello(h, &sh, whole);
     const bool is_retry = memcmp(sh.random.ptr, hf_retry_random, HF_TLS_RANDOM) == 0;
@@ -374,8 +425,17 @@ bool hf_client_extensions(hf_handshake *h, hf_bytes body, hf_bytes whole)
         return hf_hs_flaw(h, HF_ERR_TLS_DECODE, body, "EncryptedExtensions");
     if (!hf_extensions_parse(block, HF_IN_EE, h->work->offered, &e, &flaw))
         return hf_handshake_fail(h, flaw, body.ptr + body.len);
+    const hf_bytes early = h->protocol;
+    const bool taken = hf_ext_in(&e, HF_EXT_EARLY);
+    if (!taken)
+        reject_early(h);
+    h->protocol = hf_nothing();
     if (hf_ext_in(&e, HF_EXT_PROTOCOLS) && !hf_client_read_protocol(h, e.data[HF_EXT_PROTOCOLS]))
         return false;
+    /* 4.2.10: a server that takes early data chose the ticket, its suite and its protocol */
+    if (taken && (!(h->facts & HF_FACT_PSK) || h->suite != h->early_suite || e.data[HF_EXT_EARLY].len > 0 || !hf_bytes_equal(early, h->protocol)))
+        return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, block, "early data taken as it was offered");
+    h->early_accepted = taken;
     if (!hf_hs_read_parameters(h, &e, block))
         return false;
     if (h->quic && h->protocol.len == 0) /* RFC 9001 8.1 */
@@ -447,10 +507,20 @@ bool hf_client_resume(hf_handshake *h, hf_bytes signature)
     return hf_hs_send_verify(h, signature) && finish_flight(h);
 }
 
+/* RFC 8446 4.5; RFC 9001 8.3: not in QUIC. The carrier sends it, under the key of early data. */
+static bool end_early(hf_handshake *h)
+{
+    static const uint8_t end[] = { HF_MESSAGE_END_OF_EARLY, 0, 0, 0 };
+    if (!h->early_accepted)
+        return true;
+    hf_hs_tell(h, HF_HS_EARLY_ENDED);
+    return h->quic || hf_hs_absorb(h, hf_bytes_make(end, sizeof end));
+}
+
 bool hf_client_finished(hf_handshake *h, hf_bytes body, hf_bytes whole)
 {
     hf_handshake_work *const w = h->work;
-    if (!hf_hs_check_finished(h, body) || !hf_hs_absorb(h, whole) || !hf_hs_master_secrets(h))
+    if (!hf_hs_check_finished(h, body) || !hf_hs_absorb(h, whole) || !hf_hs_master_secrets(h) || !end_early(h))
         return false;
     if (!w->asked_by_server)
         return finish_flight(h);
@@ -472,21 +542,29 @@ bool hf_client_finished(hf_handshake *h, hf_bytes body, hf_bytes whole)
 bool hf_client_ticket(hf_handshake *h, hf_bytes body, hf_bytes whole)
 {
     hf_reader r = hf_reader_make(body);
-    const uint32_t lifetime = (uint32_t)hf_read_number(&r, 4), age_add = (uint32_t)hf_read_number(&r, 4);
-    const hf_bytes nonce = hf_read_vector(&r, 1), ticket = hf_read_vector(&r, 2), block = hf_read_vector(&r, 2);
+    hf_new_ticket t = { .lifetime_s = (uint32_t)hf_read_number(&r, 4) };
+    t.age_add = (uint32_t)hf_read_number(&r, 4);
+    t.nonce = hf_read_vector(&r, 1);
+    t.ticket = hf_read_vector(&r, 2);
+    const hf_bytes block = hf_read_vector(&r, 2);
     hf_extensions e;
     hf_tls_flaw flaw;
-    if (!hf_reader_done(&r) || ticket.len == 0)
+    if (!hf_reader_done(&r) || t.ticket.len == 0)
         return hf_hs_flaw(h, HF_ERR_TLS_DECODE, whole, "a NewSessionTicket");
     if (!hf_extensions_parse(block, HF_IN_NST, UINT32_MAX, &e, &flaw))
         return hf_handshake_fail(h, flaw, body.ptr + body.len);
-    if (lifetime > 604800)
+    hf_reader early = hf_reader_make(e.data[HF_EXT_EARLY]);
+    if (hf_ext_in(&e, HF_EXT_EARLY))
+        t.early_bytes = (uint32_t)hf_read_number(&early, 4);
+    if (!hf_reader_done(&early))
+        return hf_hs_flaw(h, HF_ERR_TLS_DECODE, e.data[HF_EXT_EARLY], "max_early_data_size");
+    if (t.lifetime_s > 604800)
         return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, body, "a lifetime of at most 7 days (RFC 8446 4.6.1)");
     if (++h->tickets > h->env->limits->tls_tickets)
         return hf_hs_flaw(h, HF_ERR_TLS_TICKETS, whole, "fewer tickets");
-    if (lifetime == 0)
+    if (t.lifetime_s == 0)
         return true;
-    if (!hf_session_write(h, lifetime, age_add, nonce, ticket))
+    if (!hf_session_write(h, &t))
         return hf_hs_broken(h);
     hf_hs_tell(h, HF_HS_SESSION);
     return true;

@@ -12,7 +12,7 @@ enum {
     HF_TLS_SIGNED_MOST = 64 + 34 + HF_HASH_MOST + 64, /* what CertificateVerify signs; TLS 1.2: randoms and parameters */
     HF_TLS_PSK_TRIES = 4,     /* tickets of one ClientHello that are looked at */
     HF_TLS_PEER_MOST = 160,    /* bytes of a client's subject that are kept */
-    HF_TLS_TICKET_PLAIN = 128 + HF_TLS_PEER_MOST, /* bytes of state in a ticket, at most */
+    HF_TLS_TICKET_PLAIN = 160 + HF_TLS_PEER_MOST, /* bytes of state in a ticket, at most */
     HF_TLS_EXCHANGES = 2      /* client: shares offered at once */
 };
 
@@ -30,6 +30,7 @@ struct hf_handshake_work {
     hf_queue staple;         /* client: the OCSP response */
     hf_chain *chain;         /* the peer's */
     uint8_t client_secret[HF_HASH_MOST], server_secret[HF_HASH_MOST]; /* of the handshake */
+    uint8_t early_secret[HF_HASH_MOST]; /* of the client's early data */
     uint8_t client_traffic[HF_HASH_MOST + 16], server_traffic[HF_HASH_MOST + 16]; /* of the application; 1.2: key and IV */
     uint8_t client_random[HF_TLS_RANDOM], server_random[HF_TLS_RANDOM];
     uint8_t session_id[32];
@@ -45,6 +46,8 @@ struct hf_handshake_work {
     bool keep_raw, sign_raw; /* fill `raw`; the signature is over it */
     bool ticket_due;         /* TLS 1.2: the ServerHello announces a NewSessionTicket */
     bool session_came;       /* client, TLS 1.2: it came */
+    bool early_fits;         /* server: the ticket that was taken allows it; `strike` is the ticket's */
+    uint8_t strike[HF_AEAD_TAG];
     uint8_t question;        /* hf_hs_question */
     uint16_t client_version; /* server: of the ClientHello, and so of the premaster secret */
     uint8_t psk[48];
@@ -76,7 +79,7 @@ typedef struct hf_hs_cell {
 /* The table: NULL where the message must not come. */
 const hf_hs_cell *hf_hs_cell_of(bool server, uint8_t state, uint8_t message);
 
-hf_hs_handler hf_server_hello1, hf_server_hello2, hf_server_certificate, hf_server_verify, hf_server_finished, hf_server_key_update;
+hf_hs_handler hf_server_hello1, hf_server_hello2, hf_server_early_end, hf_server_certificate, hf_server_verify, hf_server_finished, hf_server_key_update;
 hf_hs_handler hf_client_server_hello, hf_client_extensions, hf_client_request, hf_client_certificate, hf_client_verify,
     hf_client_finished, hf_client_ticket;
 hf_hs_handler hf_both_key_update;
@@ -112,6 +115,8 @@ bool hf_hs_begin(hf_handshake *h, hf_level level, size_t room, hf_tls_message ty
 bool hf_hs_end(hf_handshake *h, hf_level level, hf_writer *w);
 /* Handshake secrets from the shared secret; both directions are told. */
 bool hf_hs_handshake_secrets(hf_handshake *h, hf_bytes shared);
+/* The secret of early data, once the ClientHello was absorbed or, at a client, hashed. */
+bool hf_hs_early_secret(hf_handshake *h, const hf_suite *suite, const uint8_t *transcript);
 /* Application, exporter secrets; after the server's Finished was absorbed. */
 bool hf_hs_master_secrets(hf_handshake *h);
 bool hf_hs_resumption_secret(hf_handshake *h);
@@ -173,14 +178,25 @@ typedef struct hf_ticket {
     uint8_t secret[48], secret_length; /* TLS 1.3: a PSK. TLS 1.2: the master secret */
     uint8_t peer[HF_TLS_PEER_MOST], peer_length;
     int64_t peer_until_s;
+    struct { /* what early data asks for */
+        uint64_t register_id, born_ms, settings;
+        uint32_t age_add;
+    } early;
 } hf_ticket;
 /* Server: what a ticket holds, when it is ours, in time, and of this context; false is no fault. Wipe it. */
 bool hf_ticket_open(hf_handshake *h, hf_bytes bytes, hf_ticket *ticket);
-/* Client: the session from a NewSessionTicket. TLS 1.2 has no age_add and no nonce. */
-bool hf_session_write(hf_handshake *h, uint32_t lifetime, uint32_t age_add, hf_bytes nonce, hf_bytes ticket);
+/* A NewSessionTicket, as a client reads it. TLS 1.2 has no age_add, no nonce and no early data. */
+typedef struct hf_new_ticket {
+    uint32_t lifetime_s, age_add, early_bytes;
+    hf_bytes nonce, ticket;
+} hf_new_ticket;
+/* Client: the session of it. */
+bool hf_session_write(hf_handshake *h, const hf_new_ticket *t);
 typedef struct hf_session {
     const hf_suite *suite; /* of either version */
     uint32_t hidden_age_ms;
+    uint32_t early_bytes; /* that it allows */
+    hf_bytes protocol;    /* that was agreed, for early data */
     hf_bytes psk, ticket;
 } hf_session;
 /* Client: false when the session is not for this host and config, or too old. */

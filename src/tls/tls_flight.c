@@ -55,8 +55,19 @@ bool hf_hs_handshake_secrets(hf_handshake *h, hf_bytes shared)
         hf_hs_log_secret(h, "SERVER_HANDSHAKE_TRAFFIC_SECRET", w->server_secret, hf_hash_length(hash_of(h)));
     }
     hf_hs_tell(h, HF_HS_WRITE_HANDSHAKE);
-    hf_hs_tell(h, HF_HS_READ_HANDSHAKE);
+    if (!h->server || !h->early_accepted || h->quic) /* else early data and its end are read first */
+        hf_hs_tell(h, HF_HS_READ_HANDSHAKE);
     return good || hf_hs_broken(h);
+}
+
+bool hf_hs_early_secret(hf_handshake *h, const hf_suite *suite, const uint8_t *transcript)
+{
+    hf_handshake_work *const w = h->work;
+    if (!hf_schedule_derive(&w->schedule, "c e traffic", transcript, w->early_secret))
+        return hf_hs_broken(h);
+    hf_hs_log_secret(h, "CLIENT_EARLY_TRAFFIC_SECRET", w->early_secret, hf_hash_length((hf_hash)suite->hash));
+    hf_hs_tell(h, h->server ? HF_HS_READ_EARLY : HF_HS_WRITE_EARLY);
+    return true;
 }
 
 bool hf_hs_master_secrets(hf_handshake *h)

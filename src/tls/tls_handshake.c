@@ -198,6 +198,7 @@ static size_t most_bytes(const hf_handshake *h, uint8_t type)
     case HF_MESSAGE_TICKET: return UINT16_MAX + 512;
     case HF_MESSAGE_FINISHED: return HF_HASH_MOST;
     case HF_MESSAGE_KEY_UPDATE: return 1;
+    case HF_MESSAGE_END_OF_EARLY: return 0;
     default: return l->tls_message_bytes;
     }
 }
@@ -242,7 +243,7 @@ static bool next_message(hf_handshake *h, bool *did)
 /* RFC 8446 5.1: "Handshake messages MUST NOT span key changes." */
 static bool changes_reading(hf_hs_event_kind kind)
 {
-    return kind == HF_HS_READ_HANDSHAKE || kind == HF_HS_READ_APPLICATION || kind == HF_HS_KEY_UPDATE;
+    return kind == HF_HS_READ_EARLY || kind == HF_HS_READ_HANDSHAKE || kind == HF_HS_READ_APPLICATION || kind == HF_HS_KEY_UPDATE;
 }
 
 static hf_step tell(hf_handshake *h, hf_hs_event *event)
@@ -259,6 +260,8 @@ static hf_step tell(hf_handshake *h, hf_hs_event *event)
     }
     const hf_handshake_work *const w = h->work;
     switch (event->kind) {
+    case HF_HS_WRITE_EARLY:
+    case HF_HS_READ_EARLY: event->secret = w->early_secret; break;
     case HF_HS_WRITE_HANDSHAKE: event->secret = h->server ? w->server_secret : w->client_secret; break;
     case HF_HS_READ_HANDSHAKE: event->secret = h->server ? w->client_secret : w->server_secret; break;
     case HF_HS_WRITE_APPLICATION: event->secret = h->server ? w->server_traffic : w->client_traffic; break;
@@ -310,6 +313,11 @@ void hf_handshake_question(const hf_handshake *h, hf_tls_event *event)
     event->staple = hf_bytes_make(staple.ptr, staple.len);
     event->chain = w->chain;
     event->host = h->server ? hf_nothing() : hf_bytes_make(h->host, h->host_length);
+}
+
+bool hf_handshake_wants_signature(const hf_handshake *h)
+{
+    return h->suspended && !h->failed && h->work->question == HF_ASKS_SIGN;
 }
 
 void hf_handshake_answer_sign(hf_handshake *h, hf_err err, hf_bytes signature)

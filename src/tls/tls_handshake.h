@@ -18,6 +18,7 @@ typedef enum hf_level { HF_LEVEL_INITIAL, HF_LEVEL_HANDSHAKE, HF_LEVEL_APPLICATI
     X(WAIT_RETRY, "waits for the ClientHello after HelloRetryRequest") \
     X(WAIT_SERVER_HELLO, "waits for the ServerHello") \
     X(WAIT_EXTENSIONS, "waits for EncryptedExtensions") \
+    X(WAIT_EARLY_END, "takes early data, waits for EndOfEarlyData") \
     X(WAIT_CERT_OR_REQUEST, "waits for Certificate or CertificateRequest") \
     X(WAIT_CERT, "waits for Certificate") \
     X(WAIT_VERIFY, "waits for CertificateVerify") \
@@ -54,6 +55,9 @@ enum {
 
 /* In the order in which they are told. */
 typedef enum hf_hs_event_kind {
+    HF_HS_WRITE_EARLY, HF_HS_READ_EARLY, /* client, server: secret and suite of early data (early_suite) */
+    HF_HS_EARLY_ENDED,    /* client: it was taken, and no more may come: EndOfEarlyData is due, but in QUIC */
+    HF_HS_EARLY_REJECTED, /* client: it was not taken */
     HF_HS_WRITE_HANDSHAKE, HF_HS_READ_HANDSHAKE, HF_HS_WRITE_APPLICATION, HF_HS_READ_APPLICATION, /* secret, suite */
     HF_HS_WANT_VERIFY, HF_HS_WANT_SIGN, HF_HS_WANT_DECRYPT,
     HF_HS_KEY_UPDATE, /* the peer has a new key; `asked`: it wants one of ours */
@@ -81,6 +85,10 @@ typedef struct hf_handshake {
     hf_tls_fault *fault;             /* NULL: none, or no memory for one */
     hf_queue inbox, outbox[HF_LEVEL_COUNT];
     hf_queue session;                /* client: the one that is tried, or that came */
+    const hf_suite *early_suite;     /* client: of the early data that is offered. NULL: none is */
+    uint64_t early_settings;         /* QUIC, server: a number for all settings that a client remembers for early data (RFC 9001
+                                        4.6.3): tickets made with others allow none. Set as our_parameters are */
+    uint32_t early_bytes;            /* client: how much may be sent */
     hf_bytes our_parameters;         /* QUIC: lent until the handshake is open */
     hf_queue peer_parameters;        /* QUIC: as they came; authentic once the handshake is open */
     uint8_t *host;                   /* SNI, or the host asked for */
@@ -98,7 +106,9 @@ typedef struct hf_handshake {
     bool compatible; /* ChangeCipherSpec is sent for the sake of middleboxes */
     bool update_asked;
     bool quic;               /* set, with our_parameters, between init and begin or the first feed (RFC 9001 8.2) */
-    bool early_offered; /* server: the ClientHello announced early data, which is not taken */
+    bool early_offered;  /* server: the ClientHello announced early data */
+    bool early_accepted; /* and it is taken; at a client: the server says so */
+    bool takes_early;    /* the carrier carries early data. Set as our_parameters are */
     bool old_ccs_due; /* TLS 1.2: ChangeCipherSpec goes behind what is in the INITIAL outbox */
     int32_t bad;        /* the error when `failed` */
 } hf_handshake;
@@ -122,6 +132,8 @@ static inline bool hf_handshake_is_open(const hf_handshake *h)
 /* May a ChangeCipherSpec be dropped now (RFC 8446 5)? */
 bool hf_handshake_drops_ccs(const hf_handshake *h);
 void hf_handshake_question(const hf_handshake *h, hf_tls_event *event);
+/* A signature is awaited, and with it the rest of a flight. */
+bool hf_handshake_wants_signature(const hf_handshake *h);
 void hf_handshake_answer_sign(hf_handshake *h, hf_err err, hf_bytes signature);
 void hf_handshake_answer_verify(hf_handshake *h, hf_err err);
 /* The session of HF_HS_SESSION; lends until the next step. */

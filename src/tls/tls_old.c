@@ -541,7 +541,7 @@ bool hf_old_ticket(hf_handshake *h, hf_bytes body, hf_bytes whole)
         return hf_hs_flaw(h, HF_ERR_TLS_DECODE, body, "a NewSessionTicket");
     hf_hs_move(h, HF_HS_OLD_CCS);
     if (ticket.len > 0 && h->work->ems) { /* hint 0: "unspecified" */
-        if (!hf_session_write(h, hint == 0 || hint > 7 * day ? day : hint, 0, hf_nothing(), ticket))
+        if (!hf_session_write(h, &(hf_new_ticket){ .lifetime_s = hint == 0 || hint > 7 * day ? day : hint, .ticket = ticket }))
             return hf_hs_broken(h);
         h->work->session_came = true;
     }

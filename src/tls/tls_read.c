@@ -75,8 +75,12 @@ static hf_step change_cipher_spec(hf_tls *t, hf_span record)
 
 static hf_step data(hf_tls *t, hf_in *in, hf_span record, hf_span content, hf_tls_event *event)
 {
-    if (!hf_handshake_is_open(&t->hs))
+    const bool early = t->hs.state == HF_HS_WAIT_EARLY_END;
+    if (!hf_handshake_is_open(&t->hs) && !early)
         return refuse(t, HF_ERR_TLS_UNEXPECTED_MESSAGE, record.ptr, record.ptr + record.len, "no application data in the handshake");
+    if (early && content.len > t->early_left)
+        return refuse(t, HF_ERR_TLS_EARLY_LENGTH, record.ptr, record.ptr + record.len, "as much early data as the ticket allows");
+    t->early_left -= early ? (uint32_t)content.len : 0;
     if (hf_handshake_is_amid(&t->hs)) /* RFC 8446 5.1: no other record within a message */
         return refuse(t, HF_ERR_TLS_UNEXPECTED_MESSAGE, record.ptr, record.ptr + record.len, "the rest of the message");
     if (content.len == 0) {
@@ -119,7 +123,7 @@ static bool is_early(hf_tls *t, hf_span record)
 {
     if (!t->hs.server || record.ptr[0] != HF_RECORD_DATA || record.len > t->skip_left || hf_handshake_is_open(&t->hs))
         return false;
-    if (!t->hs.early_offered)
+    if (!t->hs.early_offered || t->hs.early_accepted)
         return false;
     if (t->hs.state != HF_HS_WAIT_RETRY && !(t->read.on && t->read.sequence == 0))
         return false;
@@ -177,7 +181,8 @@ hf_step hf_tls_read_turn(hf_tls *t, hf_in *in, hf_tls_event *event)
     if (!is_record(at))
         return refuse(t, HF_ERR_TLS_RECORD_TYPE, at, at + left, "a record");
     const size_t length = HF_RECORD_HEADER + ((size_t)at[3] << 8 | at[4]);
-    const size_t most = HF_RECORD_HEADER + HF_RECORD_MOST + (!t->read.on ? 0u : t->read.old ? 2048u : HF_RECORD_EXPANSION);
+    const bool sealed = t->read.on || (at[0] == HF_RECORD_DATA && t->hs.early_offered); /* or skipped, sealed as it is */
+    const size_t most = HF_RECORD_HEADER + HF_RECORD_MOST + (!sealed ? 0u : t->read.old ? 2048u : HF_RECORD_EXPANSION);
     if (length > most)
         return refuse(t, HF_ERR_TLS_RECORD_OVERFLOW, at, at + left, "at most 2^14 bytes and what encryption adds");
     if (left < length) {

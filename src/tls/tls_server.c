@@ -2,7 +2,7 @@
  *
  * The server's side of TLS 1.3 (RFC 8446 4.1 to 4.4 and A.2).
  */
-#include "tls_core.h"
+#include "tls_early.h"
 
 #include "crypto_secret.h"
 
@@ -184,13 +184,17 @@ static bool choose_psk(hf_handshake *h, const hf_client_hello *ch, hf_bytes whol
     int i = 0;
     for (; ids.at != ids.end && !ids.bad && !binders.bad; i++) {
         const hf_bytes ticket = hf_read_vector(&ids, 2);
-        (void)hf_read_number(&ids, 4); /* obfuscated_ticket_age: matters only for early data */
+        const uint32_t hidden_age = (uint32_t)hf_read_number(&ids, 4);
         const hf_bytes binder = hf_read_vector(&binders, 1);
         if (!with_dhe || *selected >= 0 || i >= HF_TLS_PSK_TRIES || ids.bad || !hf_ticket_open(h, ticket, &t) || t.suite->version != HF_TLS_1_3 ||
             t.suite->hash != h->suite->hash)
             continue;
         *selected = i;
         chosen = binder;
+        if (i == 0 && h->early_offered && !w->retried && hf_early_fits(h, &t, hidden_age)) {
+            w->early_fits = true; /* "the first one" (4.2.10) */
+            memcpy(w->strike, ticket.ptr + ticket.len - sizeof w->strike, sizeof w->strike);
+        }
         memcpy(w->psk, t.secret, t.secret_length);
         w->psk_length = t.secret_length;
         if (!hf_hs_set_peer(h, hf_bytes_make(t.peer, t.peer_length), t.peer_until_s))
@@ -265,6 +269,8 @@ static bool send_extensions(hf_handshake *h)
     }
     if (h->host_length > 0 && !h->resumed)
         hf_write_close(&w, hf_write_ext(&w, HF_EXT_HOST), 2); /* RFC 6066 3: SHALL include it, empty */
+    if (h->early_accepted)
+        hf_write_close(&w, hf_write_ext(&w, HF_EXT_EARLY), 2);
     hf_hs_write_parameters(h, &w);
     hf_write_close(&w, block, 2);
     return hf_hs_end(h, HF_LEVEL_HANDSHAKE, &w);
@@ -315,8 +321,8 @@ static bool send_flight(hf_handshake *h, const hf_client_hello *ch, hf_group gro
     bool good = send_hello(h, ch, group, hf_bytes_make(ours, hf_group_share(group)), psk) && hf_hs_handshake_secrets(h, hf_bytes_make(secret, n));
     hf_wipe(secret, sizeof secret);
     good = good && send_extensions(h);
-    if (psk >= 0) {
-        hf_hs_move(h, HF_HS_WAIT_FINISHED);
+    if (psk >= 0) { /* RFC 9001 8.3: in QUIC there is no EndOfEarlyData */
+        hf_hs_move(h, h->early_accepted && !h->quic ? HF_HS_WAIT_EARLY_END : HF_HS_WAIT_FINISHED);
         return good && finish_flight(h);
     }
     const bool ask = h->config->client_auth != HF_TLS_CLIENT_AUTH_NONE;
@@ -358,6 +364,17 @@ static bool send_retry(hf_handshake *h, const hf_client_hello *ch, hf_group grou
            hf_hs_absorb(h, hf_bytes_make(synthetic, HF_MESSAGE_HEADER + n)) && send_hello(h, ch, group, hf_nothing(), -1);
 }
 
+/* RFC 8446 4.2.10 and 8: the ticket allows it, its binder holds, and it was not used so before. `whole` was absorbed. */
+static bool judge_early(hf_handshake *h)
+{
+    hf_handshake_work *const w = h->work;
+    uint8_t transcript[HF_HASH_MOST];
+    if (!w->early_fits || !hf_strikes_add(h->config->strikes, w->strike, h->now, (int64_t)h->env->limits->tls_early_window_ns))
+        return true;
+    h->early_accepted = true;
+    return hf_hs_transcript(h, hf_nothing(), transcript) && hf_hs_early_secret(h, h->suite, transcript);
+}
+
 /* ---- what arrives ------------------------------------------------------------------------------------------- */
 
 static bool read_host(hf_handshake *h, const hf_client_hello *ch)
@@ -391,6 +408,8 @@ static bool hello(hf_handshake *h, hf_bytes body, hf_bytes whole)
     if (!choose_suite(h, &ch) || !check_cookie(h, &ch) || !hf_hs_read_record_limit(h, &ch.ext, UINT16_MAX) || !hf_hs_read_parameters(h, &ch.ext, ch.extensions_block) || !choose_group(h, &ch, &group, &share))
         return false;
     h->compatible = ch.session.len > 0; /* RFC 8446 D.4 */
+    if (hf_ext_in(&ch.ext, HF_EXT_EARLY) && (h->work->retried || !hf_ext_in(&ch.ext, HF_EXT_PSK) || ch.ext.data[HF_EXT_EARLY].len > 0))
+        return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, ch.extensions_block, "early_data: empty, with a ticket, in the first ClientHello alone (RFC 8446 4.1.2)");
     h->early_offered |= hf_ext_in(&ch.ext, HF_EXT_EARLY);
     if (share.ptr == NULL)
         return send_retry(h, &ch, group, whole);
@@ -398,7 +417,7 @@ static bool hello(hf_handshake *h, hf_bytes body, hf_bytes whole)
         return hf_hs_broken(h);
     if (!choose_psk(h, &ch, whole, &psk) || (psk < 0 && !choose_identity(h, &ch)))
         return false;
-    return hf_hs_absorb(h, whole) && send_flight(h, &ch, group, share, psk);
+    return hf_hs_absorb(h, whole) && judge_early(h) && send_flight(h, &ch, group, share, psk);
 }
 
 bool hf_server_hello1(hf_handshake *h, hf_bytes body, hf_bytes whole)
@@ -409,6 +428,15 @@ bool hf_server_hello1(hf_handshake *h, hf_bytes body, hf_bytes whole)
 bool hf_server_hello2(hf_handshake *h, hf_bytes body, hf_bytes whole)
 {
     return hello(h, body, whole);
+}
+
+bool hf_server_early_end(hf_handshake *h, hf_bytes body, hf_bytes whole)
+{
+    if (body.len != 0)
+        return hf_hs_flaw(h, HF_ERR_TLS_DECODE, whole, "an empty EndOfEarlyData");
+    hf_hs_move(h, HF_HS_WAIT_FINISHED);
+    hf_hs_tell(h, HF_HS_READ_HANDSHAKE);
+    return hf_hs_absorb(h, whole);
 }
 
 bool hf_server_certificate(hf_handshake *h, hf_bytes body, hf_bytes whole)

@@ -11,8 +11,9 @@
 typedef hf_hs_cell row[HF_MESSAGE_COUNT];
 
 static const row server[HF_HS_STATE_COUNT] = {
-    [HF_HS_WAIT_HELLO] = { ON(CLIENT_HELLO) = { hf_server_hello1, TO(WAIT_RETRY) | TO(WAIT_CERT) | TO(WAIT_FINISHED) | TO(OLD_CLIENT_KEY) | TO(OLD_CLIENT_CERT) | TO(OLD_CCS) } },
+    [HF_HS_WAIT_HELLO] = { ON(CLIENT_HELLO) = { hf_server_hello1, TO(WAIT_RETRY) | TO(WAIT_EARLY_END) | TO(WAIT_CERT) | TO(WAIT_FINISHED) | TO(OLD_CLIENT_KEY) | TO(OLD_CLIENT_CERT) | TO(OLD_CCS) } },
     [HF_HS_WAIT_RETRY] = { ON(CLIENT_HELLO) = { hf_server_hello2, TO(WAIT_CERT) | TO(WAIT_FINISHED) } },
+    [HF_HS_WAIT_EARLY_END] = { ON(END_OF_EARLY) = { hf_server_early_end, TO(WAIT_FINISHED) } },
     [HF_HS_WAIT_CERT] = { ON(CERTIFICATE) = { hf_server_certificate, TO(WAIT_VERIFY) | TO(WAIT_FINISHED) } },
     [HF_HS_WAIT_VERIFY] = { ON(CERTIFICATE_VERIFY) = { hf_server_verify, TO(WAIT_FINISHED) } },
     [HF_HS_WAIT_FINISHED] = { ON(FINISHED) = { hf_server_finished, TO(OPEN) } },

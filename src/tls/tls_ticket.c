@@ -5,11 +5,11 @@
  * authentication and context. Where any differs, the ticket does not open, and a full handshake follows (CVE-2025-23419
  * is what happens otherwise).
  */
-#include "tls_core.h"
+#include "tls_early.h"
 
 #include "crypto_secret.h"
 
-enum { FORMAT = 2, SESSION_FORMAT = 1, NAME = 16, TICKETS = 2, BINDING = 32, MASTER = 48 };
+enum { FORMAT = 3, SESSION_FORMAT = 2, NAME = 16, TICKETS = 2, BINDING = 32, MASTER = 48 };
 
 static uint64_t wall_ms(const hf_handshake *h)
 {
@@ -43,19 +43,22 @@ static size_t secret_length(const hf_suite *suite)
 
 /* ---- server ------------------------------------------------------------------------------------------------- */
 
+/* What is drawn for a ticket: at once, because each draw costs as much as hashing a kilobyte. */
+typedef struct ticket_salt {
+    uint8_t nonce[HF_AEAD_NONCE], age_add[4];
+} ticket_salt;
+
 /* name | nonce | sealed state | tag */
-static bool seal(hf_handshake *h, hf_bytes plain, hf_writer *w)
+static bool seal(hf_handshake *h, const uint8_t nonce[HF_AEAD_NONCE], hf_bytes plain, hf_writer *w)
 {
     const hf_tls_ticket_key *const key = &h->config->ticket_keys[0];
-    uint8_t nonce[HF_AEAD_NONCE], sealed[HF_TLS_TICKET_PLAIN], tag[HF_AEAD_TAG];
+    uint8_t sealed[HF_TLS_TICKET_PLAIN], tag[HF_AEAD_TAG];
     hf_aead aead;
-    if (!hf_crypto_random(h->crypto, nonce, sizeof nonce))
-        return false;
     hf_aead_init(&aead, h->crypto, HF_AEAD_AES_256_GCM, true, key->key);
     const bool good = hf_aead_begin(&aead, nonce, hf_bytes_make(key->name, NAME)) && hf_aead_add(&aead, plain, sealed) && hf_aead_end(&aead, tag);
     hf_aead_fini(&aead);
     hf_write(w, hf_bytes_make(key->name, NAME));
-    hf_write(w, hf_bytes_make(nonce, sizeof nonce));
+    hf_write(w, hf_bytes_make(nonce, HF_AEAD_NONCE));
     hf_write(w, hf_bytes_make(sealed, plain.len));
     hf_write(w, hf_bytes_make(tag, sizeof tag));
     return good;
@@ -67,7 +70,7 @@ static uint64_t lifetime_s(const hf_handshake *h)
 }
 
 /* The vector with the sealed state. */
-static bool write_ticket(hf_handshake *h, const uint8_t age_add[4], hf_bytes secret, hf_writer *w)
+static bool write_ticket(hf_handshake *h, const ticket_salt *salt, hf_bytes secret, hf_writer *w)
 {
     uint8_t plain[HF_TLS_TICKET_PLAIN], binding[BINDING];
     hf_writer p = hf_writer_make(plain, sizeof plain);
@@ -76,30 +79,39 @@ static bool write_ticket(hf_handshake *h, const uint8_t age_add[4], hf_bytes sec
     hf_write_number(&p, FORMAT, 1);
     hf_write_number(&p, h->suite->code, 2);
     hf_write_number(&p, wall_ms(h), 8);
-    hf_write(&p, hf_bytes_make(age_add, 4));
+    hf_write(&p, hf_bytes_make(salt->age_add, 4));
     hf_write(&p, hf_bytes_make(binding, BINDING));
     hf_write_vector(&p, secret, 1);
     hf_write_vector(&p, hf_bytes_make(h->peer, h->peer_length), 1);
     hf_write_number(&p, (uint64_t)h->peer_until_s, 8);
+    hf_write_number(&p, hf_early_is_taken(h) ? hf_strikes_id(h->config->strikes) : 0, 8);
+    hf_write_number(&p, hf_early_now_ms(h), 8);
+    hf_write_number(&p, h->early_settings, 8);
     const size_t ticket = hf_write_open(w, 2);
-    const bool good = !p.overflowed && seal(h, hf_written(&p), w);
+    const bool good = !p.overflowed && seal(h, salt->nonce, hf_written(&p), w);
     hf_write_close(w, ticket, 2);
     hf_wipe(plain, sizeof plain);
     return good;
 }
 
-static bool send_one(hf_handshake *h, uint8_t number)
+static bool send_one(hf_handshake *h, uint8_t number, const ticket_salt *salt)
 {
-    uint8_t psk[HF_HASH_MOST], age_add[4];
+    uint8_t psk[HF_HASH_MOST];
     hf_writer w;
-    if (!psk_of(h, hf_bytes_make(&number, 1), psk) || !hf_crypto_random(h->crypto, age_add, sizeof age_add) ||
+    if (!psk_of(h, hf_bytes_make(&number, 1), psk) ||
         !hf_hs_begin(h, HF_LEVEL_APPLICATION, HF_TLS_TICKET_PLAIN + 128, HF_MESSAGE_TICKET, &w))
         return false;
     hf_write_number(&w, lifetime_s(h), 4);
-    hf_write(&w, hf_bytes_make(age_add, 4));
+    hf_write(&w, hf_bytes_make(salt->age_add, 4));
     hf_write_vector(&w, hf_bytes_make(&number, 1), 1);
-    const bool good = write_ticket(h, age_add, hf_hs_hash_bytes(h, psk), &w);
-    hf_write_number(&w, 0, 2);
+    const bool good = write_ticket(h, salt, hf_hs_hash_bytes(h, psk), &w);
+    const size_t block = hf_write_open(&w, 2);
+    if (hf_early_is_taken(h)) { /* RFC 9001 4.6.1: in QUIC it says 2^32 - 1 */
+        const size_t ext = hf_write_ext(&w, HF_EXT_EARLY);
+        hf_write_number(&w, h->quic ? UINT32_MAX : (uint32_t)h->env->limits->tls_early_bytes, 4);
+        hf_write_close(&w, ext, 2);
+    }
+    hf_write_close(&w, block, 2);
     hf_wipe(psk, sizeof psk);
     return good && hf_hs_end(h, HF_LEVEL_APPLICATION, &w);
 }
@@ -107,14 +119,14 @@ static bool send_one(hf_handshake *h, uint8_t number)
 /* RFC 5077 3.3. RFC 7627 5.3 and the master secret's use in resumption: only sessions with the extended master secret. */
 bool hf_ticket_send_old(hf_handshake *h)
 {
-    static const uint8_t no_age[4];
+    ticket_salt salt;
     hf_writer w;
     if (!hf_hs_begin(h, HF_LEVEL_INITIAL, HF_TLS_TICKET_PLAIN + 128, HF_MESSAGE_TICKET, &w))
         return false;
     hf_write_number(&w, lifetime_s(h), 4);
     if (!hf_ticket_may_send(h)) /* announced, and now not to be had: an empty one (3.3) */
         hf_write_number(&w, 0, 2);
-    else if (!write_ticket(h, no_age, hf_bytes_make(h->resumption, MASTER), &w))
+    else if (!hf_crypto_random(h->crypto, &salt, sizeof salt) || !write_ticket(h, &salt, hf_bytes_make(h->resumption, MASTER), &w))
         return hf_hs_broken(h);
     return hf_hs_end(h, HF_LEVEL_INITIAL, &w);
 }
@@ -127,10 +139,14 @@ bool hf_ticket_may_send(const hf_handshake *h)
 
 bool hf_ticket_send(hf_handshake *h)
 {
+    ticket_salt salts[TICKETS];
+    const uint8_t count = h->resumed ? 1 : TICKETS; /* who resumes used one up, and has the other */
     if (!hf_ticket_may_send(h))
         return true;
-    for (uint8_t i = 0; i < TICKETS; i++)
-        if (!send_one(h, i))
+    if (!hf_crypto_random(h->crypto, salts, count * sizeof *salts))
+        return hf_hs_broken(h);
+    for (uint8_t i = 0; i < count; i++)
+        if (!send_one(h, i, &salts[i]))
             return hf_hs_broken(h);
     return true;
 }
@@ -165,15 +181,17 @@ bool hf_ticket_open(hf_handshake *h, hf_bytes bytes, hf_ticket *ticket)
     const uint64_t format = hf_read_number(&r, 1);
     const hf_suite *suite = hf_suite_find((uint16_t)hf_read_number(&r, 2));
     const uint64_t minted = hf_read_number(&r, 8), now = wall_ms(h);
-    (void)hf_read(&r, 4); /* ticket_age_add: matters only for early data */
+    const uint32_t age_add = (uint32_t)hf_read_number(&r, 4);
     const hf_bytes bound = hf_read(&r, BINDING), secret = hf_read_vector(&r, 1), peer = hf_read_vector(&r, 1);
     const int64_t peer_until_s = (int64_t)hf_read_number(&r, 8);
+    const uint64_t register_id = hf_read_number(&r, 8), born_ms = hf_read_number(&r, 8), settings = hf_read_number(&r, 8);
     const bool good = hf_reader_done(&r) && format == FORMAT && suite != NULL && hf_hs_offers(h, suite) && now >= minted &&
                       now - minted < h->env->limits->tls_ticket_s * 1000 && hf_secret_equal(bound.ptr, binding, BINDING) &&
                       secret.len == secret_length(suite) && peer.len <= HF_TLS_PEER_MOST &&
                       (peer.len == 0 || now / 1000 <= (uint64_t)peer_until_s); /* a session does not outlive the certificate */
     if (good) {
-        *ticket = (hf_ticket){ .suite = suite, .secret_length = (uint8_t)secret.len, .peer_length = (uint8_t)peer.len, .peer_until_s = peer_until_s };
+        *ticket = (hf_ticket){ .suite = suite, .secret_length = (uint8_t)secret.len, .peer_length = (uint8_t)peer.len, .peer_until_s = peer_until_s,
+            .early = { .register_id = register_id, .born_ms = born_ms, .settings = settings, .age_add = age_add } };
         memcpy(ticket->secret, secret.ptr, secret.len);
         memcpy(ticket->peer, peer.ptr, peer.len);
     }
@@ -183,23 +201,25 @@ bool hf_ticket_open(hf_handshake *h, hf_bytes bytes, hf_ticket *ticket)
 
 /* ---- client ------------------------------------------------------------------------------------------------- */
 
-bool hf_session_write(hf_handshake *h, uint32_t lifetime, uint32_t age_add, hf_bytes nonce, hf_bytes ticket)
+bool hf_session_write(hf_handshake *h, const hf_new_ticket *t)
 {
     uint8_t psk[HF_HASH_MOST], host[BINDING];
     hf_queue_take(&h->session, hf_queue_length(&h->session));
-    const hf_span space = hf_queue_reserve(&h->session, 128 + ticket.len);
+    const hf_span space = hf_queue_reserve(&h->session, 128 + t->ticket.len + h->protocol.len);
     hf_writer w = hf_writer_make(space.ptr, space.len);
     const bool old = h->suite->version == HF_TLS_1_2;
-    if (space.ptr == NULL || (!old && !psk_of(h, nonce, psk)) || !hf_hash_of(h->crypto, HF_HASH_SHA256, hf_bytes_make(h->host, h->host_length), host))
+    if (space.ptr == NULL || (!old && !psk_of(h, t->nonce, psk)) || !hf_hash_of(h->crypto, HF_HASH_SHA256, hf_bytes_make(h->host, h->host_length), host))
         return false;
     hf_write_number(&w, SESSION_FORMAT, 1);
     hf_write_number(&w, h->suite->code, 2);
     hf_write_number(&w, wall_ms(h), 8);
-    hf_write_number(&w, lifetime, 4);
-    hf_write_number(&w, age_add, 4);
+    hf_write_number(&w, t->lifetime_s, 4);
+    hf_write_number(&w, t->age_add, 4);
+    hf_write_number(&w, t->early_bytes, 4);
     hf_write(&w, hf_bytes_make(host, BINDING));
     hf_write_vector(&w, old ? hf_bytes_make(h->resumption, MASTER) : hf_hs_hash_bytes(h, psk), 1);
-    hf_write_vector(&w, ticket, 2);
+    hf_write_vector(&w, h->protocol, 1);
+    hf_write_vector(&w, t->ticket, 2);
     hf_queue_commit(&h->session, w.length);
     hf_wipe(psk, sizeof psk);
     return !w.overflowed;
@@ -213,8 +233,10 @@ bool hf_session_parse(const hf_handshake *h, hf_bytes bytes, hf_session *out)
     out->suite = hf_suite_find((uint16_t)hf_read_number(&r, 2));
     const uint64_t received = hf_read_number(&r, 8), lifetime = hf_read_number(&r, 4), now = wall_ms(h);
     const uint32_t age_add = (uint32_t)hf_read_number(&r, 4);
+    out->early_bytes = (uint32_t)hf_read_number(&r, 4);
     const hf_bytes bound = hf_read(&r, BINDING);
     out->psk = hf_read_vector(&r, 1);
+    out->protocol = hf_read_vector(&r, 1);
     out->ticket = hf_read_vector(&r, 2);
     if (!hf_reader_done(&r) || format != SESSION_FORMAT || out->suite == NULL || !hf_hs_offers(h, out->suite) || now < received ||
         now - received >= lifetime * 1000 || out->psk.len != secret_length(out->suite) ||

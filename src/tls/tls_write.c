@@ -44,10 +44,9 @@ static void appended(hf_out *out, size_t n)
     out->room -= n;
 }
 
-/* One record into the scratch. False: no room, or libcrypto failed (then the connection is broken). */
-static bool put_record(hf_tls *t, hf_out *out, hf_level level, uint8_t type, const hf_bytes *pieces, size_t count, size_t content)
+/* A record into the scratch. False: no room, or libcrypto failed (then the connection is broken). */
+static bool seal_record(hf_tls *t, hf_out *out, hf_record_keys *k, uint8_t type, const hf_bytes *pieces, size_t count, size_t content)
 {
-    hf_record_keys *const k = &t->write[level];
     if (room_of(out) < content + hf_record_overhead(k))
         return false;
     const size_t n = hf_record_seal(k, type, pieces, count, out->scratch + out->scratch_used);
@@ -60,13 +59,18 @@ static bool put_record(hf_tls *t, hf_out *out, hf_level level, uint8_t type, con
     return true;
 }
 
-/* The largest content that a record may have now; 0: none that is worth it. */
-static size_t content_room(const hf_tls *t, const hf_out *out, hf_level level, uint64_t wanted)
+static bool put_record(hf_tls *t, hf_out *out, hf_level level, uint8_t type, const hf_bytes *pieces, size_t count, size_t content)
 {
-    const size_t overhead = hf_record_overhead(&t->write[level]), room = room_of(out);
+    return seal_record(t, out, &t->write[level], type, pieces, count, content);
+}
+
+/* The largest content that a record may have now; 0: none that is worth it. */
+static size_t content_room(const hf_tls *t, const hf_out *out, const hf_record_keys *k, uint64_t wanted)
+{
+    const size_t overhead = hf_record_overhead(k), room = room_of(out);
     size_t most = HF_RECORD_MOST;
-    if (t->write[level].on && t->hs.record_limit != 0) { /* RFC 8449 4: in TLS 1.3 it counts the content type */
-        const size_t limit = t->hs.record_limit - (t->write[level].old ? 0u : 1u);
+    if (k->on && t->hs.record_limit != 0) { /* RFC 8449 4: in TLS 1.3 it counts the content type */
+        const size_t limit = t->hs.record_limit - (k->old ? 0u : 1u);
         most = limit < most ? limit : most;
     }
     const size_t fits = room > overhead ? room - overhead : 0;
@@ -81,8 +85,7 @@ static size_t content_room(const hf_tls *t, const hf_out *out, hf_level level, u
 /* RFC 8446 D.4: the server sends it behind its first message, the client before its second flight. */
 static bool flush_ccs(hf_tls *t, hf_out *out)
 {
-    const bool due = t->hs.compatible && !t->ccs_sent && t->flown && (t->hs.server || t->hs.suite != NULL) &&
-                     (t->hs.suite != NULL && t->hs.suite->version == HF_TLS_1_3);
+    const bool due = t->hs.compatible && !t->ccs_sent && t->flown && (t->early != NULL || (t->hs.suite != NULL && t->hs.suite->version == HF_TLS_1_3));
     const uint8_t one = 1;
     const hf_bytes piece = hf_bytes_make(&one, 1);
     if (!due)
@@ -100,7 +103,7 @@ static bool flush_level(hf_tls *t, hf_out *out, hf_level level)
         if (t->flown && !flush_ccs(t, out))
             return false;
         const hf_span held = hf_queue_peek(q);
-        const size_t n = content_room(t, out, level, held.len);
+        const size_t n = content_room(t, out, &t->write[level], held.len);
         const hf_bytes piece = hf_bytes_make(held.ptr, n);
         if (n == 0 || !put_record(t, out, level, HF_RECORD_HANDSHAKE, &piece, 1, n))
             return false;
@@ -122,10 +125,27 @@ static bool flush_old_ccs(hf_tls *t, hf_out *out)
     return true;
 }
 
+/* RFC 8446 4.5: EndOfEarlyData is the last message under the key of early data, and behind all of it. What was put and
+ * is not sealed waits for the application's key. */
+static bool flush_early_end(hf_tls *t, hf_out *out)
+{
+    static const uint8_t message[] = { HF_MESSAGE_END_OF_EARLY, 0, 0, 0 };
+    const hf_bytes piece = hf_bytes_make(message, sizeof message);
+    if (!t->early_end_due)
+        return true;
+    if (!flush_ccs(t, out) || !seal_record(t, out, t->early, HF_RECORD_HANDSHAKE, &piece, 1, sizeof message))
+        return false;
+    t->early_end_due = false;
+    hf_tls_early_keys_free(t);
+    return true;
+}
+
 static bool flush_handshake(hf_tls *t, hf_out *out)
 {
     for (unsigned level = 0; level < HF_LEVEL_COUNT; level++)
-        if (level != HF_LEVEL_INITIAL && !t->write[level].on)
+        if (level == HF_LEVEL_HANDSHAKE && !flush_early_end(t, out))
+            return false;
+        else if (level != HF_LEVEL_INITIAL && !t->write[level].on)
             continue; /* an answer made messages, and their key comes with the next step */
         else if ((level == HF_LEVEL_APPLICATION && !flush_old_ccs(t, out)) || !flush_level(t, out, (hf_level)level))
             return false;
@@ -191,9 +211,10 @@ static bool flush_data(hf_tls *t, hf_out *out)
         size_t count = 0;
         if (!flush_update(t, out))
             return false;
-        const size_t most = content_room(t, out, HF_LEVEL_APPLICATION, t->unsent);
+        hf_record_keys *const k = t->early != NULL ? t->early : &t->write[HF_LEVEL_APPLICATION];
+        const size_t most = content_room(t, out, k, t->unsent);
         const size_t n = most == 0 ? 0 : gather(t, most, bytes, &count);
-        if (n == 0 || !put_record(t, out, HF_LEVEL_APPLICATION, HF_RECORD_DATA, bytes, count, n))
+        if (n == 0 || !seal_record(t, out, k, HF_RECORD_DATA, bytes, count, n))
             return false;
         consume(t, n);
     }
@@ -218,16 +239,23 @@ static bool flush_alert(hf_tls *t, hf_out *out)
     return true;
 }
 
+/* RFC 8446 D.4: "If offering early data, the record is placed immediately after the first ClientHello." */
+static bool flush_early_ccs(hf_tls *t, hf_out *out)
+{
+    return t->early == NULL || flush_ccs(t, out);
+}
+
 size_t hf_tls_emit(hf_tls *t, hf_time now, hf_out *out)
 {
     const uint64_t before = out->bytes;
     t->now = now;
-    if (t->abandoned || t->closed)
+    if (t->abandoned || t->closed || hf_handshake_wants_signature(&t->hs)) /* one flight, one packet: the rest of it comes soon */
         return 0;
     if (t->faulted) {
         if (t->alert_due && flush_handshake(t, out) && t->alert_due)
             (void)flush_alert(t, out);
-    } else if (flush_handshake(t, out) && flush_update(t, out) && flush_data(t, out) && t->ending && t->unsent == 0) {
+    } else if (flush_handshake(t, out) && flush_early_ccs(t, out) && flush_update(t, out) && (hf_tls_may_put(t) ? flush_data(t, out) : false) && t->ending &&
+               t->unsent == 0) {
         t->alert = HF_ALERT_CLOSE_NOTIFY;
         t->closed = flush_alert(t, out);
     }
@@ -299,15 +327,18 @@ static bool put_lent(hf_tls *t, const hf_extent *e)
 uint64_t hf_tls_put(hf_tls *t, const hf_extent *extents, size_t count)
 {
     uint64_t accepted = 0;
-    if (!hf_handshake_is_open(&t->hs) || t->ending || t->abandoned || t->faulted)
+    const bool early = t->early_told && !t->hs.server;
+    if (!hf_tls_may_put(t) || t->ending || t->abandoned || t->faulted)
         return 0;
     for (size_t i = 0; i < count; i++) {
         const hf_extent *const e = &extents[i];
         const size_t length = e->kind == HF_EXTENT_FILE ? 1 : e->bytes.len;
-        const bool lent = e->kind == HF_EXTENT_LENT && put_lent(t, e);
-        const size_t n = lent ? length : e->kind == HF_EXTENT_COPIED && length > 0 ? put_copied(t, e->bytes) : 0;
+        const size_t fits = !early || length < t->early_left ? length : t->early_left;
+        const bool lent = e->kind == HF_EXTENT_LENT && fits == length && put_lent(t, e);
+        const size_t n = lent ? length : e->kind == HF_EXTENT_COPIED && fits > 0 ? put_copied(t, hf_bytes_make(e->bytes.ptr, fits)) : 0;
         accepted += n;
         t->unsent += n;
+        t->early_left -= early ? (uint32_t)n : 0;
         if (n < length || (e->kind == HF_EXTENT_LENT && !lent)) {
             t->offered_more = true;
             break;
@@ -320,7 +351,7 @@ hf_err hf_tls_end(hf_tls *t, hf_ending ending)
 {
     if (ending.kind == HF_ENDING_STOP || t->ending)
         return hf_err_make(HF_ERR_BASE_USAGE);
-    if (ending.kind == HF_ENDING_RESET || !hf_handshake_is_open(&t->hs))
+    if (ending.kind == HF_ENDING_RESET || (!hf_handshake_is_open(&t->hs) && !(t->hs.server && hf_tls_may_put(t))))
         t->abandoned = true;
     else
         t->ending = true;
@@ -342,7 +373,8 @@ bool hf_tls_write_event(hf_tls *t, hf_tls_event *event)
         event->token = token;
         return true;
     }
-    if (!t->offered_more || t->unsent > t->env->limits->output_bytes / 2 || t->ending)
+    if (!t->offered_more || t->unsent > t->env->limits->output_bytes / 2 || t->ending || !hf_tls_may_put(t) ||
+        (t->early_told && !t->hs.server && t->early_left == 0))
         return false;
     t->offered_more = false;
     event->kind = HF_TLS_WRITABLE;
@@ -361,8 +393,30 @@ void hf_tls_write_rest(hf_tls *t)
     }
 }
 
+size_t hf_tls_early_room(const hf_tls *t)
+{
+    return !t->early_told ? 0 : t->hs.server ? SIZE_MAX : t->early_left;
+}
+
+void hf_tls_early_keys_free(hf_tls *t)
+{
+    if (t->early == NULL)
+        return;
+    hf_record_keys_fini(t->early);
+    hf_free(&t->env->alloc, t->early, sizeof *t->early);
+    t->early = NULL;
+}
+
+void hf_tls_write_drop(hf_tls *t)
+{
+    hf_queue_take(&t->copied, hf_queue_length(&t->copied));
+    t->unsent = 0;
+    t->sealed = t->count; /* their tokens come as RELEASED */
+}
+
 void hf_tls_write_fini(hf_tls *t)
 {
+    hf_tls_early_keys_free(t);
     for (size_t i = 0; i < HF_LEVEL_COUNT; i++)
         hf_record_keys_fini(&t->write[i]);
     if (t->copied.memory != NULL)

@@ -238,6 +238,7 @@ static const hf_route routes[] = {
     { .method = "GET", .path = "/last", .handle = last_one },
     { .method = "GET", .path = "/moved", .handle = moved },
     { .method = "GET", .path = "/about", .handle = about },
+    { .method = "GET", .path = "/count", .handle = hello, .not_early = true },
     { .method = "GET", .path = "/long", .handle = long_text },
     { .method = "OPTIONS", .path = "/options", .handle = hello },
     { .path = "/files/{rest...}", .files = &some_files },
@@ -271,6 +272,8 @@ static inline void done(void *self, const hf_req *rq)
     r->done_path[r->done++][n] = 0;
 }
 
+static const hf_web_options rig_options = { .http2 = { .push = true } };
+
 static inline void begin(rig *r)
 {
     const hf_service_hooks hooks = { .self = r, .answer_files = answer_files, .answer_error = answer_error, .done = done };
@@ -278,7 +281,7 @@ static inline void begin(rig *r)
     hf_service_init(&r->service, &r->world.env, &r->app, &hooks);
     hf_service_tick(&r->service, r->now, (hf_wall){ 784111777 });
     r->dialog = (hf_dialog){ .service = &r->service, .id = 0xabc };
-    r->web = hf_web_new(&r->world.env, 1, fake_pier_get(&r->pier), NULL, r->now);
+    r->web = hf_web_new(&r->world.env, 1, fake_pier_get(&r->pier), &rig_options, r->now);
     r->dialog.web = r->web;
 }
 

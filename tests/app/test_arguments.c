@@ -63,6 +63,15 @@ static hf_err no_json(hf_req *rq)
     return hf_reply_json(rq, 200, NULL);
 }
 
+static hf_err members(hf_req *rq)
+{
+    static const hf_bytes raw = HF_LITERAL("[1,{}]");
+    const hf_member all[] = { { .name = "text", .text = hf_req_query(rq, "q") }, { .name = "least", .kind = HF_MEMBER_NUMBER, .number = INT64_MIN },
+        { .name = "n", .kind = HF_MEMBER_NUMBER, .number = 7 }, { .name = "on", .kind = HF_MEMBER_SWITCH, .number = 2 },
+        { .name = "off", .kind = HF_MEMBER_SWITCH }, { .name = "no\"thing", .kind = HF_MEMBER_NULL }, { .name = "raw", .kind = HF_MEMBER_JSON, .text = raw } };
+    return hf_reply_members(rq, 200, all, hf_req_query(rq, "none").ptr != NULL ? 0 : HF_COUNT(all));
+}
+
 static const hf_route argument_routes[] = {
     { "GET", "/query", .handle = show_query },
     { "GET", "/raw", .handle = show_query, .raw_query = true },
@@ -72,6 +81,7 @@ static const hf_route argument_routes[] = {
     { "POST", "/any", .handle = show_form },
     { "GET", "/long", .handle = long_json },
     { "GET", "/none", .handle = no_json },
+    { "GET", "/members", .handle = members },
 };
 
 static int begin_arguments(void **state)
@@ -242,6 +252,32 @@ static void limit_json_values(void **state)
     has(post("/json", JSON, "[1,2,3,4,5]"), "413 ");
 }
 
+static void members_are_written_in_their_order_and_escaped(void **state)
+{
+    (void)state;
+    has(ask(&k.r, "GET /members?q=a%22%0A%FFb" H "\r\n"), "\r\n\r\n{\"text\":\"a\\\"\\n\xef\xbf\xbd" "b\",\"least\":-9223372036854775808,\"n\":7,"
+        "\"on\":true,\"off\":false,\"no\\\"thing\":null,\"raw\":[1,{}]}");
+    has(k.r.text, "Content-Type: application/json\r\n");
+    has(ask(&k.r, "GET /members?none=1" H "\r\n"), "\r\n\r\n{}");
+}
+
+/* Longer than is written on the stack, and every byte grows to six. */
+static void members_may_be_long(void **state)
+{
+    static char text[8192] = "GET /members?q=";
+    (void)state;
+    size_t n = strlen(text);
+    for (size_t i = 0; i < 2000; i++, n += 3)
+        memcpy(text + n, "%01", 3);
+    memcpy(text + n, H "\r\n", sizeof H + 2);
+    ask(&k.r, text);
+    const char *body = strstr(k.r.text, "{\"text\":\"");
+    assert_non_null(body);
+    for (size_t i = 0; i < 2000; i++)
+        assert_memory_equal(body + 9 + 6 * i, "\\u0001", 6);
+    has(body, "\",\"least\":");
+}
+
 static void json_that_could_not_be_made_is_a_500(void **state)
 {
     (void)state;
@@ -280,6 +316,8 @@ int main(void)
         TEST(limit_json_depth),
         TEST(limit_json_values),
         TEST(json_that_could_not_be_made_is_a_500),
+        TEST(members_are_written_in_their_order_and_escaped),
+        TEST(members_may_be_long),
         TEST(any_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,9 +34,10 @@ static hf_err tick(hf_req *rq)
     return ++*hf_req_word(rq) == 4 ? hf_reply_end(rq) : hf_event_send(rq, &e);
 }
 
+static const char *const protocols[] = { "chat.v2", "chat", NULL };
 static const char *const friends[] = { "https://friend.example", NULL };
 static const hf_route live[] = {
-    { .method = "GET", .path = "/chat", .websocket = chat, .origins = friends },
+    { .method = "GET", .path = "/chat", .websocket = chat, .origins = friends, .protocols = protocols },
     { .method = "GET", .path = "/ticks", .events = tick, .every_ns = HF_SECONDS(1) },
     { .method = "GET", .path = "/slow", .events = tick, .every_ns = HF_SECONDS(100) },
     { .method = "GET", .path = "/hello/{name}", .handle = hello },
@@ -85,6 +86,26 @@ static void a_websocket_opens_echoes_and_closes(void **state)
     assert_true(opened == 1 && told == 1 && over == 1 && last.who == HF_WEBSOCKET_PEER && last.code == 1000);
     assert_true(r.done == 1 && r.done_status[0] == 101 && r.done_error[0] == 0);
     teardown(&r);
+}
+
+static void the_subprotocol_is_one_that_both_speak(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *offer, *answer;
+    } cases[] = { { "Sec-WebSocket-Protocol: other, chat, chat.v2\r\n", "sec-websocket-protocol: chat\r\n" },
+                  { "Sec-WebSocket-Protocol: other\r\n", NULL }, { "", NULL } };
+    for (size_t i = 0; i < HF_COUNT(cases); i++) {
+        static rig r;
+        char request[600];
+        start(&r);
+        snprintf(request, sizeof request, "GET /chat" H OFFER "%s\r\n", cases[i].offer);
+        const char *const text = ask(&r, request);
+        has(text, " 101 ");
+        assert_true((strcasestr(text, cases[i].answer != NULL ? cases[i].answer : "Sec-WebSocket-Protocol") != NULL) == (cases[i].answer != NULL));
+        assert_true(hf_bytes_equal(hf_socket_protocol(r.dialog.open), hf_text(cases[i].answer != NULL ? "chat" : "")));
+        teardown(&r);
+    }
 }
 
 static void handlers_close_by_wish_and_by_failure(void **state)
@@ -221,6 +242,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_websocket_opens_echoes_and_closes),
+        cmocka_unit_test(the_subprotocol_is_one_that_both_speak),
         cmocka_unit_test(handlers_close_by_wish_and_by_failure),
         cmocka_unit_test(origins_and_offers_are_judged_before_the_handler),
         cmocka_unit_test(a_silent_peer_is_asked_and_let_go),

@@ -245,6 +245,7 @@ static void every_wrong_row_is_refused_with_its_sentence(void **state)
 {
     (void)state;
 #define SEGMENT "an argument is a whole segment: {name} or {name...}, of letters, digits, '_' and '-'\n"
+    static const char *const chat_protocols[] = { "chat", NULL };
     const struct {
         hf_route route;
         const char *why;
@@ -259,6 +260,8 @@ static void every_wrong_row_is_refused_with_its_sentence(void **state)
         { { .path = "/" }, "route 0 (GET /): a route has one of handle, files, websocket and events\n" },
         { { .path = "/", .handle = handler, .events = handler }, "route 0 (GET /): a route has one of handle, files, websocket and events\n" },
         { { .method = "POST", .path = "/", .events = handler }, "route 0 (POST /): live routes answer GET\n" },
+        { { .path = "/", .handle = handler, .protocols = chat_protocols },
+          "route 0 (GET /): protocols are at most 16 tokens, of a route with websocket\n" },
         { { .path = "/", .handle = handler, .files = &some_files }, "route 0 (GET /): a route has one of handle, files, websocket and events\n" },
         { { .method = "POST", .path = "/{rest...}", .files = &some_files },
           "route 0 (POST /{rest...}): files answer GET (and HEAD by themselves)\n" },

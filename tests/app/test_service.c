@@ -4,6 +4,33 @@
  */
 #include "service_rig.h"
 
+/* ---- 0-RTT ---------------------------------------------------------------------------------------------------- */
+
+/* RFC 8470 5.1 and 5.2: what may have been sent again by somebody else is answered where it asks for no change. */
+static void what_may_be_a_replay_is_answered_only_where_it_is_safe(void **state)
+{
+    (void)state;
+    static const struct { const char *request, *status; } rows[] = {
+        { "GET /hello/x" H "Early-Data: 1\r\n\r\n", "HTTP/1.1 200 " },
+        { "HEAD /hello/x" H "Early-Data: 1\r\n\r\n", "HTTP/1.1 200 " },
+        { "OPTIONS /options" H "Early-Data: 1\r\n\r\n", "HTTP/1.1 200 " },
+        { "POST /echo" H "Early-Data: 1\r\nContent-Length: 2\r\n\r\nhi", "HTTP/1.1 425 " },
+        { "PUT /echo" H "early-data: 1\r\nContent-Length: 2\r\n\r\nhi", "HTTP/1.1 425 " },
+        { "DELETE /echo" H "Early-Data: 1\r\n\r\n", "HTTP/1.1 425 " },
+        { "GET /count" H "Early-Data: 1\r\n\r\n", "HTTP/1.1 425 " },
+        { "GET /count" H "\r\n", "HTTP/1.1 200 " },
+        { "POST /echo" H "Early-Data: 0\r\nContent-Length: 2\r\n\r\nhi", "HTTP/1.1 200 " },
+    };
+    for (size_t i = 0; i < HF_COUNT(rows); i++) {
+        static rig r;
+        setup(&r);
+        const char *said = ask(&r, rows[i].request);
+        if (strncmp(said, rows[i].status, strlen(rows[i].status)) != 0)
+            fail_msg("%s: %s", rows[i].request, said);
+        teardown(&r);
+    }
+}
+
 /* ---- answers ------------------------------------------------------------------------------------------------ */
 
 static void a_handler_answers_with_the_fields_every_answer_has(void **state)
@@ -410,6 +437,7 @@ static void a_head_that_breaks_a_rule_is_answered_with_a_request_of_its_own(void
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_may_be_a_replay_is_answered_only_where_it_is_safe),
         cmocka_unit_test(a_handler_answers_with_the_fields_every_answer_has),
         cmocka_unit_test(head_runs_the_handler_of_get_and_keeps_the_body_here),
         cmocka_unit_test(a_handler_may_set_what_we_would_add),

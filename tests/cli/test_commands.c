@@ -112,9 +112,12 @@ static void what_is_unknown_is_refused_with_the_nearest(void **state)
     refused("--versoin", 2, "handfast: unknown option --versoin; did you mean --version?\nSee handfast --help.\n");
     refused("-x", 2, "handfast: unknown option -x\nSee handfast --help.\n");
     refused("help|serv", 2, "handfast help: there is no command serv; did you mean serve?\nSee handfast help --help.\n");
-    refused("manpage|get", 2, "handfast manpage: there is no command get\nSee handfast manpage --help.\n");
+    refused("manpage|fetch", 2, "handfast manpage: there is no command fetch\nSee handfast manpage --help.\n");
     refused("limits|--jsn", 2, "handfast limits: unknown option --jsn; did you mean --json?\nSee handfast limits --help.\n");
     refused("limits|x", 2, "handfast limits: unexpected argument \"x\"; it takes none\nSee handfast limits --help.\n");
+    refused("get|-sZ|http://x/", 2, "handfast get: unknown option -Z in -sZ\nSee handfast get --help.\n");
+    refused("get|-verbose|http://x/", 2, "handfast get: unknown option -verbose; did you mean --verbose?\nSee handfast get --help.\n");
+    refused("get|-sm", 2, "handfast get: option --max-time needs a value: --max-time SECONDS\nSee handfast get --help.\n");
     refused("completion", 2, "handfast completion: bash|zsh|fish is missing\nSee handfast completion --help.\n");
     refused("completion|ksh", 2, "handfast completion: got \"ksh\"; the shell must be bash, zsh or fish\n"
                                  "See handfast completion --help.\n");
@@ -173,7 +176,7 @@ static void explain_finds_an_error_however_it_is_written(void **state)
     refused("explain|HF-HTP1-012", 1, "handfast explain: there is no error HF-HTP1-012; did you mean HF-HTTP1-012?\n");
     refused("explain|what", 1, "handfast explain: there is no error what; handfast errors lists them all\n");
     refused("explain|0", 1, "handfast explain: no error is reported with status 0; handfast errors lists them all\n");
-    refused("explain", 2, "handfast explain: CODE | chain FILE|URL is missing\nSee handfast explain --help.\n");
+    refused("explain", 2, "handfast explain: URL | CODE | chain FILE|URL is missing\nSee handfast explain --help.\n");
 }
 
 static void limits_lists_the_whole_table(void **state)

@@ -90,6 +90,38 @@ static void anybody_may_look_into_one(void **state)
     shell_done(&sh);
 }
 
+static void lint_says_what_is_unwise(void **state)
+{
+    (void)state;
+    char line[4096];
+    snprintf(line, sizeof line, "jwt|lint|%s", token);
+    run(line, 1);
+    says(sh.out, "there is no kid");
+    shell_done(&sh);
+    with("sign", "|--alg|HS256|--kid|k|--issuer|me|--audience|api|--subject|alice", "", 0);
+    snprintf(line, sizeof line, "jwt|lint|%.*s", (int)strcspn(sh.out, "\n"), sh.out);
+    shell_done(&sh);
+    run(line, 0);
+    says(sh.out, "nothing to complain of");
+    shell_done(&sh);
+    run("jwt|lint|eyJhbGciOiJub25lIn0.eyJlbWFpbCI6ImEifQ.", 1); /* {"alg":"none"} {"email":"a"} */
+    says(sh.out, "nobody signed it");
+    says(sh.out, "there is no exp: it counts for ever");
+    says(sh.out, "there is no aud");
+    says(sh.out, "the claim email says something of a person");
+    shell_done(&sh);
+    run("jwt|lint|eyJhbGciOiJFUzI1NiIsImp3ayI6e319.eyJleHAiOjk5OTk5OTk5OTksImlhdCI6MX0.x", 1); /* jwk; exp 9999999999, iat 1 */
+    says(sh.out, "the header brings a key");
+    says(sh.out, "it lives for more than an hour");
+    shell_done(&sh);
+    run("jwt|lint|eyJhIjoxLCJhIjoyfQ.e30.x", 1); /* {"a":1,"a":2} */
+    says(sh.out, "every name once");
+    shell_done(&sh);
+    run("jwt|lint|nothing", 1);
+    says(sh.err, "three parts");
+    shell_done(&sh);
+}
+
 static void what_is_missing_is_said(void **state)
 {
     (void)state;
@@ -118,7 +150,7 @@ static void what_is_missing_is_said(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(what_was_signed_verifies), CASE(a_bad_one_names_its_rule), CASE(anybody_may_look_into_one), CASE(what_is_missing_is_said),
+        CASE(what_was_signed_verifies), CASE(a_bad_one_names_its_rule), CASE(anybody_may_look_into_one), CASE(lint_says_what_is_unwise), CASE(what_is_missing_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -190,7 +190,7 @@ static const refusal refusals[] = {
     /* spelling and shape */
     { "serve|--listne|x", 2, "unknown option --listne; did you mean --listen?" HELP },
     { "serve|--no-precompresed", 2, "unknown option --no-precompresed; did you mean --no-precompressed?" HELP },
-    { "serve|--no-welcome", 2, "unknown option --no-welcome" HELP },
+    { "serve|--no-such", 2, "unknown option --no-such" HELP },
     { "serve|--zzz=1", 2, "unknown option --zzz" HELP },
     { "serve|-z", 2, "unknown option -z" HELP },
     { "serve|-listing", 2, "unknown option -listing; did you mean --listing?" HELP },

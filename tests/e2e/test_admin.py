@@ -52,13 +52,13 @@ def a_socket_left_behind_is_replaced_and_one_in_use_is_not():
         with Server(top, "--admin", path):
             equal(admin(path, "/-/live")[0], 200)
             run = subprocess.run([HANDFAST, "serve", top, "--listen", "http://localhost:0", "--admin", path],
-                                 capture_output=True, text=True, timeout=10)
+                                 capture_output=True, text=True, timeout=60)
             equal(run.returncode, 1)
             assert "a server answers there" in run.stderr, run.stderr
         with open(path, "w"):
             pass
         run = subprocess.run([HANDFAST, "serve", top, "--listen", "http://localhost:0", "--admin", path],
-                             capture_output=True, text=True, timeout=10)
+                             capture_output=True, text=True, timeout=60)
         assert run.returncode == 1 and "no socket" in run.stderr, run.stderr
 
 
@@ -185,7 +185,7 @@ def a_full_disk_stops_nothing_and_is_said_once():
             path = os.path.join(top, "admin.sock")
             with Server(top, "--admin", path, "--access-log", disk + "/access.log") as s:
                 for _ in range(3):
-                    client = http.client.HTTPConnection("127.0.0.1", s.port, timeout=10)
+                    client = http.client.HTTPConnection("127.0.0.1", s.port, timeout=60)
                     for i in range(300):
                         client.request("GET", f"/?{i}")
                         answer = client.getresponse()
@@ -236,9 +236,9 @@ def sockets_of_a_service_manager_are_served():
         assert read_all(early).endswith(b"x")
         early.close()
         s.send_signal(signal.SIGTERM)
-        equal(s.wait(10), 0)
+        equal(s.wait(60), 0)
         s = run("http://localhost:0", passed.fileno())
-        _, told = s.communicate(timeout=10)
+        _, told = s.communicate(timeout=60)
         equal(s.returncode, 1)
         assert f"127.0.0.1:{port}, and no listener asks for it" in told, told
 

@@ -10,7 +10,7 @@ def chromium(*args):
         return subprocess.run(["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
                                "--disable-background-networking", "--disable-component-update", "--disable-sync",
                                f"--user-data-dir={profile}", "--virtual-time-budget=8000", *args],
-                              capture_output=True, text=True, timeout=90)
+                              capture_output=True, text=True, timeout=300)
 
 
 def the_front_page_runs_its_scripts_and_names_the_connection():

@@ -17,7 +17,7 @@ def fetch(server, path, *args):
     """(head in lower case, body as curl undid it)."""
     with tempfile.TemporaryDirectory() as top:
         out = os.path.join(top, "body")
-        r = subprocess.run(["curl", "-sS", "-D", "-", "-o", out, server.url + path, *args], capture_output=True, timeout=20)
+        r = subprocess.run(["curl", "-sS", "-D", "-", "-o", out, server.url + path, *args], capture_output=True, timeout=120)
         if r.returncode != 0:
             raise AssertionError(r.stderr.decode())
         with contextlib.suppress(FileNotFoundError), open(out, "rb") as f:

@@ -31,7 +31,7 @@ def on_disk(path):
 
 
 def crawl(start, server):
-    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     seen, queue, pages, kept = {start}, [start], 0, 0
     while queue and pages < MOST:
         path = queue.pop(0)

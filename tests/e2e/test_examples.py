@@ -25,7 +25,7 @@ class Example:
         self.reader.start()
 
     def ask(self, method, path, body=None, headers={}):
-        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         c.request(method, path, body, headers)
         r = c.getresponse()
         answer = r.status, r.read(), r.headers
@@ -138,7 +138,7 @@ def a_loop_of_ones_own_serves_what_was_typed():
         until(lambda: e.ask("GET", "/")[1] == b"typed\n", 10, "the line is there")
         e.process.stdin.write("quit\n")
         e.process.stdin.flush()
-        equal(e.process.wait(10), 0, "quit")
+        equal(e.process.wait(60), 0, "quit")
 
 
 def blocking_work_leaves_others_alone():

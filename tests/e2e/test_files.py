@@ -5,7 +5,7 @@ from e2e import *
 
 
 def curl(server, path, *args):
-    r = subprocess.run(["curl", "-sS", "--path-as-is", "-i", server.url + path, *args], capture_output=True, timeout=20)
+    r = subprocess.run(["curl", "-sS", "--path-as-is", "-i", server.url + path, *args], capture_output=True, timeout=120)
     head, _, body = r.stdout.partition(b"\r\n\r\n")
     return head.decode(), body
 

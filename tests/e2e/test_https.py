@@ -37,12 +37,12 @@ class Place:
 
 
 def curl(place, *args, **more):
-    return subprocess.run([needs_program("curl"), "-sS", "--max-time", "20", "--cacert", place.ca, *args], capture_output=True, text=True, **more)
+    return subprocess.run([needs_program("curl"), "-sS", "--max-time", "120", "--cacert", place.ca, *args], capture_output=True, text=True, **more)
 
 
 def s_client(place, port, *args, send="GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"):
     r = subprocess.run([needs_program("openssl"), "s_client", "-connect", f"localhost:{port}", "-CAfile", place.ca, "-ign_eof", *args],
-                       input=send, capture_output=True, text=True, timeout=20)
+                       input=send, capture_output=True, text=True, timeout=120)
     return r.stdout + r.stderr
 
 
@@ -54,7 +54,7 @@ def context(place, *, least=None, protocols=("http/1.1",)):
     return c
 
 
-def secured(place, s, name="localhost", timeout=10, **more):
+def secured(place, s, name="localhost", timeout=60, **more):
     return context(place, **more).wrap_socket(socket.create_connection(("127.0.0.1", s.tls_port), timeout), server_hostname=name)
 
 
@@ -219,6 +219,42 @@ def tickets_outlive_a_serving_process():
         assert "Reused, TLSv1.3" in told and "hello over TLS" in told, told
 
 
+def early_data_is_taken_once_and_only_for_safe_methods():
+    with Place() as p:
+        for name, method in ("get", "GET"), ("post", "POST"):
+            with open(p.path(name), "w") as f:
+                f.write(f"{method} / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+        def visit(s, *args, send=""):
+            return s_client(p, s.tls_port, "-tls1_3", "-alpn", "http/1.1", *args, send=send)
+
+        def session(s, name):
+            assert "hello over TLS" in s_client(p, s.tls_port, "-tls1_3", "-alpn", "http/1.1", "-sess_out", p.path(name))
+            return "-sess_in", p.path(name)
+        with p.serve("--early-data") as s:
+            ticket = session(s, "first")
+            told = visit(s, *ticket, "-early_data", p.path("get"), "-sess_out", p.path("second"))
+            assert "Early data was accepted" in told and "hello over TLS" in told and "Reused" in told, told
+            again = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            told = visit(s, *ticket, "-early_data", p.path("get"), send=again)
+            assert "Early data was rejected" in told and "hello over TLS" in told and "Reused" in told, told
+            told = visit(s, "-sess_in", p.path("second"), "-early_data", p.path("post"))
+            assert "Early data was accepted" in told and "425 Too Early" in told, told
+            # what was used stays used when the serving process is another
+            ticket = session(s, "third")
+            assert "Early data was accepted" in visit(s, *ticket, "-early_data", p.path("get"))
+            before = s.serving()
+            os.kill(before, signal.SIGKILL)
+            until(lambda: s.serving() != before, 5, "a new serving process")
+            told = visit(s, *ticket, "-early_data", p.path("get"), send=again)
+            assert "Early data was rejected" in told and "Reused" in told, told
+            told = curl(p, "-i", "--http1.1", "-X", "POST", "-H", "Early-Data: 1", f"https://localhost:{s.tls_port}/").stdout
+            assert " 425 " in told, told
+        with p.serve() as s:
+            told = visit(s, *session(s, "fifth"), "-early_data", p.path("get"), send=again)
+            assert "Early data was not sent" in told and "hello over TLS" in told, told
+
+
 def the_least_version_can_be_raised():
     with Place() as p, p.serve("--tls-min", "1.3") as s:
         assert "alert protocol version" in s_client(p, s.tls_port, "-tls1_2")
@@ -230,12 +266,12 @@ def gnutls_is_served():
     with Place() as p, p.serve() as s:
         for priority in "NORMAL:-VERS-ALL:+VERS-TLS1.3", "NORMAL:-VERS-ALL:+VERS-TLS1.2":
             r = subprocess.run(["gnutls-cli", "--x509cafile", p.ca, "--priority", priority, "--alpn", "http/1.1", "-p", str(s.tls_port), "localhost"],
-                               input="GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", capture_output=True, text=True, timeout=20)
+                               input="GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", capture_output=True, text=True, timeout=120)
             assert "hello over TLS" in r.stdout and "The certificate is trusted" in r.stdout, r.stdout + r.stderr
 
 
 def refuses(args, *sentences, place, configured=False):
-    r = subprocess.run([HANDFAST, "serve", *args], capture_output=True, text=True, timeout=20, env=place.env)
+    r = subprocess.run([HANDFAST, "serve", *args], capture_output=True, text=True, timeout=120, env=place.env)
     equal(r.returncode, 1, r.stderr)
     for sentence in sentences:
         assert sentence in r.stderr, (sentence, r.stderr)

@@ -87,13 +87,13 @@ def one_file_for_the_log_and_the_diagnostics_loses_nothing():
             until(lambda: re.search(r"localhost:(\d+)/", open(path).read()), 5, "the announcement")
             port = int(re.search(r"localhost:(\d+)/", open(path).read()).group(1))
             for i in range(20):
-                client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+                client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
                 client.request("GET", f"/?n{i}x")
                 client.getresponse().read()
                 client.close()
         finally:
             p.terminate()
-            p.wait(10)
+            p.wait(60)
         text = open(path, errors="replace").read()
         for i in range(20):
             assert f"n{i}x" in text, i

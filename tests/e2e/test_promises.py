@@ -12,7 +12,7 @@ def log_of(server):
 
 
 def refused(*args):
-    done = subprocess.run([HANDFAST, "serve", *args], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([HANDFAST, "serve", *args], capture_output=True, text=True, timeout=120)
     return done.returncode, done.stderr
 
 
@@ -149,7 +149,7 @@ def each_limit_at_its_least_still_serves_a_request():
                 def ask(path, *wanted, **more):
                     answers = []
                     def answered():  # where one connection is all there may be, the last one must have gone
-                        answers[:] = s.ask("GET", path, timeout=5, **more)
+                        answers[:] = s.ask("GET", path, timeout=30, **more)
                         return answers[0] in wanted
                     until(answered, 5, f"{names}: {answers}")
                     return answers
@@ -168,8 +168,8 @@ def each_limit_at_its_most_still_serves_a_request():
             if not name.startswith("config_"):
                 args += ["--limit", written(name, most, unit)]
         with Server(top, "--threads", "1", *args) as s:
-            equal(s.ask("GET", "/", timeout=5)[2], b"<p>hello")
-            equal(s.ask("POST", "/", b"x" * 3000, timeout=5)[0], 405)
+            equal(s.ask("GET", "/", timeout=30)[2], b"<p>hello")
+            equal(s.ask("POST", "/", b"x" * 3000, timeout=30)[0], 405)
 
 
 def a_hot_file_costs_no_open_stat_or_read():
@@ -180,7 +180,7 @@ def a_hot_file_costs_no_open_stat_or_read():
                 f.write(os.urandom(size))
         time.sleep(0.1)  # else they are too fresh to be believed for a second
         with Server(top, "--threads", "1", "--limit", "hot_check_ns=1h") as s:
-            client = http.client.HTTPConnection("127.0.0.1", s.port, timeout=10)
+            client = http.client.HTTPConnection("127.0.0.1", s.port, timeout=60)
             def fetch(path, size):
                 client.request("GET", path)
                 equal(len(client.getresponse().read()), size)
@@ -231,7 +231,7 @@ def a_hot_file_that_changes_is_answered_anew_within_a_second_and_never_mixed():
                 client = None
                 while time.monotonic() < ends:
                     try:
-                        client = client or http.client.HTTPConnection("127.0.0.1", s.port, timeout=10)
+                        client = client or http.client.HTTPConnection("127.0.0.1", s.port, timeout=60)
                         client.request("GET", "/f.bin")
                         body = client.getresponse().read()
                     except (http.client.HTTPException, OSError):

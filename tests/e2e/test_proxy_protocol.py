@@ -130,5 +130,35 @@ def a_trace_is_continued_in_the_log():
         assert "trace_id" not in bad, bad
 
 
+LIMITED = """
+listen http://localhost:0
+access_log off
+trusted_proxies 127.0.0.1
+site * {{
+    rate_limit 2
+    hsts 1h
+    answer 200 "hello"
+}}
+"""
+
+
+def rates_and_schemes_are_the_client_s_behind_a_listed_proxy():
+    with tempfile.TemporaryDirectory() as top:
+        path = os.path.join(top, "handfast.conf")
+        with open(path, "w") as f:
+            f.write(LIMITED.format())
+        with Server("-c", path, configured=True) as s:
+            def ask(client, **fields):
+                status, answer, _ = s.ask("GET", "/", headers={"X-Forwarded-For": client, **{k.replace("_", "-"): v for k, v in fields.items()}})
+                return status, "strict-transport-security" in answer
+            equal([ask("192.0.2.1"), ask("192.0.2.1"), ask("192.0.2.1")[0]], [(200, False), (200, False), 429])
+            equal(ask("192.0.2.2", X_Forwarded_Proto="https"), (200, True), "another client, who came by TLS")
+            equal(ask("192.0.2.2", X_Forwarded_Proto="http"), (200, False))
+            # What the client itself wrote before the proxy changes nothing: neither whom it counts as ...
+            equal(ask("6.6.6.6, 192.0.2.1")[0], 429)
+            # ... nor, beside the field that the proxy wrote, in the one that it passes on.
+            equal([ask("192.0.2.1", Forwarded=f"for=198.51.100.{i};proto=https") for i in range(3)][2][0], 429)
+
+
 main([f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__"
       and f.__name__ not in ("Behind", "v2")])

@@ -32,7 +32,7 @@ class Reloadable(Server):
 
     def command(self, name, *args):
         return subprocess.run([HANDFAST, name, "--admin", self.top + "/admin.sock", *args], capture_output=True, text=True,
-                              timeout=30)
+                              timeout=180)
 
     def reload(self):
         """What `handfast reload --json` says."""
@@ -52,7 +52,7 @@ class Client(threading.Thread):
         self.port, self.done, self.good, self.bad, self.connections = port, False, 0, [], 0
 
     def run(self):
-        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         last = 0
         while not self.done:
             try:
@@ -71,11 +71,11 @@ class Client(threading.Thread):
         client.close()
 
 
-def a_hundred_reloads_under_load_fail_no_request():
+def reloads_under_load_fail_no_request():
     with tempfile.TemporaryDirectory() as top, Reloadable(top) as s:
         clients = [Client(s.port) for _ in range(4)]
         [c.start() for c in clients]
-        for n in range(2, 102):
+        for n in range(2, 2 + int(os.environ.get("RELOADS", "100"))):
             s.write(n=n)
             told = s.reload()
             equal((told["accepted"], told["generation"]), (True, n), str(told))

@@ -63,9 +63,28 @@ def routes_win_over_the_files_of_their_site():
 
 def a_broken_configuration_is_refused_before_anything_is_bound():
     with folder(bad__conf="listen http://localhost:0\nsite * {\n    fils .\n}\n") as top:
-        run = subprocess.run([HANDFAST, "serve", "-c", os.path.join(top, "bad.conf")], capture_output=True, text=True, timeout=20)
+        run = subprocess.run([HANDFAST, "serve", "-c", os.path.join(top, "bad.conf")], capture_output=True, text=True, timeout=120)
         equal(run.returncode, 3)
         assert 'bad.conf:3:5: unknown setting "fils" in site; did you mean files?' in run.stderr, run.stderr
+
+
+def a_site_bounds_bodies_and_a_route_says_otherwise():
+    text = """
+listen http://localhost:0
+access_log off
+site * {{
+    max_body 10
+    route POST /small {{
+        answer 200 "small"
+    }}
+    route POST /large {{
+        max_body 20
+        answer 200 "large"
+    }}
+}}
+"""
+    with folder(index__html="A") as top, Configured(top, text) as s:
+        equal([s.ask("POST", path, "x" * n)[0] for path, n in (("/small", 10), ("/small", 11), ("/large", 20), ("/large", 21))], [200, 413, 200, 413])
 
 
 main([f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and f.__name__ not in ("ask", "Configured")])

@@ -42,7 +42,7 @@ static void framing_is_decided_by_one_field_alone(void **state)
         { "Content-Length: 9223372036854775808\r\n", HF_HTTP_1_1, 0, HF_ERR_HTTP1_LENGTH_INVALID },
         { "Content-Length: 1\r\nContent-Length: 1\r\n", HF_HTTP_1_1, 0, HF_ERR_HTTP1_LENGTH_CONFLICT },
         { "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", HF_HTTP_1_1, 0, HF_ERR_HTTP1_LENGTH_AND_ENCODING },
-        { "Transfer-Encoding: gzip,chunked\r\n", HF_HTTP_1_1, 0, HF_ERR_HTTP1_ENCODING_UNKNOWN },
+        { "Transfer-Encoding: gzip,chunked\r\n", HF_HTTP_1_1, 0, HF_ERR_HTTP1_ENCODING_INVALID },
         { "Transfer-Encoding: gzip\r\n", HF_HTTP_1_1, 0, HF_ERR_HTTP1_ENCODING_INVALID },
     };
     for (size_t i = 0; i < HF_COUNT(rows); i++) {

@@ -111,10 +111,10 @@ static void limit_trailer_bytes(void **state)
     feed_filled(POST "Transfer-Encoding: chunked\r\n\r\n0\r\nA: ", 'b', 8192 - 7, "\r\n\r\n");
     assert_non_null(strstr(r.log, "TRAILERS"));
     feed_filled(POST "Transfer-Encoding: chunked\r\n\r\n0\r\nA: ", 'b', 8192 - 6, "\r\n\r\n");
-    expect_refused(HF_ERR_HTTP1_TRAILERS, 400);
+    expect_refused(HF_ERR_HTTP1_TRAILERS_TOO_LARGE, 431);
     reopen(RIG_ECHO);
     feed_filled(POST "Transfer-Encoding: chunked\r\n\r\n0\r\nA: ", 'b', 9000, "");
-    expect_refused(HF_ERR_HTTP1_TRAILERS, 400);
+    expect_refused(HF_ERR_HTTP1_TRAILERS_TOO_LARGE, 431);
 }
 
 static void limit_chunk_line_bytes(void **state)
@@ -124,10 +124,10 @@ static void limit_chunk_line_bytes(void **state)
     feed_filled(POST "Transfer-Encoding: chunked\r\n\r\n1;", 'x', 252, "\r\na\r\n0\r\n\r\n");
     assert_non_null(strstr(r.log, "BODY a\nEND"));
     feed_filled(POST "Transfer-Encoding: chunked\r\n\r\n1;", 'x', 253, "\r\na\r\n0\r\n\r\n");
-    expect_refused(HF_ERR_HTTP1_CHUNK_EXTENSION, 400);
+    expect_refused(HF_ERR_HTTP1_CHUNK_LINE, 400);
     reopen(RIG_ECHO);
     feed_filled(POST "Transfer-Encoding: chunked\r\n\r\n", '0', 256, "");
-    expect_refused(HF_ERR_HTTP1_CHUNK_EXTENSION, 400);
+    expect_refused(HF_ERR_HTTP1_CHUNK_LINE, 400);
 }
 
 static void ask(void)
@@ -188,6 +188,7 @@ static void limit_first_byte_ns(void **state)
     open_rig(RIG_ECHO);
     assert_int_equal(sleep_until(HF_SECONDS(10)), HF_CLOSED);
     assert_int_equal(r.out_length, 0);
+    assert_int_equal(hf_http1_fault(r.h)->err.code, HF_ERR_HTTP1_FIRST_BYTE);
 }
 
 static void limit_idle_ns(void **state)
@@ -201,6 +202,7 @@ static void limit_idle_ns(void **state)
     r.out_length = 0;
     assert_int_equal(sleep_until(HF_SECONDS(60)), HF_CLOSED);
     assert_int_equal(r.out_length, 0);
+    assert_int_equal(hf_http1_fault(r.h)->err.code, HF_ERR_HTTP1_IDLE);
     reopen(RIG_CLIENT);
     ask();
     assert_int_equal(sleep_until(HF_SECONDS(60)), HF_FAULT);
@@ -229,7 +231,7 @@ static void limit_body_rate(void **state)
         r.now = hf_time_after(r.now, HF_SECONDS(1));
         feed_filled("", 'x', 100, "");
     }
-    expect_refused(HF_ERR_HTTP1_BODY_TIMEOUT, 408);
+    expect_refused(HF_ERR_HTTP1_BODY_RATE, 408);
     assert_true(seconds >= 10 && seconds <= 12);
     reopen(RIG_ECHO);
     rig_text(&r, POST "Content-Length: 100000\r\n\r\n");

@@ -508,6 +508,7 @@ static void limit_idle_ns_of_http2(void **state)
     pass(1);
     assert_int_equal(r.last, HF_CLOSED);
     assert_int_equal(rig_code(&r, 0), HF_HTTP2_NO_ERROR);
+    assert_int_equal(hf_http2_fault(r.h)->err.code, HF_ERR_HTTP2_IDLE);
 }
 
 static void limit_head_ns_of_http2(void **state)

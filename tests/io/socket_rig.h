@@ -172,6 +172,7 @@ static inline size_t turn_of(rig *r, int64_t ms, size_t capacity)
             s->ready++;
             pull(r, s);
             break;
+        case HF_IO_READABLE:
         case HF_IO_WOKEN: r->woken++; break;
         }
     }

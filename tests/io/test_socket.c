@@ -339,13 +339,13 @@ static void a_slow_reader_shows_progress_in_small_steps(void **state)
     assert_int_equal(put(s, &e, 1), ALL);
     turn(&r, 50);
     for (int i = 0; i < 8; i++) {
-        const uint64_t before = s->pier.ops->unsent(s->pier.self, 0);
+        const uint64_t before = s->pier.ops->untaken(s->pier.self, 0);
         for (size_t got = 0; got < STEP;) {
             const ssize_t n = recv(fd, block, STEP - got, 0);
             got += n > 0 ? (size_t)n : 0;
             turn(&r, n > 0 ? 0 : 1);
         }
-        UNTIL(&r, s->pier.ops->unsent(s->pier.self, 0) < before);
+        UNTIL(&r, s->pier.ops->untaken(s->pier.self, 0) < before);
     }
     free(big);
     free(block);

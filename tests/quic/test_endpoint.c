@@ -386,9 +386,58 @@ static void tokens_and_ids_are_ours_alone(void **state)
     rig_close(&r);
 }
 
+static int threads_seen[2]; /* of datagrams to the server: begun by the client's own id, and by ours */
+
+static bool note_thread(rig *r, rig_packet *p)
+{
+    (void)r;
+    const int thread = p->to_server ? hf_quic_thread_of(hf_bytes_make(p->bytes, p->length)) : -1;
+    if (p->to_server)
+        threads_seen[thread >= 0]++;
+    assert_true(thread < 0 || thread == 5);
+    return true;
+}
+
+static void a_datagram_says_which_thread_it_is_for(void **state)
+{
+    (void)state;
+    rig r;
+    rig_open(&r, 400);
+    r.config[0].thread = 5;
+    r.filter = note_thread;
+    threads_seen[0] = threads_seen[1] = 0;
+    rig_connect(&r);
+    assert_true(threads_seen[0] > 0 && threads_seen[1] > 0);
+    assert_int_equal(hf_quic_thread_of(hf_text("")), -1);
+    assert_int_equal(hf_quic_thread_of(hf_text("\x40")), -1);
+    rig_close(&r);
+}
+
+static void an_endpoint_goes_on_with_other_certificates(void **state)
+{
+    (void)state;
+    rig r;
+    rig_open(&r, 401);
+    rig_connect(&r);
+    hf_tls_config other = r.tls[0];
+    hf_quic_endpoint_retarget(r.server.ep, &other);
+    assert_true(hf_quic_endpoint_uses(r.server.ep, &r.tls[0]));
+    assert_false(hf_quic_endpoint_uses(r.server.ep, &other));
+    r.server.echo = 1000;
+    const hf_lane lane = rig_send(&r, &r.client, HF_LANE_BIDIRECTIONAL, 10); /* who was there stays */
+    rig_run(&r, HF_SECONDS(1));
+    assert_int_equal(rig_lane_of(&r.client, lane)->read, 1000);
+    hf_quic_close(r.client.q, r.now, 0, hf_text(""));
+    rig_run(&r, HF_SECONDS(20));
+    assert_false(hf_quic_endpoint_uses(r.server.ep, &r.tls[0]) && r.server.last != HF_CLOSED);
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_datagram_says_which_thread_it_is_for),
+        cmocka_unit_test(an_endpoint_goes_on_with_other_certificates),
         cmocka_unit_test(a_retry_proves_the_address), cmocka_unit_test(a_changed_retry_is_not_believed),
         cmocka_unit_test(an_unknown_version_is_told_ours), cmocka_unit_test(version_negotiation_without_ours_ends_the_attempt),
         cmocka_unit_test(a_server_that_forgot_says_so), cmocka_unit_test(a_server_sends_no_more_than_three_times_what_it_got),

@@ -147,9 +147,37 @@ static void a_lost_packet_stalls_only_its_own_lane(void **state)
     rig_close(&r);
 }
 
+/* RFC 9000 13.3: "The current connection maximum data is sent in MAX_DATA frames ... an updated value is sent ... when the packet
+ * containing the most recently sent MAX_DATA frame is declared lost": also where it is the same value. */
+static void a_limit_that_was_lost_is_told_again(void **state)
+{
+    (void)state;
+    for (unsigned lost = 0; lost < 4; lost++) {
+        rig r;
+        rig_open(&r, 300 + lost);
+        rig_connect(&r);
+        r.server.echo = 4 << 20;
+        r.client.no_read = true;
+        const hf_lane lane = rig_send(&r, &r.client, HF_LANE_BIDIRECTIONAL, 10);
+        rig_run(&r, HF_SECONDS(3));
+        hf_quic_info info;
+        hf_quic_info_of(r.server.q, &info);
+        const uint64_t before = info.sent;
+        assert_true(before < 4 << 20); /* the window is shut, and both are silent */
+        r.client.no_read = false;
+        r.lose_next = lost;
+        rig_read(&r, &r.client, rig_lane_of(&r.client, lane));
+        rig_run(&r, HF_SECONDS(20));
+        assert_int_equal(rig_lane_of(&r.client, lane)->read, 4 << 20);
+        assert_true(rig_lane_of(&r.client, lane)->fin);
+        rig_close(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_limit_that_was_lost_is_told_again),
         cmocka_unit_test(everything_arrives_whatever_is_lost),
         cmocka_unit_test(a_third_lost_is_a_slow_connection_not_a_dead_one),
         cmocka_unit_test(each_of_the_first_datagrams_may_be_lost),

@@ -83,21 +83,48 @@ static void json_names_the_error_and_leaves_out_what_is_unknown(void **state)
         "\"duration_ms\":0.000,\"error.type\":\"HF-HTTP1-003\"}\n");
 }
 
-static void combined_is_apaches(void **state)
+static void combined_is_apaches_with_the_ids_behind_it(void **state)
 {
     (void)state;
     const hf_access_record r = usual();
     assert_string_equal(formatted(HF_ACCESS_COMBINED, &r),
         "192.0.2.10 - - [30/Sep/2026:12:34:56 +0000] \"GET /a%20b/c.html?x=1&y HTTP/1.1\" 200 5120 "
-        "\"https://example.org/from\" \"Mozilla/5.0 (X11; Linux)\"\n");
+        "\"https://example.org/from\" \"Mozilla/5.0 (X11; Linux)\" \"ca1b2c3\" \"ca1b2c3-7\" \"-\"\n");
+}
+
+/* Whom the client said to be: any bytes, which make no field and no line of their own. */
+static void every_format_names_the_user(void **state)
+{
+    (void)state;
+    hf_access_record r = usual();
+    r.user = hf_text("mary \"x\"\n");
+    assert_non_null(strstr(formatted(HF_ACCESS_JSON, &r), "\"client.port\":50123,\"user.name\":\"mary \\\"x\\\"\\n\",\"http.request.method\""));
+    assert_non_null(strstr(formatted(HF_ACCESS_LOGFMT, &r), " user.name=\"mary \\\"x\\\"\\n\" http.request.method=GET"));
+    assert_non_null(strstr(formatted(HF_ACCESS_COMBINED, &r), "192.0.2.10 - mary_\\\"x\\\"\\n [30/Sep"));
+    char name[300];
+    memset(name, 'n', sizeof name);
+    r.user = hf_bytes_make(name, sizeof name);
+    assert_non_null(strstr(formatted(HF_ACCESS_COMBINED, &r), "nnn... [30/Sep"));
+}
+
+static void every_format_names_the_limit(void **state)
+{
+    (void)state;
+    hf_access_record r = usual();
+    r.err = hf_err_make(HF_ERR_HTTP1_BODY_RATE);
+    assert_non_null(strstr(formatted(HF_ACCESS_JSON, &r), ",\"error.type\":\"HF-HTTP1-038\",\"handfast.limit\":\"body_rate\"}\n"));
+    assert_non_null(strstr(formatted(HF_ACCESS_LOGFMT, &r), " error.type=HF-HTTP1-038 handfast.limit=body_rate\n"));
+    assert_non_null(strstr(formatted(HF_ACCESS_COMBINED, &r), " \"HF-HTTP1-038 body_rate\"\n"));
 }
 
 static void combined_writes_dashes_where_nothing_is_known(void **state)
 {
     (void)state;
-    hf_access_record r = { .wall_ms = 0, .client = { .family = 4, .ip = { 127, 0, 0, 1 } }, .status = 408 };
+    hf_access_record r = { .wall_ms = 0, .client = { .family = 4, .ip = { 127, 0, 0, 1 } }, .status = 408,
+                           .err = hf_err_make(HF_ERR_HTTP1_HEAD_TIMEOUT) };
     assert_string_equal(formatted(HF_ACCESS_COMBINED, &r),
-        "127.0.0.1 - - [01/Jan/1970:00:00:00 +0000] \"-\" 408 - \"-\" \"-\"\n");
+        "127.0.0.1 - - [01/Jan/1970:00:00:00 +0000] \"-\" 408 - \"-\" \"-\" \"c0\" \"-\" \"HF-HTTP1-024 head_ns\"\n");
+    r.err = HF_OK;
     r.status = 0;
     r.client.family = 0;
     r.method = hf_text("GET");
@@ -105,7 +132,7 @@ static void combined_writes_dashes_where_nothing_is_known(void **state)
     r.query = hf_text("");
     r.version = HF_HTTP_1_0;
     assert_string_equal(formatted(HF_ACCESS_COMBINED, &r),
-        "- - - [01/Jan/1970:00:00:00 +0000] \"GET /? HTTP/1.0\" - - \"-\" \"-\"\n");
+        "- - - [01/Jan/1970:00:00:00 +0000] \"GET /? HTTP/1.0\" - - \"-\" \"-\" \"c0\" \"-\" \"-\"\n");
 }
 
 static void logfmt_quotes_only_what_needs_it(void **state)
@@ -136,7 +163,7 @@ static void no_peer_breaks_a_line_or_moves_a_cursor(void **state)
     assert_non_null(strstr(formatted(HF_ACCESS_LOGFMT, &r), "url.path=\"/\\u001b[2J\\n{\\\"forged\\\":1}\""));
     assert_non_null(strstr(formatted(HF_ACCESS_COMBINED, &r), "\"GET /\\x1b[2J\\n{\\\"forged\\\":1}?x=1&y HTTP/1.1\""));
     assert_non_null(strstr(line, "\"\\x1b]0;owned\\x07\\r\\n\\\"quoted\\\\\\\" \\t\\b\\x7f\\x01 \\xc2\\x9b31m \\xe2\\x80\\xae"
-                                 " \\xe2\\x80\\xa8 \\xff \\xc3\\xa9\"\n"));
+                                 " \\xe2\\x80\\xa8 \\xff \\xc3\\xa9\" "));
 }
 
 static void every_byte_in_every_format_stays_printable(void **state)
@@ -224,10 +251,13 @@ static void secrets_in_queries_are_redacted(void **state)
         { "%74oken=abc", "%74oken=REDACTED" },
         { "a;password=x;b", "a;password=REDACTED;b" },
         { "X-Amz-Signature=00ff", "X-Amz-Signature=REDACTED" },
-        { "code=4%2F0A&state=xyz", "code=REDACTED&state=xyz" },
+        { "code=4%2F0A&state=xyz", "code=REDACTED&state=REDACTED" },
         { "api_key=k&key=k&monkey=banana", "api_key=REDACTED&key=REDACTED&monkey=banana" },
         { "sig=1&signed=yes&design=2", "sig=REDACTED&signed=yes&design=2" },
         { "client_secret=a=b=c", "client_secret=REDACTED" },
+        { "csrf=1&_csrf=2&xsrf-token=3&authenticity_token=4", "csrf=REDACTED&_csrf=REDACTED&xsrf-token=REDACTED&authenticity_token=REDACTED" },
+        { "nonce=1&SAMLResponse=2&device_code=3&invite=4", "nonce=REDACTED&SAMLResponse=REDACTED&device_code=REDACTED&invite=REDACTED" },
+        { "PHPSESSID=1&estate=2&statement=3&encode=4", "PHPSESSID=REDACTED&estate=2&statement=3&encode=4" },
         { "token", "token" },
         { "token=", "token=" },
         { "user[password]=x", "user[password]=REDACTED" },
@@ -606,7 +636,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_names_what_opentelemetry_names),
         cmocka_unit_test(json_names_the_error_and_leaves_out_what_is_unknown),
-        cmocka_unit_test(combined_is_apaches),
+        cmocka_unit_test(combined_is_apaches_with_the_ids_behind_it),
+        cmocka_unit_test(every_format_names_the_user),
+        cmocka_unit_test(every_format_names_the_limit),
         cmocka_unit_test(combined_writes_dashes_where_nothing_is_known),
         cmocka_unit_test(logfmt_quotes_only_what_needs_it),
         cmocka_unit_test(no_peer_breaks_a_line_or_moves_a_cursor),

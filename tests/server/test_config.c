@@ -86,6 +86,39 @@ static void config_becomes_the_options_of_the_server(void **state)
     table_end(&t);
 }
 
+static void routes_hint_and_push_as_their_site_does_or_as_they_say(void **state)
+{
+    (void)state;
+    const table_file files[] = { { "c", "site a {\n early_hints /a.css learned\n push /b.js\n route GET /own {\n early_hints /own.css\n"
+        " push /p /q?v=1\n answer 200 x\n }\n route GET /site {\n answer 200 x\n }\n}\nsite * {\n answer 404 none\n}\n" }, { 0 } };
+    static hf_serve_options o;
+    hf_config_plan plan;
+    assert_string_equal(table_load(&t, files, NULL), "");
+    assert_int_equal(hf_config_plan_make(&t.config, &plan).code, 0);
+    hf_config_plan_apply(&plan, &o);
+    const hf_route *const own = &o.routes[0], *const site = &o.routes[1], *const none = &o.routes[2];
+    assert_string_equal(own->hints[0], "/own.css");
+    assert_null(own->hints[1]);
+    assert_false(own->learn_hints);
+    assert_string_equal(own->push[1], "/q?v=1");
+    assert_string_equal(site->hints[0], "/a.css");
+    assert_null(site->hints[1]);
+    assert_true(site->learn_hints);
+    assert_string_equal(site->push[0], "/b.js");
+    assert_true(none->hints == NULL && none->push == NULL && !none->learn_hints);
+    table_end(&t);
+    static const char *const wrong[] = { "push learned", "push a.css", "early_hints //x", "early_hints \"/a b\"", "push https://a/x", "early_hints \"/<\"" };
+    for (size_t i = 0; i < HF_COUNT(wrong); i++) {
+        char text[256];
+        snprintf(text, sizeof text, "site * {\n %s\n answer 200 x\n}\n", wrong[i]);
+        const table_file bad[] = { { "c", text }, { 0 } };
+        const char *const said = table_load(&t, bad, NULL);
+        if (strstr(said, "c:2:") == NULL || strstr(said, "takes paths of this host") == NULL)
+            fail_msg("%s: %s", wrong[i], said);
+        table_end(&t);
+    }
+}
+
 static void defaults_are_those_of_the_command_line(void **state)
 {
     (void)state;
@@ -381,6 +414,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(config_becomes_the_options_of_the_server),
+        cmocka_unit_test(routes_hint_and_push_as_their_site_does_or_as_they_say),
         cmocka_unit_test(defaults_are_those_of_the_command_line),
         cmocka_unit_test(variables_have_defaults_and_files),
         cmocka_unit_test(includes_stand_where_they_are_named_and_see_their_own_folder),

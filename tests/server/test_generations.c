@@ -314,6 +314,10 @@ static void counts_of_all_threads_add_up(void **state)
     assert_int_equal(hf_counted(&sum.closed), 12);
     assert_int_equal(hf_counted(&sum.requests[HF_METHOD_GET][2]), 24);
     assert_int_equal(hf_counted(&sum.body_sent), 24 * 3);
+    uint64_t timed = 0; /* each has its duration, those that were answered at once too */
+    for (size_t i = 0; i < HF_COUNT_STEPS; i++)
+        timed += hf_counted(&sum.durations[i]);
+    assert_int_equal(timed, 24);
     teardown(&r);
 }
 

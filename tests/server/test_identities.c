@@ -264,7 +264,7 @@ static void what_may_not_be_opened_any_more_stays(void **state)
 static void ticket_keys_rotate_and_old_ones_open(void **state)
 {
     (void)state;
-    hf_tickets *t = hf_tickets_new();
+    hf_tickets *t = hf_tickets_new(64);
     hf_tls_ticket_key keys[HF_TICKET_KEYS], first;
     uint64_t seen = 0;
     size_t count = 0;
@@ -304,7 +304,7 @@ static void a_ticket_never_outlives_the_ring(void **state)
 static void children_share_the_ring(void **state)
 {
     (void)state;
-    hf_tickets *t = hf_tickets_new();
+    hf_tickets *t = hf_tickets_new(64);
     hf_tls_ticket_key mine[HF_TICKET_KEYS], theirs[HF_TICKET_KEYS];
     uint64_t seen = 0;
     size_t count = 0;

@@ -209,12 +209,14 @@ static void the_nearest_address_that_no_listed_proxy_added_is_the_client(void **
         const hf_address client = hf_forwarded_client((hf_fields){ .at = &field, .count = 1 }, &peer, proxies, 1);
         assert_address(&client, rows[i].wanted);
     }
-    /* Forwarded wins, whatever stands beside it; and lines join in their order. */
+    /* Lines join in their order. Where the two kinds differ, one was made up by the client, and neither is believed. */
     const hf_field both[] = { { .name = hf_text("X-Forwarded-For"), .value = hf_text("6.6.6.6") },
         { .name = hf_text("Forwarded"), .value = hf_text("for=203.0.113.5") }, { .name = hf_text("Forwarded"), .value = hf_text("for=10.9.9.9") } };
     hf_address peer;
     assert_true(hf_address_parse(hf_text("10.0.0.1"), 1, &peer));
     hf_address client = hf_forwarded_client((hf_fields){ .at = both, .count = 3 }, &peer, proxies, 1);
+    assert_address(&client, "10.0.0.1:1");
+    client = hf_forwarded_client((hf_fields){ .at = both + 1, .count = 2 }, &peer, proxies, 1);
     assert_address(&client, "203.0.113.5:0");
     /* A chain that is longer than is kept ends at the last that is. */
     char text[4096] = "203.0.113.5";
@@ -225,11 +227,58 @@ static void the_nearest_address_that_no_listed_proxy_added_is_the_client(void **
     assert_address(&client, "10.0.0.68:0");
 }
 
+/* By which scheme the client came: only proxies that are listed are asked. */
+static void schemes_of_listed_proxies_are_believed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *peer, *name[3], *value[3];
+        hf_forwarded_scheme wanted;
+    } rows[] = {
+        { "192.0.2.1", { "X-Forwarded-Proto" }, { "https" }, HF_FORWARDED_UNSAID }, /* nobody listed it */
+        { "192.0.2.1", { "Forwarded" }, { "for=203.0.113.5;proto=https" }, HF_FORWARDED_UNSAID },
+        { "10.0.0.1", { "X-Forwarded-Proto" }, { "https" }, HF_FORWARDED_HTTPS },
+        { "10.0.0.1", { "x-forwarded-proto" }, { "HTTP" }, HF_FORWARDED_HTTP },
+        { "10.0.0.1", { "X-Forwarded-Proto" }, { "ftp" }, HF_FORWARDED_UNSAID },
+        { "10.0.0.1", { "X-Forwarded-Proto" }, { "" }, HF_FORWARDED_UNSAID },
+        { "10.0.0.1", { "X-Forwarded-For", "X-Forwarded-Proto" }, { "203.0.113.5", "https" }, HF_FORWARDED_HTTPS },
+        /* one for each hop: what the first listed proxy saw, and not what the client wrote before it */
+        { "10.0.0.1", { "X-Forwarded-For", "X-Forwarded-Proto" }, { "203.0.113.5, 10.0.0.2", "https, http" }, HF_FORWARDED_HTTPS },
+        { "10.0.0.1", { "X-Forwarded-For", "X-Forwarded-Proto" }, { "6.6.6.6, 203.0.113.5, 10.0.0.2", "https, http, https" }, HF_FORWARDED_HTTP },
+        { "10.0.0.1", { "X-Forwarded-For", "X-Forwarded-Proto" }, { "6.6.6.6, 203.0.113.5", "https, http" }, HF_FORWARDED_HTTP },
+        /* as many as there are not hops: the nearest is what our own proxy wrote */
+        { "10.0.0.1", { "X-Forwarded-For", "X-Forwarded-Proto" }, { "203.0.113.5", "https, http" }, HF_FORWARDED_HTTP },
+        { "10.0.0.1", { "Forwarded" }, { "for=203.0.113.5;proto=https" }, HF_FORWARDED_HTTPS },
+        { "10.0.0.1", { "Forwarded" }, { "for=203.0.113.5; Proto=\"http\"" }, HF_FORWARDED_HTTP },
+        { "10.0.0.1", { "Forwarded" }, { "for=6.6.6.6;proto=https, for=203.0.113.5;proto=http" }, HF_FORWARDED_HTTP },
+        { "10.0.0.1", { "Forwarded" }, { "for=203.0.113.5;proto=https, for=10.0.0.2;proto=http" }, HF_FORWARDED_HTTPS },
+        { "10.0.0.1", { "Forwarded" }, { "for=_hidden;proto=https" }, HF_FORWARDED_HTTPS },
+        { "10.0.0.1", { "Forwarded", "X-Forwarded-Proto" }, { "for=203.0.113.5", "https" }, HF_FORWARDED_UNSAID },
+        { "10.0.0.1", { "Forwarded", "X-Forwarded-For", "X-Forwarded-Proto" }, { "for=203.0.113.5;proto=https", "203.0.113.5", "http" }, HF_FORWARDED_UNSAID },
+        { "10.0.0.1", { "Forwarded", "X-Forwarded-For" }, { "for=6.6.6.6;proto=https", "203.0.113.5" }, HF_FORWARDED_UNSAID },
+        { "10.0.0.1", { "X-Forwarded-For" }, { "203.0.113.5" }, HF_FORWARDED_UNSAID },
+    };
+    hf_network proxies[1];
+    assert_true(hf_network_parse(hf_text("10.0.0.0/8"), &proxies[0]));
+    for (size_t i = 0; i < HF_COUNT(rows); i++) {
+        hf_field fields[3];
+        size_t count = 0;
+        hf_address peer;
+        for (; count < 3 && rows[i].name[count] != NULL; count++)
+            fields[count] = (hf_field){ .name = hf_text(rows[i].name[count]), .value = hf_text(rows[i].value[count]) };
+        assert_true(hf_address_parse(hf_text(rows[i].peer), 1, &peer));
+        const hf_forwarded f = hf_forwarded_find((hf_fields){ .at = fields, .count = count }, &peer, proxies, 1);
+        if (f.scheme != rows[i].wanted)
+            fail_msg("row %zu: %d instead of %d", i, (int)f.scheme, (int)rows[i].wanted);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_of_version_1_are_read),
         cmocka_unit_test(other_lines_are_refused),
+        cmocka_unit_test(schemes_of_listed_proxies_are_believed),
         cmocka_unit_test(blocks_of_version_2_are_read),
         cmocka_unit_test(other_blocks_are_refused),
         cmocka_unit_test(limit_proxy_header_bytes),

@@ -290,7 +290,7 @@ static void limit_connections_per_address(void **state)
     teardown(&r);
 }
 
-static void beyond_those_that_are_told_the_rest_is_reset(void **state)
+static void beyond_those_that_are_answered_others_are_told_unasked(void **state)
 {
     (void)state;
     enum { MANY = 300 };
@@ -305,12 +305,13 @@ static void beyond_those_that_are_told_the_rest_is_reset(void **state)
     }
     for (int i = 0; i < 20; i++)
         turn(&r, 5);
-    assert_int_equal(hf_worker_connections(r.worker), 257);
-    assert_int_equal(hf_census_count(r.config.census), 257);
     heard h = { 0 };
     listen_to(fds[MANY - 1], &h);
+    has(&h, "HTTP/1.1 429 Too Many Requests\r\n");
+    has(&h, "Retry-After: 1\r\n");
+    has(&h, "HF-HTTP-010");
     assert_true(h.over);
-    assert_int_equal(h.why, ECONNRESET);
+    assert_int_equal(h.why, 0);
     for (int i = 0; i < MANY; i++)
         close(fds[i]);
     UNTIL(&r, hf_worker_connections(r.worker) == 0);
@@ -332,7 +333,12 @@ static void limit_memory_bytes(void **state)
     const int b = client(&r);
     h = ask(&r, b, GET);
     has(&h, "503 Service Unavailable");
+    has(&h, "Retry-After: 1\r\n");
     has(&h, "HF-HTTP-012");
+    has(&h, "limit memory_bytes");
+    h = ask(&r, a, GET); /* who was there before is answered likewise, until there is memory again */
+    has(&h, "503 Service Unavailable");
+    has(&h, "Retry-After: 1\r\n");
     hf_free(&r.counted.alloc, much, 1000 << 10);
     const int c = client(&r);
     h = ask(&r, c, GET);
@@ -340,6 +346,92 @@ static void limit_memory_bytes(void **state)
     close(a);
     close(b);
     close(c);
+    teardown(&r);
+}
+
+static void a_head_that_arrives_when_memory_is_short_is_answered_503(void **state)
+{
+    (void)state;
+    rig r;
+    prepare(&r);
+    hf_allocator_counted_init(&r.counted, 1 << 20);
+    begin(&r);
+    const int a = client(&r);
+    say(a, "GET / HTTP/1.1\r\nHost: x\r\n");
+    for (int i = 0; i < 5; i++)
+        turn(&r, 5);
+    void *much = hf_alloc(&r.counted.alloc, 970 << 10);
+    assert_non_null(much);
+    turn(&r, 5);
+    heard h = ask(&r, a, "A: b\r\n");
+    has(&h, "503 Service Unavailable");
+    has(&h, "HF-HTTP-012");
+    hear_end(&r, a, &h);
+    assert_int_equal(h.why, 0);
+    hf_free(&r.counted.alloc, much, 970 << 10);
+    close(a);
+    UNTIL(&r, hf_worker_connections(r.worker) == 0);
+    teardown(&r);
+}
+
+static void a_body_that_arrives_when_memory_is_short_is_answered_503(void **state)
+{
+    (void)state;
+    rig r;
+    prepare(&r);
+    hf_allocator_counted_init(&r.counted, 1 << 20);
+    begin(&r);
+    const int a = client(&r);
+    say(a, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc");
+    for (int i = 0; i < 5; i++)
+        turn(&r, 5);
+    void *much = hf_alloc(&r.counted.alloc, 970 << 10);
+    assert_non_null(much);
+    turn(&r, 5);
+    heard h = ask(&r, a, "def");
+    has(&h, "503 Service Unavailable");
+    has(&h, "HF-HTTP-012");
+    hf_free(&r.counted.alloc, much, 970 << 10);
+    close(a);
+    UNTIL(&r, hf_worker_connections(r.worker) == 0);
+    teardown(&r);
+}
+
+/* The idlest give way: whoever comes is served, and who asks for something is not cut. */
+static void limit_descriptors_kept(void **state)
+{
+    (void)state;
+    rig r;
+    prepare(&r);
+    begin(&r);
+    hf_census_descriptors(r.config.census, 3, 8);
+    int fds[8];
+    heard h;
+    for (int i = 0; i < 8; i++) {
+        fds[i] = client_with(&r, 0);
+        turn(&r, 100);
+        h = ask(&r, fds[i], GET);
+        has(&h, "200 OK");
+        assert_true(hf_worker_connections(r.worker) <= 3);
+    }
+    hear_end(&r, fds[0], &h); /* closed, in good order */
+    assert_int_equal(h.why, 0);
+    for (int i = 5; i < 8; i++) /* these are busy */
+        say(fds[i], "GET / HTTP/1.1\r\n");
+    for (int i = 0; i < 5; i++)
+        turn(&r, 5);
+    const int late = client_with(&r, 0);
+    turn(&r, 100);
+    h = ask(&r, late, GET);
+    has(&h, "503 Service Unavailable");
+    has(&h, "Retry-After: 1\r\n");
+    has(&h, "HF-IO-013");
+    h = ask(&r, fds[5], "Host: x\r\n\r\n");
+    has(&h, "200 OK");
+    for (int i = 0; i < 8; i++)
+        close(fds[i]);
+    close(late);
+    UNTIL(&r, hf_worker_connections(r.worker) == 0);
     teardown(&r);
 }
 
@@ -587,8 +679,11 @@ int main(void)
         cmocka_unit_test(many_requests_on_many_connections_are_answered),
         cmocka_unit_test(limit_connections),
         cmocka_unit_test(limit_connections_per_address),
-        cmocka_unit_test(beyond_those_that_are_told_the_rest_is_reset),
+        cmocka_unit_test(beyond_those_that_are_answered_others_are_told_unasked),
         cmocka_unit_test(limit_memory_bytes),
+        cmocka_unit_test(a_head_that_arrives_when_memory_is_short_is_answered_503),
+        cmocka_unit_test(a_body_that_arrives_when_memory_is_short_is_answered_503),
+        cmocka_unit_test(limit_descriptors_kept),
         cmocka_unit_test(limit_requests_per_connection),
         cmocka_unit_test(limit_first_byte_ns),
         cmocka_unit_test(limit_head_ns),

@@ -242,12 +242,19 @@ static hf_err fake_read(void *self, const hf_file *file, uint64_t offset, void *
     return HF_OK;
 }
 
+static uint64_t fake_untaken(const void *self, hf_lane lane)
+{
+    const fake_pier *p = self;
+    return fake_unsent(self, lane) + p->buffered;
+}
+
 hf_pier fake_pier_get(fake_pier *p)
 {
     static const hf_pier_ops ops = { .name = "fake", .can = HF_PIER_TAKES_FILES, .event = fake_event, .peek = fake_peek, .take = fake_take,
         .put = fake_put, .end = fake_end, .open = fake_open_lane, .unsent = fake_unsent, .free = fake_free, .read = fake_read };
-    static hf_pier_ops ending;
-    ending = ops;
+    static hf_pier_ops ending, buffering;
+    ending = buffering = ops;
     ending.can |= HF_PIER_FREE_ENDS;
-    return (hf_pier){ p->free_ends ? &ending : &ops, p };
+    buffering.untaken = fake_untaken;
+    return (hf_pier){ p->buffers ? &buffering : p->free_ends ? &ending : &ops, p };
 }

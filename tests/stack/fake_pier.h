@@ -16,6 +16,8 @@ typedef struct fake_pier {
     size_t slice;        /* bytes that one READABLE brings; 0: all there are */
     size_t most_held;    /* it receives no more while it holds so many: back-pressure. 0: no bound */
     uint64_t room;       /* bytes that may still leave; UINT64_MAX at first */
+    bool buffers;        /* what left lies in a system's buffer; before fake_pier_get */
+    uint64_t buffered;   /* ... of it the peer has not taken so much */
     size_t reads_good;   /* reads of files that find them unchanged; SIZE_MAX at first */
     bool free_ends;      /* HF_PIER_FREE_ENDS; before fake_pier_get */
     bool fin, reset;     /* what the peer does after the bytes it was given to say */

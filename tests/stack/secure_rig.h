@@ -23,7 +23,7 @@ enum { EXCHANGES = 64, FILE_BYTES = 300000, LENT_BYTES = 200000, WIRE = 4 << 20 
 typedef struct served {
     hf_exchange x;
     char path[32];
-    bool whole, answered, ended, reset, sent, lends;
+    bool whole, answered, ended, reset, sent, lends, early;
     int32_t why;
     size_t body_seen;
     hf_extent rest; /* what put did not take */
@@ -107,7 +107,7 @@ static served *served_of(rig *r, hf_exchange x)
     return NULL;
 }
 
-static served *served_at(rig *r, const char *path)
+[[maybe_unused]] static served *served_at(rig *r, const char *path)
 {
     for (size_t i = r->count; i > 0; i--)
         if (strcmp(r->served[i - 1].path, path) == 0)
@@ -190,6 +190,7 @@ static void deal(rig *r, const hf_web_event *e)
     switch (e->kind) {
     case HF_WEB_REQUEST:
         s = open_served(r, e->exchange, e->head);
+        s->early = e->early;
         if (e->whole)
             on_end(r, s);
         break;
@@ -475,7 +476,7 @@ static void make_client(rig *r, speaks how)
     run(r);
 }
 
-static void setup(rig *r, speaks how)
+[[maybe_unused]] static void setup(rig *r, speaks how)
 {
     setup_world(r, how);
     make_server(r);

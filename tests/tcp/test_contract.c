@@ -182,6 +182,68 @@ static void extents_with_tokens_are_taken_whole_and_released_once(void **state)
     end();
 }
 
+/* What is on the wire arrives, up to the first packet for the listener's end. */
+static void bring_one(void)
+{
+    for (int to = 0; to == 0;) {
+        settle(&w);
+        assert_true(w.packet_count > 0);
+        const unsigned i = next_packet(&w);
+        w.now = hf_time_before(w.now, w.packets[i]->at) ? w.packets[i]->at : w.now;
+        to = w.packets[i]->to;
+        arrive(&w, i);
+    }
+}
+
+static bool lies_in_segment(hf_span seen)
+{
+    const uint8_t *from = w.lasting[1];
+    return seen.ptr >= from && seen.ptr + seen.len <= from + w.lasting_length[1];
+}
+
+static void has_pattern(hf_span seen, uint64_t from)
+{
+    for (size_t i = 0; i < seen.len; i++)
+        assert_int_equal(seen.ptr[i], pattern_at(from + i));
+}
+
+static void a_segment_that_lasts_is_read_where_it_lies(void **state)
+{
+    (void)state;
+    world_init(&w, 10);
+    w.accept.end_after = false;
+    w.accept.most_read = 0;
+    serve(&w, 80);
+    app *c = dial(&w, &(app){ .most_read = UINT64_MAX }, 80);
+    run_for(&w, HF_SECONDS(1));
+    hf_tcp *reader = accepted_app(&w, 0)->tcp;
+    w.lasts = true;
+    for (unsigned i = 0; i < 3; i++) {
+        c->total += 1000;
+        app_write(c);
+        bring_one();
+        const hf_span seen = hf_tcp_peek(reader);
+        assert_int_equal(seen.len, i == 0 ? 1000 : 1000 * (i + 1) - 300);
+        assert_int_equal(lies_in_segment(seen), i == 0); /* behind what was not taken it is copied, and what was lent comes home */
+        has_pattern(seen, i == 0 ? 0 : 300);
+        if (i > 0)
+            continue;
+        hf_tcp_take(reader, 300);
+        assert_ptr_equal(hf_tcp_peek(reader).ptr, seen.ptr + 300);
+    }
+    hf_tcp_take(reader, 2700);
+    c->total += 1000;
+    app_write(c);
+    bring_one();
+    assert_true(lies_in_segment(hf_tcp_peek(reader)));
+    hf_tcp_endpoint_settle(w.ep[1]); /* asked for, it comes home without another segment */
+    assert_false(lies_in_segment(hf_tcp_peek(reader)));
+    assert_int_equal(hf_tcp_peek(reader).len, 1000);
+    has_pattern(hf_tcp_peek(reader), 3000);
+    hf_tcp_take(reader, 1000);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +254,7 @@ int main(void)
         cmocka_unit_test(memory_returns_to_where_it_was),
         cmocka_unit_test(a_bulk_transfer_allocates_nothing_for_each_segment),
         cmocka_unit_test(extents_with_tokens_are_taken_whole_and_released_once),
+        cmocka_unit_test(a_segment_that_lasts_is_read_where_it_lies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,6 +62,9 @@ typedef struct app {
 typedef struct eye {
     bool known;
     hf_seq iss, most_sent;  /* behind the last number sent */
+    hf_seq before;          /* the same of the connection before: an old SYN that comes late has the listener begin another, which the
+                               peer, who knows but the first, answers by acknowledging that once more (RFC 9293 3.5) */
+    bool again;
     hf_seq edge;            /* the farthest that the receiver has ever told */
     bool edge_known;
     unsigned scale;
@@ -91,6 +94,9 @@ typedef struct world {
     uint64_t resets[2], syns[2], fins[2];
     uint8_t *last_bytes[2];
     size_t last_length[2];
+    bool lasts;             /* segments stay until the next one: what is read is read from them */
+    uint8_t *lasting[2];    /* the last one, by its end */
+    size_t lasting_length[2];
     bool quiet;             /* no judging of what an attacker forged */
 } world;
 
@@ -107,6 +113,7 @@ static inline void world_limits(world *w, uint64_t seed)
 {
     memset(w, 0, sizeof *w);
     hf_random_seed(&w->random, seed ^ 0x7463702d776f726cu);
+    w->lasts = seed % 2 == 1;
     for (size_t i = 0; i < sizeof pattern; i++)
         pattern[i] = (uint8_t)((i % PATTERN) * 2654435761u >> 13);
     for (int i = 0; i < 2; i++) {
@@ -152,6 +159,7 @@ static inline void world_fini(world *w)
         hf_tcp_endpoint_free(w->ep[i]);
         hf_test_world_fini(&w->env[i]);
         free(w->last_bytes[i]);
+        free(w->lasting[i]);
     }
 }
 
@@ -193,7 +201,7 @@ static inline void judge_segment(world *w, int from, const hf_segment *s)
     const hf_seq end = hf_seq_add(s->seq, hf_segment_length(s));
     if (s->flags & HF_SYN) {
         if (!mine->known || !hf_seq_same(mine->iss, s->seq))
-            *mine = (eye){ .known = true, .iss = s->seq, .most_sent = end, .port = port };
+            *mine = (eye){ .known = true, .iss = s->seq, .most_sent = end, .port = port, .again = mine->known, .before = mine->most_sent };
         mine->scale = s->has_scale ? s->scale : 0;
         if (s->flags & HF_ACK) {
             mine->scale = s->has_scale && theirs->known ? s->scale : 0;
@@ -204,7 +212,7 @@ static inline void judge_segment(world *w, int from, const hf_segment *s)
     if (!mine->known)
         return;
     if (s->flags & HF_ACK) {
-        if (theirs->known && hf_seq_before(theirs->most_sent, s->ack))
+        if (theirs->known && hf_seq_before(theirs->most_sent, s->ack) && !(theirs->again && hf_seq_upto(s->ack, theirs->before)))
             fail_msg("an ACK for what was never sent (S5)");
         const hf_seq edge = hf_seq_add(s->ack, (uint32_t)s->window << ((s->flags & HF_SYN) ? 0 : mine->scale));
         if (!mine->edge_known || hf_seq_before(mine->edge, edge))
@@ -514,17 +522,32 @@ static inline unsigned next_packet(const world *w)
     return best;
 }
 
+/* Whoever still reads it shall be seen. */
+static inline void forget_last(world *w, int to)
+{
+    if (w->lasting[to] != NULL)
+        memset(w->lasting[to], 0xdd, w->lasting_length[to]);
+    free(w->lasting[to]);
+    w->lasting[to] = NULL;
+}
+
 static inline void arrive(world *w, unsigned i)
 {
     packet *p = w->packets[i];
     w->packets[i] = w->packets[--w->packet_count];
-    const hf_tcp_input in = { .source = p->source, .destination = p->destination, .ecn = p->ecn, .segment = hf_bytes_make(p->bytes, p->length) };
+    const hf_tcp_input in = { .source = p->source, .destination = p->destination, .ecn = p->ecn, .lasts = w->lasts, .segment = hf_bytes_make(p->bytes, p->length) };
     const uint64_t resets = w->ep[p->to]->reply_count;
     const hf_err err = hf_tcp_endpoint_input(w->ep[p->to], w->now, &in);
     if (!err.code && (p->bytes[13] & HF_RST))
         for (uint64_t k = resets; k < w->ep[p->to]->reply_count; k++)
             assert_false(w->ep[p->to]->replies[(w->ep[p->to]->reply_head + k) % w->env[p->to].limits.tcp_replies].segment.flags & HF_RST); /* S6 */
-    free(p->bytes);
+    forget_last(w, p->to);
+    if (w->lasts) {
+        w->lasting[p->to] = p->bytes;
+        w->lasting_length[p->to] = p->length;
+    } else {
+        free(p->bytes);
+    }
     free(p);
     check_both(w);
 }

@@ -39,6 +39,19 @@ MUTANTS = [
     ("key updates have no bound", "src/tls/tls.c",
      "if (++t->key_updates > t->env->limits->tls_key_updates)", "if (++t->key_updates == UINT16_MAX && flaw.at != NULL)", "test_tls_limits",
      "limit_tls_key_updates"),
+    ("early data is taken again and again", "src/tls/tls_server.c",
+     "!w->early_fits || !hf_strikes_add(h->config->strikes, w->strike, h->now, (int64_t)h->env->limits->tls_early_window_ns)", "!w->early_fits",
+     "test_tls_early", "a_copy_of_a_first_flight_is_not_taken"),
+    ("early data of any age is taken", "src/tls/tls_early.c",
+     "return ours > theirs ? ours - theirs <= window : theirs - ours <= window;", "return ours + theirs + window > 0;", "test_tls_early",
+     "limit_tls_early_window_ns"),
+    ("early data is taken of another register's tickets", "src/tls/tls_early.c",
+     "t->early.register_id != hf_strikes_id(h->config->strikes)", "t->early.register_id == 0", "test_tls_early",
+     "a_ticket_made_beside_another_register_allows_none"),
+    ("early data is for another protocol than was agreed", "src/tls/tls_client.c",
+     "!hf_bytes_equal(early, h->protocol)", "false", "test_tls_early", "a_server_that_takes_what_was_not_agreed_is_refused"),
+    ("there is no end of early data", "src/tls/tls_read.c",
+     "if (early && content.len > t->early_left)", "if (early && content.len > 2 * HF_RECORD_MOST)", "test_tls_early", "limit_tls_early_bytes"),
 ]
 
 

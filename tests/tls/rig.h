@@ -144,7 +144,8 @@ typedef struct rig {
 
 [[maybe_unused]] static void  rig_event(rig *r, rig_end *e, const hf_tls_event *event)
 {
-    static const char *const names[] = { "OPENED", "READABLE", "WRITABLE", "ENDED", "RELEASED", "WANT_SIGN", "WANT_VERIFY", "SESSION", "WANT_DECRYPT" };
+    static const char *const names[] = { "OPENED", "READABLE", "WRITABLE", "ENDED", "RELEASED", "WANT_SIGN", "WANT_VERIFY", "SESSION", "WANT_DECRYPT",
+        "EARLY", "EARLY_REJECTED" };
     if (event->kind != HF_TLS_READABLE)
         rig_log(e, names[event->kind]);
     switch (event->kind) {
@@ -179,6 +180,8 @@ typedef struct rig {
         e->session_length = event->session.len;
         break;
     case HF_TLS_OPENED:
+    case HF_TLS_EARLY:
+    case HF_TLS_EARLY_REJECTED:
     case HF_TLS_WRITABLE: break;
     }
 }

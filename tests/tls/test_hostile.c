@@ -11,16 +11,27 @@ static size_t lengths[2];
 static uint8_t session[4096];
 static size_t session_length;
 static const char *host;
+static hf_random drawn[2]; /* what was drawn when the client had spoken first, and when the server had heard it */
+static bool early; /* the client sends early data */
+static _Alignas(64) uint8_t memory[64 + 64];
 
 static void start(void)
 {
+    memset(memory, 0, sizeof memory); /* the register of tickets: each run is the first */
+    r.server_config.strikes = hf_tls_strikes_make(memory, sizeof memory, 1);
     rig_start_session(&r, host, hf_bytes_make(session, session_length));
+    if (!early || r.client.t == NULL)
+        return;
+    rig_feed(&r, &r.client, &r.server, SIZE_MAX);
+    (void)rig_put(&r.client, "GET / early");
 }
 
 /* An RSA key draws its blinding at its first use and keeps it: only a fresh one draws the same again. */
 static void seed_again(void)
 {
     hf_random_seed(&r.entropy, 77);
+    if (strcmp(host, "rsa.test") != 0)
+        return;
     hf_key_free(r.identities[1].key);
     assert_int_equal(hf_key_load(r.crypto, hf_text(identity_rsa_key), &r.identities[1].key).code, 0);
 }
@@ -30,6 +41,7 @@ static void open_rig(uint16_t most)
     rig_open(&r, 1);
     host = "localhost";
     session_length = 0;
+    early = false;
     r.client_config.most_version = most;
 }
 
@@ -42,6 +54,8 @@ static int record(void)
     for (int round = 0; round < 6; round++)
         for (int i = 0; i < 2; i++) {
             rig_emit(&r, ends[i]);
+            if (round == 0)
+                drawn[i] = r.entropy;
             memcpy(recorded[i] + lengths[i], ends[i]->wire, ends[i]->wire_length);
             lengths[i] += ends[i]->wire_length;
             rig_feed(&r, ends[1 - i], ends[i], SIZE_MAX);
@@ -78,6 +92,23 @@ static int set_up_resumed(void **state)
     return 0;
 }
 
+static int set_up_early(void **state)
+{
+    (void)state;
+    open_rig(HF_TLS_1_3);
+    r.server_config.early_data = r.client_config.early_data = true;
+    start();
+    rig_pump(&r);
+    session_length = r.client.session_length;
+    assert_true(session_length > 0);
+    memcpy(session, r.client.session, session_length);
+    early = true;
+    (void)record();
+    assert_true(hf_tls_early_accepted(r.server.t) && hf_tls_early_accepted(r.client.t));
+    assert_int_equal(r.server.data_length, 11);
+    return 0;
+}
+
 static int set_up_client_auth(void **state)
 {
     (void)state;
@@ -109,15 +140,40 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* One end alone: thousands of replays need no other. */
+static void start_server(void)
+{
+    memset(memory, 0, sizeof memory);
+    hf_tls_free(r.server.t);
+    r.server = (rig_end){ .wire = r.server.wire, .data = r.server.data, .judge = r.server.judge };
+    r.server.t = hf_tls_server_new(&r.w.env, &r.server_config, 1, r.now);
+    (void)hf_tls_strikes_make(memory, sizeof memory, 1);
+}
+
+static void start_client(void)
+{
+    hf_tls_free(r.client.t);
+    r.client = (rig_end){ .wire = r.client.wire, .data = r.client.data, .judge = r.client.judge };
+    r.client.t = hf_tls_client_new(&r.w.env, &r.client_config, 2, r.now, hf_text(host), hf_bytes_make(session, session_length));
+    r.server.wire_length = 0;
+    r.server.fin = false;
+    if (early) {
+        rig_feed(&r, &r.client, &r.server, SIZE_MAX);
+        (void)rig_put(&r.client, "GET / early");
+    }
+    rig_emit(&r, &r.client);
+}
+
 /* Plays `n` recorded bytes of the other end to a fresh server (or client), then the end of the stream. */
 static rig_end *replay(bool to_server, const uint8_t *bytes, size_t n)
 {
     rig_end *const e = to_server ? &r.server : &r.client, *const peer = to_server ? &r.client : &r.server;
     seed_again();
-    start();
-    rig_emit(&r, &r.client); /* in the order of the recording: secrets are drawn alike */
-    if (!to_server)
-        rig_feed(&r, &r.server, &r.client, SIZE_MAX);
+    if (to_server)
+        start_server();
+    else
+        start_client();
+    r.entropy = drawn[!to_server]; /* secrets are drawn as in the recording, where the other end drew before */
     memcpy(peer->wire, bytes, n);
     peer->wire_length = n;
     peer->fin = true;
@@ -285,10 +341,11 @@ int main(void)
 #define RESUMED(name) { "tls_1_2_resumed_" #name, name, set_up_resumed, tear_down, NULL }
 #define AUTH(name) { "tls_1_2_client_certificate_" #name, name, set_up_client_auth, tear_down, NULL }
 #define RSA(name) { "tls_1_2_rsa_" #name, name, set_up_rsa, tear_down, NULL }
+#define EARLY(name) { "early_data_" #name, name, set_up_early, tear_down, NULL }
 #define ALL(X) X(what_was_recorded_opens_again), X(every_truncation_is_told), X(every_changed_byte_ends_in_a_fault), \
                X(any_slicing_gives_the_same_events_and_output), X(any_allocation_may_fail), X(wake_lies_ahead_of_an_idle_core)
     const struct CMUnitTest tests[] = {
-        T(a_fault_is_sticky_and_emit_comes_to_an_end), ALL(T), ALL(OLD), ALL(RESUMED), ALL(AUTH), ALL(RSA),
+        T(a_fault_is_sticky_and_emit_comes_to_an_end), ALL(T), ALL(EARLY), ALL(OLD), ALL(RESUMED), ALL(AUTH), ALL(RSA),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

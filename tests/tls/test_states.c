@@ -30,6 +30,7 @@ typedef struct pair {
 /* RFC 8446 A.1 and A.2. */
 static const pair allowed[] = {
     { true, HF_HS_WAIT_HELLO, 1 },          { true, HF_HS_WAIT_RETRY, 1 },
+    { true, HF_HS_WAIT_EARLY_END, 5 },
     { true, HF_HS_WAIT_CERT, 11 },          { true, HF_HS_WAIT_VERIFY, 15 },
     { true, HF_HS_WAIT_FINISHED, 20 },      { true, HF_HS_OPEN, 24 },
     { false, HF_HS_WAIT_SERVER_HELLO, 2 },  { false, HF_HS_WAIT_EXTENSIONS, 8 },

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config_guards.h"
+
+#include <handfast/guards.h>
+#include <sys/random.h>
+
+#include "listen_url.h"
+#include "request.h"
+#include "text.h"
+
+/* ---- what is said ---------------------------------------------------------------------------------------------- */
+
+static void hear(hf_config_said *said, const hf_config_item *site)
+{
+    if (said->site == site)
+        return;
+    said->site = site;
+    for (size_t i = 0; i < HF_CONFIG_SAID; i++)
+        said->items[i] = hf_config_find(site->block, (hf_config_id)(HF_CONFIG_ID_SECURITY_HEADERS + i));
+}
+
+/* Of the route, or else of its site; NULL: neither. */
+static const hf_config_item *find(const hf_config_said *said, const hf_config_item *route, hf_config_id id)
+{
+    const hf_config_item *const own = route != NULL ? hf_config_find(route->block, id) : NULL;
+    return own != NULL ? own : said->items[id - HF_CONFIG_ID_SECURITY_HEADERS];
+}
+
+static bool is_on(const hf_config_item *item, bool otherwise)
+{
+    return item != NULL && item->count > 0 ? item->values[0].number != 0 : otherwise;
+}
+
+/* The values, as a list that ends with NULL. */
+static const char *const *list_of(hf_config *c, const hf_config_item *item)
+{
+    const char **list = hf_config_get(c, ((item != NULL ? item->count : 0) + 1) * sizeof *list);
+    for (size_t i = 0; list != NULL && item != NULL && i < item->count; i++)
+        list[i] = item->values[i].text;
+    return list;
+}
+
+/* Memory of the configuration: it ends with it, and nothing is freed before. */
+static void *resize(void *ctx, void *old, size_t old_size, size_t new_size)
+{
+    void *const fresh = new_size > 0 ? hf_config_get(ctx, new_size) : NULL;
+    if (fresh != NULL && old != NULL)
+        memcpy(fresh, old, old_size < new_size ? old_size : new_size);
+    return fresh;
+}
+
+static hf_env env_of(hf_config *c)
+{
+    return (hf_env){ .alloc = { .resize = resize, .ctx = c }, .limits = c->limits };
+}
+
+/* ---- CORS ------------------------------------------------------------------------------------------------------- */
+
+static hf_err compile(hf_config *c, const hf_config_item *cors, const hf_config_item *headers, bool credentials, hf_cors **out, hf_whys *whys)
+{
+    hf_env *const env = hf_config_get(c, sizeof *env);
+    if (env == NULL)
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    *env = env_of(c);
+    const hf_cors_rules rules = { .origins = list_of(c, cors), .request_headers = list_of(c, headers), .credentials = credentials };
+    return hf_cors_compile(env, &rules, out, whys);
+}
+
+/* Which of the values is meant. */
+static const hf_config_value *value_of(const hf_config_item *item, const char *text)
+{
+    for (size_t i = 0; i < item->count; i++)
+        if (strcmp(item->values[i].text, text) == 0)
+            return &item->values[i];
+    return NULL;
+}
+
+static void check_cors(hf_config *c, const hf_config_said *said, const hf_config_item *route)
+{
+    const hf_config_block *const block = route != NULL ? route->block : said->site->block;
+    const hf_config_item *const own = hf_config_find(block, HF_CONFIG_ID_CORS), *const headers = hf_config_find(block, HF_CONFIG_ID_CORS_HEADERS),
+                         *const credentials = hf_config_find(block, HF_CONFIG_ID_CORS_CREDENTIALS), *const cors = find(said, route, HF_CONFIG_ID_CORS);
+    const hf_config_item *const more = headers != NULL ? headers : credentials;
+    hf_whys whys = { .count = 0 };
+    hf_cors *compiled;
+    if (cors == NULL && more != NULL)
+        hf_config_complain(c, more->place, "%s says more about cors, but there is no cors here; write cors ORIGIN...", more->row->name);
+    if (cors == NULL || (own == NULL && more == NULL)) /* nothing, or what the site said was looked at */
+        return;
+    const bool with_credentials = is_on(find(said, route, HF_CONFIG_ID_CORS_CREDENTIALS), false);
+    if (compile(c, cors, find(said, route, HF_CONFIG_ID_CORS_HEADERS), with_credentials, &compiled, &whys).code == 0)
+        return;
+    for (size_t i = 0; i < whys.count && i < HF_WHYS_MOST; i++) {
+        const hf_err_info *const info = hf_err_describe(whys.at[i].err);
+        const hf_config_value *const named = value_of(cors, whys.at[i].got);
+        hf_config_complain(c, named != NULL ? named->place : cors->place, "cors: %s %s: \"%s\"; %s", info->id, info->name, whys.at[i].got, info->remedy);
+    }
+}
+
+void hf_config_check_guards(hf_config *c, const hf_config_block *root)
+{
+    hf_config_said said = { .site = NULL };
+    for (const hf_config_item *site = hf_config_find(root, HF_CONFIG_ID_SITE); site != NULL; site = hf_config_next(site)) {
+        if (site->block == NULL)
+            continue;
+        hear(&said, site);
+        check_cors(c, &said, NULL);
+        for (const hf_config_item *r = hf_config_find(site->block, HF_CONFIG_ID_ROUTE); r != NULL; r = hf_config_next(r))
+            if (r->block != NULL)
+                check_cors(c, &said, r);
+    }
+}
+
+/* ---- fields that do not change ----------------------------------------------------------------------------------- */
+
+enum { FIXED = 4 };
+typedef struct fixed_guard {
+    hf_guard guard;
+    size_t count;
+    hf_field fields[FIXED];
+    hf_field hsts; /* only for who came over TLS; no name: never */
+} fixed_guard;
+
+static hf_err add_fixed(hf_guard *self, hf_req *rq, hf_why *why)
+{
+    const fixed_guard *const g = (const fixed_guard *)self;
+    (void)why;
+    for (size_t i = 0; i <= g->count; i++) {
+        const hf_field *const f = i < g->count ? &g->fields[i] : &g->hsts;
+        if (f->name.len == 0 || (i == g->count && !hf_req_is_secure(rq)))
+            continue;
+        if (rq->field_count == HF_COUNT(rq->fields))
+            return hf_err_make(HF_ERR_BASE_LIMIT);
+        rq->fields[rq->field_count++] = *f; /* lent by the configuration, which lasts longer */
+    }
+    return HF_OK;
+}
+
+static hf_field field(const char *name, const char *value)
+{
+    return (hf_field){ hf_text(name), hf_text(value), hf_field_identify(hf_text(name)) };
+}
+
+/* What says it better than we do: a policy of the site's own, an answer's own field. */
+static bool has_policy(const hf_config_item *action)
+{
+    if (action->block == NULL)
+        return false;
+    if (hf_config_text_of(action->block, HF_CONFIG_ID_CONTENT_SECURITY_POLICY) != NULL)
+        return true;
+    for (const hf_config_item *h = hf_config_find(action->block, HF_CONFIG_ID_HEADER); h != NULL; h = hf_config_next(h))
+        if (h->count > 0 && (hf_text_same(hf_text(h->values[0].text), hf_text("Content-Security-Policy"))))
+            return true;
+    return false;
+}
+
+static bool has_header(const hf_config_item *action, const char *name)
+{
+    if (action->block == NULL || action->row->id != HF_CONFIG_ID_ANSWER)
+        return false;
+    for (const hf_config_item *h = hf_config_find(action->block, HF_CONFIG_ID_HEADER); h != NULL; h = hf_config_next(h))
+        if (h->count > 0 && hf_text_same(hf_text(h->values[0].text), hf_text(name)))
+            return true;
+    return false;
+}
+
+static void add_field(fixed_guard *g, const hf_config_item *action, const char *name, const char *value)
+{
+    if (!has_header(action, name))
+        g->fields[g->count++] = field(name, value);
+}
+
+static fixed_guard *make_fixed(hf_config *c, const hf_config_said *said, const hf_config_item *route, const hf_config_item *action)
+{
+    const hf_config_item *const hsts = find(said, route, HF_CONFIG_ID_HSTS);
+    const bool on = is_on(find(said, route, HF_CONFIG_ID_SECURITY_HEADERS), true);
+    fixed_guard *const g = on || hsts != NULL ? hf_config_get(c, sizeof *g) : NULL;
+    if (g == NULL)
+        return NULL;
+    g->guard = (hf_guard){ add_fixed, NULL, false };
+    if (on && action->row->id != HF_CONFIG_ID_FILES) /* files have it in any case */
+        add_field(g, action, "X-Content-Type-Options", "nosniff");
+    if (on && !has_policy(action))
+        add_field(g, action, "Content-Security-Policy", "frame-ancestors 'self'");
+    if (on)
+        add_field(g, action, "Referrer-Policy", "strict-origin-when-cross-origin");
+    if (hsts != NULL && hsts->count > 0 && !has_header(action, "Strict-Transport-Security"))
+        g->hsts = field("Strict-Transport-Security", hf_config_format(c, "max-age=%llu", (unsigned long long)(hsts->values[0].number / 1000000000)));
+    return g;
+}
+
+/* ---- rates ------------------------------------------------------------------------------------------------------- */
+
+static hf_rate_guard *make_rate(hf_config *c, const hf_config_plan *p, const hf_config_item *rate)
+{
+    uint8_t seed[16];
+    for (size_t i = 0; i < p->route_count; i++) /* one for each statement, whatever routes it is for */
+        if (p->actions[i].rate == rate)
+            for (size_t j = 0; j < HF_ROUTE_GUARDS && p->routes[i].guards[j] != NULL; j++)
+                if (p->routes[i].guards[j]->check == hf_guard_rate_check)
+                    return (hf_rate_guard *)p->routes[i].guards[j];
+    hf_env *const env = hf_config_get(c, sizeof *env);
+    hf_rate_guard *const g = hf_config_get(c, sizeof *g);
+    if (env == NULL || g == NULL || getentropy(seed, sizeof seed) != 0)
+        return NULL;
+    *env = env_of(c);
+    const hf_config_value *const burst = hf_config_value_of(rate, 1);
+    const uint32_t per_minute = (uint32_t)rate->values[0].number;
+    const hf_rate_rules rules = { .per_minute = per_minute, .burst = burst != NULL ? (uint32_t)burst->number : per_minute };
+    g->guard = (hf_guard)HF_GUARD_RATE;
+    g->rate = hf_rate_new(env, &rules, seed);
+    return g->rate != NULL ? g : NULL;
+}
+
+/* ---- routes ------------------------------------------------------------------------------------------------------ */
+
+static void put(hf_route *row, hf_guard *g, bool first)
+{
+    size_t n = 0;
+    while (n < HF_ROUTE_GUARDS && row->guards[n] != NULL)
+        n++;
+    if (n == HF_ROUTE_GUARDS)
+        return;
+    for (size_t i = n; first && i > 0; i--)
+        row->guards[i] = row->guards[i - 1];
+    row->guards[first ? 0 : n] = g;
+}
+
+/* Fields and CORS stand before who denies: they are on denials, too. */
+void hf_config_add_guards(hf_config *c, hf_config_plan *p, const hf_config_item *site, const hf_config_item *route, const hf_config_item *action,
+    hf_route *row)
+{
+    const hf_config_said *const said = &p->said;
+    hear(&p->said, site);
+    const hf_config_item *const rate = find(said, route, HF_CONFIG_ID_RATE_LIMIT), *const cors = find(said, route, HF_CONFIG_ID_CORS);
+    p->actions[p->route_count].rate = rate;
+    if (rate != NULL) {
+        hf_rate_guard *const g = make_rate(c, p, rate);
+        c->out_of_memory = c->out_of_memory || g == NULL;
+        if (g != NULL)
+            put(row, &g->guard, true);
+    }
+    fixed_guard *const fixed = make_fixed(c, said, route, action);
+    if (fixed != NULL && (fixed->count > 0 || fixed->hsts.name.len > 0))
+        put(row, &fixed->guard, true);
+    if (cors == NULL)
+        return;
+    hf_cors_guard *const g = hf_config_get(c, sizeof *g);
+    hf_cors *compiled = NULL;
+    const bool credentials = is_on(find(said, route, HF_CONFIG_ID_CORS_CREDENTIALS), false);
+    if (g == NULL || compile(c, cors, find(said, route, HF_CONFIG_ID_CORS_HEADERS), credentials, &compiled, NULL).code != 0) {
+        c->out_of_memory = true;
+        return;
+    }
+    *g = (hf_cors_guard){ .guard = HF_GUARD_CORS, .cors = compiled };
+    put(row, &g->guard, true);
+}
+
+/* ---- explained --------------------------------------------------------------------------------------------------- */
+
+static void say(hf_config *c, FILE *out, const hf_config_item *item)
+{
+    fputs(" (", out);
+    hf_config_print_place(c, out, &item->place);
+    fputs(")\n", out);
+}
+
+void hf_config_explain_guards(hf_config *c, const hf_config_item *site, const hf_config_action *action, FILE *out)
+{
+    hf_config_said heard = { .site = NULL };
+    const hf_config_said *const said = &heard;
+    hear(&heard, site);
+    const hf_config_item *const route = action->route;
+    const hf_config_item *const cors = find(said, route, HF_CONFIG_ID_CORS), *const rate = find(said, route, HF_CONFIG_ID_RATE_LIMIT);
+    const fixed_guard *const fixed = make_fixed(c, said, route, action->action);
+    for (size_t i = 0; fixed != NULL && i < fixed->count; i++)
+        fprintf(out, "%s  %.*s: %.*s\n", i == 0 ? "fields" : "      ", HF_STR(fixed->fields[i].name), HF_STR(fixed->fields[i].value));
+    if (fixed != NULL && fixed->hsts.name.len > 0)
+        fprintf(out, "fields  %.*s: %.*s, over TLS\n", HF_STR(fixed->hsts.name), HF_STR(fixed->hsts.value));
+    if (cors != NULL) {
+        fputs("cors    scripts of", out);
+        for (size_t i = 0; i < cors->count; i++)
+            fprintf(out, " %s", cors->values[i].text);
+        fputs(" may read the answer", out);
+        say(c, out, cors);
+    }
+    if (rate != NULL) {
+        fprintf(out, "rate    %s a minute for each address, then 429", rate->values[0].text);
+        say(c, out, rate);
+    }
+}

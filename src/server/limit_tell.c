@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "limit_tell.h"
+
+#include "address.h"
+#include "log.h"
+#include "panic.h"
+
+/* "; got GET / HT; wanted the rest of the head". What a query, a parameter or a field says may be a secret: only what is before. */
+static void write_evidence(hf_writer *w, const hf_fault *fault)
+{
+    size_t open = 0;
+    while (open < fault->got_length && memchr("?;:\r\n", fault->got[open], 5) == NULL)
+        open++;
+    hf_write_text(w, open > 0 ? "; got " : "");
+    hf_write(w, hf_bytes_make(fault->got, open));
+    hf_write_text(w, fault->wanted != NULL ? "; wanted " : "");
+    hf_write_text(w, fault->wanted != NULL ? fault->wanted : "");
+}
+
+static void write_whom(hf_writer *w, const hf_dialog *d, const hf_req *rq)
+{
+    hf_address_write(w, &d->peer, true);
+    hf_write_text(w, rq != NULL ? ", request " : ", connection c");
+    if (rq != NULL)
+        hf_write(w, hf_req_id(rq));
+    else
+        hf_write_hex(w, d->id);
+    if (rq != NULL && rq->status != 0) {
+        hf_write_text(w, ", answered ");
+        hf_write_decimal(w, rq->status);
+    } else {
+        hf_write_text(w, rq != NULL ? ", cut" : ", closed");
+    }
+}
+
+void hf_limit_tell(hf_limit_tally *tally, hf_time now, const hf_dialog *d, hf_err err, const hf_req *rq)
+{
+    const bool quiet = err.code == HF_ERR_HTTP1_IDLE || err.code == HF_ERR_HTTP1_FIRST_BYTE || err.code == HF_ERR_HTTP2_IDLE;
+    const hf_fault *fault = d->web != NULL ? hf_web_fault(d->web) : NULL;
+    char text[512];
+    hf_writer w = hf_writer_make(text, sizeof text);
+    uint64_t untold;
+    if (hf_limit_names(err).len == 0 || !hf_limit_tally_due(tally, now, err, &untold))
+        return;
+    hf_limit_write(&w, err, d->service->env->limits);
+    hf_write_text(&w, ": ");
+    write_whom(&w, d, rq);
+    if (fault != NULL && fault->err.code == err.code)
+        write_evidence(&w, fault);
+    if (untold > 0) {
+        hf_write_text(&w, "; ");
+        hf_write_decimal(&w, untold);
+        hf_write_text(&w, " times more since this was last said");
+    }
+    hf_log(quiet ? HF_LOG_INFO : HF_LOG_WARNING, err, "%.*s", HF_STR(hf_written(&w)));
+}
+
+void hf_limit_write_answer(hf_writer *out, hf_err why)
+{
+    const hf_err_info *info = hf_err_describe(why);
+    char body[512];
+    hf_writer b = hf_writer_make(body, sizeof body);
+    hf_write_text(&b, "{\"type\":\"urn:handfast:error:");
+    hf_write_text(&b, info->id);
+    hf_write_text(&b, "\",\"title\":\"");
+    hf_write_text(&b, info->name);
+    hf_write_text(&b, "\",\"status\":");
+    hf_write_decimal(&b, info->status);
+    hf_write_text(&b, ",\"code\":\"");
+    hf_write_text(&b, info->id);
+    hf_write_text(&b, "\",\"rule\":\"");
+    hf_write_text(&b, info->rule);
+    hf_write_text(&b, "\"}\n");
+    hf_write_text(out, info->status == 429 ? "HTTP/1.1 429 Too Many Requests" : "HTTP/1.1 503 Service Unavailable");
+    hf_write_text(out, "\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\nRetry-After: 1\r\n"
+        "Connection: close\r\nContent-Length: ");
+    hf_write_decimal(out, b.length);
+    hf_write_text(out, "\r\n\r\n");
+    hf_write(out, hf_written(&b));
+    HF_ASSERT(!out->overflowed && !b.overflowed);
+}

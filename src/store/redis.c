@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Addresses of Redis servers, and a few connections for many threads.
+ */
+#include "redis.h"
+
+#include <hiredis/hiredis.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#include "alloc.h"
+#include "guard_why.h"
+#include "text.h"
+
+/* ---- addresses ------------------------------------------------------------------------------------------------ */
+
+/* Percent-decoded into `out`. False when it does not fit, or a NUL is in it. */
+static bool decode(hf_bytes in, char *out, size_t room)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < in.len; i++) {
+        int c = in.ptr[i];
+        if (c == '%') {
+            const int high = i + 2 < in.len ? hf_hex_digit(in.ptr[i + 1]) : -1, low = i + 2 < in.len ? hf_hex_digit(in.ptr[i + 2]) : -1;
+            if (high < 0 || low < 0)
+                return false;
+            c = high * 16 + low;
+            i += 2;
+        }
+        if (c == 0 || n + 1 >= room)
+            return false;
+        out[n++] = (char)c;
+    }
+    out[n] = 0;
+    return true;
+}
+
+static bool read_number(hf_bytes text, uint64_t most, uint16_t *out)
+{
+    uint64_t n;
+    if (!hf_parse_decimal(text, &n) || n > most)
+        return false;
+    *out = (uint16_t)n;
+    return true;
+}
+
+/* Cuts what stands behind the last (or first) `mark` off *whole. ptr NULL: there is none. */
+static hf_bytes cut(hf_bytes *whole, uint8_t mark, bool last)
+{
+    hf_bytes found = hf_bytes_make(NULL, 0);
+    size_t at = whole->len;
+    for (size_t i = 0; i < whole->len; i++)
+        if (whole->ptr[i] == mark && (last || at == whole->len))
+            at = i;
+    if (at < whole->len) {
+        found = hf_bytes_make(whole->ptr + at + 1, whole->len - at - 1);
+        whole->len = at;
+    }
+    return found;
+}
+
+static bool parse_unix(hf_bytes rest, hf_redis_address *a)
+{
+    const hf_bytes query = cut(&rest, '?', false);
+    if (query.ptr != NULL && (!hf_starts_with(query, hf_text("db=")) || !read_number(hf_bytes_make(query.ptr + 3, query.len - 3), 65535, &a->database)))
+        return false;
+    return rest.len > 1 && rest.ptr[0] == '/' && decode(rest, a->host, 108); /* sun_path */
+}
+
+static bool parse_tcp(hf_bytes rest, hf_redis_address *a)
+{
+    hf_bytes at = cut(&rest, '@', true), who = rest, host = at.ptr != NULL ? at : rest;
+    if (at.ptr != NULL) {
+        const hf_bytes password = cut(&who, ':', false);
+        if (!decode(who, a->user, sizeof a->user) || (password.ptr != NULL && !decode(password, a->password, sizeof a->password)))
+            return false;
+    }
+    const hf_bytes database = cut(&host, '/', false);
+    if (database.len > 0 && !read_number(database, 65535, &a->database))
+        return false;
+    a->port = 6379;
+    const bool literal = host.len > 0 && host.ptr[0] == '[';
+    hf_bytes after = literal ? cut(&host, ']', false) : hf_bytes_make(NULL, 0);
+    if (literal && after.ptr == NULL)
+        return false;
+    hf_bytes port = literal ? hf_bytes_make(after.len > 0 ? after.ptr + 1 : NULL, after.len > 0 ? after.len - 1 : 0) : cut(&host, ':', false);
+    if (literal)
+        host = hf_bytes_make(host.ptr + 1, host.len - 1);
+    if ((literal && after.len > 0 && after.ptr[0] != ':') || (port.ptr != NULL && (!read_number(port, 65535, &a->port) || a->port == 0)))
+        return false;
+    return host.len > 0 && decode(host, a->host, sizeof a->host);
+}
+
+hf_err hf_redis_parse(const char *url, hf_redis_address *a, hf_why *why)
+{
+    const hf_bytes whole = hf_text(url), tcp = hf_text("redis://"), local = hf_text("unix://");
+    bool good = false;
+    *a = (hf_redis_address){ .host = "" };
+    if (hf_starts_with(whole, tcp))
+        good = parse_tcp(hf_bytes_make(whole.ptr + tcp.len, whole.len - tcp.len), a);
+    else if (hf_starts_with(whole, local))
+        good = parse_unix(hf_bytes_make(whole.ptr + local.len, whole.len - local.len), a);
+    return good ? HF_OK : hf_why_tell_secret(why, HF_ERR_SESSION_STORE_ADDRESS, whole, "redis://host:6379/0 or unix:///path/redis.sock?db=0");
+}
+
+/* ---- SIGPIPE --------------------------------------------------------------------------------------------------- */
+
+/* hiredis writes without MSG_NOSIGNAL, and the program that we are part of need not ignore the signal. */
+typedef struct quiet {
+    sigset_t before;
+    bool pending; /* somebody else's, to be kept */
+} quiet;
+
+static quiet hush(void)
+{
+    quiet q;
+    sigset_t pipe, pending;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    sigpending(&pending);
+    q.pending = sigismember(&pending, SIGPIPE) == 1;
+    pthread_sigmask(SIG_BLOCK, &pipe, &q.before);
+    return q;
+}
+
+static void unhush(const quiet *q)
+{
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    while (!q->pending && sigtimedwait(&pipe, NULL, &(struct timespec){ 0 }) == SIGPIPE)
+        ;
+    pthread_sigmask(SIG_SETMASK, &q->before, NULL);
+}
+
+/* ---- one connection ------------------------------------------------------------------------------------------- */
+
+static struct timeval timeval_of(int64_t ns)
+{
+    return (struct timeval){ .tv_sec = ns / HF_SECONDS(1), .tv_usec = ns % HF_SECONDS(1) / 1000 };
+}
+
+static bool agrees(redisContext *c, redisReply *reply)
+{
+    const bool good = reply != NULL && reply->type != REDIS_REPLY_ERROR;
+    if (reply != NULL && !good && c->err == 0) {
+        c->err = REDIS_ERR_OTHER;
+        hf_writer w = hf_writer_make(c->errstr, sizeof c->errstr - 1);
+        for (size_t i = 0; i < reply->len && w.length < w.capacity; i++)
+            hf_write_byte(&w, (uint8_t)reply->str[i]);
+        c->errstr[w.length] = 0;
+    }
+    freeReplyObject(reply);
+    return good;
+}
+
+static bool introduce(redisContext *c, const hf_redis_address *a)
+{
+    if (a->user[0] != 0 && !agrees(c, redisCommand(c, "AUTH %s %s", a->user, a->password)))
+        return false;
+    if (a->user[0] == 0 && a->password[0] != 0 && !agrees(c, redisCommand(c, "AUTH %s", a->password)))
+        return false;
+    return a->database == 0 || agrees(c, redisCommand(c, "SELECT %u", (unsigned)a->database));
+}
+
+hf_err hf_redis_connect(const hf_redis_address *a, int64_t connect_ns, int64_t wait_ns, struct redisContext **out, hf_why *why)
+{
+    const struct timeval at_most = timeval_of(connect_ns);
+    *out = NULL;
+    const quiet q = hush();
+    redisContext *c = a->port == 0 ? redisConnectUnixWithTimeout(a->host, at_most) : redisConnectWithTimeout(a->host, a->port, at_most);
+    bool good = c != NULL && c->err == 0 && redisSetTimeout(c, at_most) == REDIS_OK && introduce(c, a);
+    if (good)
+        good = redisSetTimeout(c, timeval_of(wait_ns)) == REDIS_OK;
+    unhush(&q);
+    if (good) {
+        *out = c;
+        return HF_OK;
+    }
+    const hf_err err = hf_why_tell(why, HF_ERR_SESSION_STORE, hf_text(c != NULL ? c->errstr : "no memory"), "a Redis server that answers");
+    if (c != NULL)
+        redisFree(c);
+    return err;
+}
+
+/* ---- several -------------------------------------------------------------------------------------------------- */
+
+enum { IDLE_MOST = 64 };
+static const int64_t quiet_ns = HF_MILLISECONDS(500);
+
+struct hf_redis {
+    hf_allocator alloc;
+    hf_redis_address address;
+    int64_t wait_ns;
+    pthread_mutex_t lock; /* of all below */
+    pthread_cond_t come;
+    redisContext *idle[IDLE_MOST];
+    unsigned idle_count, count, most; /* count: also those that are lent */
+    hf_time down_until;
+};
+
+static int64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * HF_SECONDS(1) + t.tv_nsec;
+}
+
+hf_redis *hf_redis_new(const hf_allocator *alloc, const hf_redis_address *address, int64_t wait_ns, unsigned most)
+{
+    hf_redis *r = hf_alloc_zeroed(alloc, sizeof *r);
+    pthread_condattr_t monotonic;
+    if (r == NULL)
+        return NULL;
+    r->alloc = *alloc;
+    r->address = *address;
+    r->wait_ns = wait_ns;
+    r->most = most < 1 ? 1 : most > IDLE_MOST ? IDLE_MOST : most;
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&r->come, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    return r;
+}
+
+/* Under the lock. */
+static void drop_idle(hf_redis *r)
+{
+    r->count -= r->idle_count;
+    while (r->idle_count > 0)
+        redisFree(r->idle[--r->idle_count]);
+}
+
+void hf_redis_free(hf_redis *r)
+{
+    if (r == NULL)
+        return;
+    drop_idle(r);
+    pthread_mutex_destroy(&r->lock);
+    pthread_cond_destroy(&r->come);
+    const hf_allocator alloc = r->alloc;
+    memset(&r->address, 0, sizeof r->address);
+    hf_free(&alloc, r, sizeof *r);
+}
+
+/* A place for a connection, which the caller then makes: *c NULL. False: the time is over. */
+static bool get_place(hf_redis *r, redisContext **c)
+{
+    const int64_t until = now_ns() + r->wait_ns;
+    const struct timespec at = { .tv_sec = until / HF_SECONDS(1), .tv_nsec = until % HF_SECONDS(1) };
+    *c = NULL;
+    while (r->idle_count == 0 && r->count >= r->most)
+        if (pthread_cond_timedwait(&r->come, &r->lock, &at) != 0)
+            return false;
+    if (r->idle_count > 0)
+        *c = r->idle[--r->idle_count];
+    else if (now_ns() < r->down_until.ns)
+        return false;
+    else
+        r->count++;
+    return true;
+}
+
+redisContext *hf_redis_borrow(hf_redis *r)
+{
+    redisContext *c;
+    pthread_mutex_lock(&r->lock);
+    const bool placed = get_place(r, &c);
+    pthread_mutex_unlock(&r->lock);
+    if (!placed || c != NULL)
+        return c;
+    if (hf_redis_connect(&r->address, r->wait_ns, r->wait_ns, &c, NULL).code == 0)
+        return c;
+    pthread_mutex_lock(&r->lock);
+    r->count--;
+    r->down_until = hf_time_make(now_ns() + quiet_ns);
+    pthread_cond_broadcast(&r->come);
+    pthread_mutex_unlock(&r->lock);
+    return NULL;
+}
+
+void hf_redis_give_back(hf_redis *r, redisContext *c)
+{
+    pthread_mutex_lock(&r->lock);
+    if (c->err == 0) {
+        r->idle[r->idle_count++] = c;
+    } else {
+        redisFree(c);
+        r->count--;
+        drop_idle(r);
+    }
+    pthread_cond_broadcast(&r->come);
+    pthread_mutex_unlock(&r->lock);
+}
+
+redisReply *hf_redis_ask(hf_redis *r, int count, const char **words, const size_t *lengths)
+{
+    redisContext *const c = hf_redis_borrow(r);
+    if (c == NULL)
+        return NULL;
+    const quiet q = hush();
+    redisReply *const reply = redisCommandArgv(c, count, words, lengths);
+    unhush(&q);
+    hf_redis_give_back(r, c);
+    return reply;
+}

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Guards written in handfast.conf: security fields, HSTS, CORS and rates; what proxies say counts where they are trusted."""
+import base64, json
+from e2e import *
+
+CONFIG = """
+listen http://localhost:0
+threads 1
+trusted_proxies 127.0.0.1 ::1
+
+site * {{
+    files {top}/public
+    hsts 1h
+    route /plain {{
+        answer 200 "plain"
+        security_headers off
+    }}
+    route /own {{
+        answer 200 "own" {{
+            header Content-Security-Policy "default-src 'none'"
+        }}
+    }}
+    route /api {{
+        answer 200 "api"
+        cors https://app.example.com https://*.partner.example
+        cors_headers Authorization
+        cors_credentials on
+    }}
+    route /few {{
+        answer 200 "few"
+        rate_limit 1 3
+    }}
+}}
+"""
+
+
+class Guarded(Server):
+    def __init__(self, top):
+        os.mkdir(os.path.join(top, "public"))
+        with open(os.path.join(top, "public", "index.html"), "w") as f:
+            f.write("home")
+        with open(os.path.join(top, "handfast.conf"), "w") as f:
+            f.write(CONFIG.format(top=top))
+        super().__init__("-c", os.path.join(top, "handfast.conf"), configured=True)
+
+
+USUAL = {"x-content-type-options": "nosniff", "content-security-policy": "frame-ancestors 'self'", "referrer-policy": "strict-origin-when-cross-origin"}
+
+
+def raw(s, path, more=""):
+    """The fields as they came, so that one that is doubled shows."""
+    with socket.create_connection(("127.0.0.1", s.port), 20) as c:
+        c.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{more}Connection: close\r\n\r\n".encode())
+        text = b"".join(iter(lambda: c.recv(65536), b"")).decode()
+    head = text.split("\r\n\r\n")[0].split("\r\n")
+    return int(head[0].split()[1]), [line.split(": ", 1) for line in head[1:]]
+
+
+def fields_are_on_every_answer_once():
+    with tempfile.TemporaryDirectory() as top, Guarded(top) as s:
+        for path in "/", "/none", "/api", "/%zz":
+            status, fields = raw(s, path)
+            for name, value in USUAL.items():
+                got = [v for n, v in fields if n.lower() == name]
+                if path == "/%zz" and name != "x-content-type-options":
+                    continue  # refused before there was a route
+                equal(got, [value], f"{path} {status} {name}")
+        _, fields = raw(s, "/plain")
+        assert not [n for n, _ in fields if n.lower() in USUAL], fields
+        _, fields = raw(s, "/own")
+        equal([v for n, v in fields if n.lower() == "content-security-policy"], ["default-src 'none'"], "the answer's own")
+
+
+def hsts_is_sent_over_tls_alone():
+    with tempfile.TemporaryDirectory() as top, Guarded(top) as s:
+        hsts = lambda fields: [v for n, v in fields if n.lower() == "strict-transport-security"]
+        equal(hsts(raw(s, "/")[1]), [], "in clear")
+        equal(hsts(raw(s, "/", "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n")[1]), ["max-age=3600"], "by a proxy that says https")
+
+
+def scripts_of_listed_origins_may_read():
+    with tempfile.TemporaryDirectory() as top, Guarded(top) as s:
+        allowed = lambda fields: [v for n, v in fields if n.lower() == "access-control-allow-origin"]
+        for origin in "https://app.example.com", "https://a.partner.example":
+            equal(allowed(raw(s, "/api", f"Origin: {origin}\r\n")[1]), [origin], origin)
+        for origin in "null", "http://app.example.com", "https://app.example.com.evil.example", "https://evil-app.example.com", "https://partner.example.evil":
+            _, fields = raw(s, "/api", f"Origin: {origin}\r\n")
+            equal(allowed(fields), [], origin)
+            assert ["Vary", "Origin"] in fields, fields
+        status, fields, _ = s.ask("OPTIONS", "/api", headers={"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET",
+                                                              "Access-Control-Request-Headers": "authorization"})
+        equal((status, fields.get("access-control-allow-headers", "").lower(), fields.get("access-control-allow-credentials")), (204, "authorization", "true"), "a preflight")
+
+
+def each_client_has_its_rate():
+    with tempfile.TemporaryDirectory() as top, Guarded(top) as s:
+        of = lambda address: raw(s, "/few", f"X-Forwarded-For: {address}\r\n")
+        equal([of("192.0.2.1")[0] for _ in range(3)], [200] * 3, "the burst")
+        for _ in range(1000): # one a minute is allowed
+            status, fields = of("192.0.2.1")
+            if status == 429:
+                break
+        equal(status, 429, "then")
+        wait = [int(v) for n, v in fields if n.lower() == "retry-after"]
+        assert len(wait) == 1 and 1 <= wait[0] <= 60, fields
+        equal(of("192.0.2.2")[0], 200, "another client of the same proxy")
+
+
+def explain_tells_what_fires():
+    with tempfile.TemporaryDirectory() as top:
+        with Guarded(top):
+            pass
+        done = subprocess.run([HANDFAST, "config", "explain", "GET", "http://localhost/api", "-c", os.path.join(top, "handfast.conf")], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        for part in "frame-ancestors 'self'", "max-age=3600, over TLS", "scripts of https://app.example.com https://*.partner.example may read":
+            assert part in done.stdout, done.stdout
+
+
+def the_tour_shows_denials_with_rule_got_wanted_and_fix():
+    with Server("--welcome") as s:
+        ask = lambda method, path, **fields: s.ask(method, path, headers={"Accept": "application/problem+json", **{k.replace("_", "-"): v for k, v in fields.items()}})
+        _, fields, body = ask("GET", "/api/guards/form")
+        cookie, token = fields["set-cookie"].split(";")[0], json.loads(body)["csrf_token"]
+        equal(ask("POST", "/api/guards/note", Cookie=cookie, X_CSRF_Token=token, Sec_Fetch_Site="same-origin")[0], 200, "all is well")
+        for code, more in (("HF-CSRF-001", {"Sec_Fetch_Site": "same-origin"}), ("HF-CSRF-002", {"Sec_Fetch_Site": "cross-site"}),
+                           ("HF-CSRF-008", {"Sec_Fetch_Site": "same-origin", "X_CSRF_Token": "A" * 86}), ("HF-CSRF-003", {"Origin": "https://evil.example"})):
+            status, fields, body = ask("POST", "/api/guards/note", Cookie=cookie, **more)
+            said = json.loads(body)
+            equal((status, said["code"]), (403, code), code)
+            assert said["rule"] and said["remedy"] and fields["handfast-why"].startswith(code + " got="), (said, fields)
+        equal(json.loads(ask("GET", "/api/guards/mine")[2])["code"], "HF-SESSION-001", "no session")
+        token = json.loads(ask("GET", "/api/guards/token")[2])["token"]
+        head, claims, tag = token.split(".")
+        none = base64.urlsafe_b64encode(b'{"alg":"none"}').decode().rstrip("=")
+        equal(ask("GET", "/api/guards/claims", Authorization="Bearer " + token)[0], 200, "a good token")
+        for code, shown in (("HF-JWT-004", f"{none}.{claims}."), ("HF-JWT-016", f"{head}.{claims}.{'A' * len(tag)}"), ("HF-JWT-001", "x")):
+            status, _, body = ask("GET", "/api/guards/claims", Authorization="Bearer " + shown)
+            equal((status, json.loads(body)["code"]), (401, code), code)
+        equal(ask("POST", "/api/guards/revoke", Authorization="Bearer " + token)[0], 200, "revoked")
+        status, _, body = ask("GET", "/api/guards/claims", Authorization="Bearer " + token)
+        equal((status, json.loads(body)["code"]), (401, "HF-JWT-042"), "a revoked token")
+        for origin, allowed in (("https://app.example.com", "https://app.example.com"), ("https://evil.example", None)):
+            status, fields, _ = ask("GET", "/api/guards/read", Origin=origin)
+            equal((status, fields.get("access-control-allow-origin")), (200, allowed), origin)
+
+
+main([the_tour_shows_denials_with_rule_got_wanted_and_fix, fields_are_on_every_answer_once, hsts_is_sent_over_tls_alone, scripts_of_listed_origins_may_read, each_client_has_its_rate, explain_tells_what_fires])
