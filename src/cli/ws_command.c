@@ -287,6 +287,7 @@ static void take_in(socket_client *c)
 static void run(socket_client *c)
 {
     hf_live *const l = &c->live;
+    take_in(c); /* what came behind the handshake's answer, in the same segment, is here already */
     while (!c->over) {
         send_lines(c);
         leave(c);
