@@ -329,7 +329,9 @@ void hf_line_close(hf_line *l)
 
 hf_span hf_line_peek(const hf_line *l)
 {
-    return l->pier.ops->peek(l->pier.self, 0);
+    static uint8_t nothing[1]; /* an address for no bytes: cores count from it */
+    const hf_span held = l->pier.ops->peek(l->pier.self, 0);
+    return held.ptr != NULL ? held : (hf_span){ nothing, 0 };
 }
 
 void hf_line_take(hf_line *l, size_t n)

@@ -505,7 +505,9 @@ int hf_serving_run(const hf_serving_start *start)
     /* The loops have descriptors of their own: when they stop accepting, nobody here keeps the port open. */
     hf_listen_set_close(start->listening);
     hf_admin *admin = start->admin >= 0 ? hf_admin_start(&s, start->admin) : NULL;
+    pthread_mutex_lock(&s.lock); /* the admin thread may be reloading already */
     say(&s, HF_LINK_SERVING);
+    pthread_mutex_unlock(&s.lock);
     obey_signals(&s);
     hf_engine_drain(s.engine);
     hf_engine_join(s.engine);
