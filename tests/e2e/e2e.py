@@ -4,7 +4,7 @@
 A test is a function whose name is a sentence. TAP on standard output. `needs(...)` skips, or fails where HF_REQUIRE
 names what is missing.
 """
-import contextlib, http.client, os, re, resource, shutil, signal, socket, subprocess, sys, tempfile, threading, time, traceback
+import contextlib, http.client, json, os, re, resource, shutil, signal, socket, subprocess, sys, tempfile, threading, time, traceback
 
 HANDFAST = os.environ.get("HF_PROGRAM", "build/handfast")
 
@@ -151,6 +151,11 @@ def folder(**files):
 def equal(got, wanted, what=""):
     if got != wanted:
         raise AssertionError(f"{what}: got {got!r}, wanted {wanted!r}")
+
+
+def records_of(text):
+    """The records of an access log in JSON, in the order of their times: each thread writes its own when it comes to it."""
+    return sorted((json.loads(line) for line in text.splitlines() if line.startswith("{")), key=lambda record: record["time"])
 
 
 def until(condition, seconds, what):

@@ -13,7 +13,7 @@ def told(server, code, limit):
 
 def rows_of(server):
     server.stop()
-    return [json.loads(line) for line in server.output.splitlines()]
+    return records_of(server.output)
 
 
 def each_limit_that_closes_a_connection_says_its_name():

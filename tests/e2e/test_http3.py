@@ -127,7 +127,7 @@ class Relay:
 
 
 def log_lines(s):
-    return [json.loads(line) for line in s.output.splitlines() if line.startswith("{")]
+    return records_of(s.output)
 
 
 # ---- our own client -----------------------------------------------------------------------------------------------

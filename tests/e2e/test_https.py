@@ -167,7 +167,7 @@ def clients_show_certificates():
             with c.wrap_socket(socket.create_connection(("127.0.0.1", s.tls_port), 10), server_hostname="localhost") as connection:
                 ask(connection, close=True)
             s.stop()
-        lines = [json.loads(line) for line in open(p.path("log"))]
+        lines = records_of(open(p.path("log")).read())
         equal([l.get("tls.client.subject") for l in lines], ["/O=Test/CN=alice"] * 6)
         equal([l["tls.resumed"] for l in lines], [False, True] * 2 + [False] * 2)
         with p.serve(*pair, "--client-auth", "optional") as s:
@@ -529,7 +529,7 @@ def the_access_log_tells_of_tls():
         curl(p, "--http1.1", "--tls-max", "1.2", f"https://localhost:{s.tls_port}/")
         curl(p, f"http://localhost:{s.port}/")
         s.stop()
-        lines = [json.loads(l) for l in s.output.splitlines()]
+        lines = records_of(s.output)
         equal([l.get("tls.protocol.version") for l in lines], ["1.3", "1.2", None])
         equal((lines[0]["tls.cipher"][:4], lines[0]["tls.resumed"]), ("TLS_", False))
 

@@ -8,7 +8,7 @@ from e2e import *
 
 def log_of(server):
     server.stop()
-    return [json.loads(line) for line in server.output.splitlines()]
+    return records_of(server.output)
 
 
 def refused(*args):

@@ -124,7 +124,7 @@ def a_trace_is_continued_in_the_log():
         for path, value in ("/good", f"00-{trace}-{parent}-01"), ("/bad", f"00-{trace}-{'0' * 16}-01"), ("/again", f"00-{trace}-{parent}-01"):
             s.ask("GET", path, headers={"traceparent": value})
             s.client_of(path)
-        good, bad, again = [json.loads(line) for line in open(s.log)]
+        good, bad, again = records_of(open(s.log).read())
         equal((good["trace_id"], good["parent_span_id"]), (trace, parent))
         assert len(good["span_id"]) == 16 and good["span_id"] not in (parent, again["span_id"]), good
         assert "trace_id" not in bad, bad
