@@ -44,12 +44,15 @@ bool hf_hpack_decode(hf_hpack_decoder *d, hf_bytes block, hf_field_list *list, h
 
 /* ---- encoding ----------------------------------------------------------------------------------------------- */
 
+typedef struct hf_hpack_memo hf_hpack_memo;
 typedef struct hf_hpack_encoder {
     hf_field_table table;
     hf_field_index *index; /* NULL before the first insertion */
+    hf_hpack_memo *memo;   /* NULL before the first answer that was worth it */
     uint32_t most;         /* ours: the peer may allow more */
     uint32_t lowest;       /* the smallest capacity since the last block */
     bool resized;          /* RFC 7541 4.2: the next block begins with the change */
+    bool literal;          /* this block has a field that is not indexed, or a change of size */
 } hf_hpack_encoder;
 
 void hf_hpack_encoder_init(hf_hpack_encoder *e, const hf_allocator *alloc, uint32_t most);
@@ -68,5 +71,13 @@ void hf_hpack_begin(hf_hpack_encoder *e, hf_writer *w);
 void hf_hpack_field(hf_hpack_encoder *e, hf_writer *w, const hf_field *field);
 /* A pseudo-header, by the number of the first static entry with its name. */
 void hf_hpack_pseudo(hf_hpack_encoder *e, hf_writer *w, unsigned name_index, hf_bytes value);
+
+/* hpack_memo.c: the block that was remembered for this very head with this Content-Length (-1: none), and is still what
+ * encoding it would give; else empty. Lends until the encoder is used again. */
+hf_bytes hf_hpack_recall(const hf_hpack_encoder *e, const hf_response_head *head, int64_t length);
+/* After a block was written: remembers it if it is worth it. */
+void hf_hpack_remember(hf_hpack_encoder *e, const hf_response_head *head, int64_t length, hf_bytes block);
+/* Gives its memory back. */
+void hf_hpack_memo_free(hf_hpack_encoder *e);
 
 #endif

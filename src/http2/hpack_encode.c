@@ -22,6 +22,7 @@ void hf_hpack_encoder_init(hf_hpack_encoder *e, const hf_allocator *alloc, uint3
 
 void hf_hpack_encoder_fini(hf_hpack_encoder *e)
 {
+    hf_hpack_memo_free(e);
     hf_free(e->table.alloc, e->index, sizeof *e->index);
     e->index = NULL;
     hf_field_table_fini(&e->table);
@@ -40,6 +41,7 @@ void hf_hpack_encoder_allow(hf_hpack_encoder *e, uint32_t allowed)
 /* RFC 7541 4.2: "the smallest maximum table size that occurs in that interval MUST be signaled" */
 void hf_hpack_begin(hf_hpack_encoder *e, hf_writer *w)
 {
+    e->literal = e->resized;
     if (!e->resized)
         return;
     if (e->lowest < e->table.capacity)
@@ -104,6 +106,7 @@ static void encode(hf_hpack_encoder *e, hf_writer *w, hf_field_search *s)
         hf_field_int_write(w, 7, 0x80, index);
         return;
     }
+    e->literal = true;
     uint32_t name = s->static_name;
     if (name == 0 && h != HF_FIELD_SECRET && e->index != NULL &&
         hf_field_find(&e->table, *hf_field_name_slot(e->index, s), s, false, &age))

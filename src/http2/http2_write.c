@@ -177,15 +177,21 @@ static void write_status(hf_http2 *h, hf_writer *w, unsigned status)
     hf_hpack_pseudo(&h->encoder, w, HF_HPACK_STATUS, hf_bytes_make(digits, 3));
 }
 
-static hf_err send_response(hf_http2 *h, hf_http2_exchange *s, const hf_response_head *head, int64_t length)
+/* `known` is the block, where it was said just so before; else empty. */
+static hf_err send_response(hf_http2 *h, hf_http2_exchange *s, const hf_response_head *head, int64_t length, hf_bytes known)
 {
     block b;
-    if (!open_block(h, 0, fields_most(head->fields) + LENGTH_MOST + STATUS_MOST, &b))
+    if (!open_block(h, 0, known.len > 0 ? known.len : fields_most(head->fields) + LENGTH_MOST + STATUS_MOST, &b))
         return hf_err_make(HF_ERR_BASE_MEMORY);
-    write_status(h, &b.w, head->status);
-    write_fields(h, &b.w, head->fields);
-    if (length >= 0)
-        write_length(h, &b.w, length);
+    if (known.len > 0) {
+        hf_write(&b.w, known);
+    } else {
+        write_status(h, &b.w, head->status);
+        write_fields(h, &b.w, head->fields);
+        if (length >= 0)
+            write_length(h, &b.w, length);
+        hf_hpack_remember(&h->encoder, head, length, hf_written(&b.w));
+    }
     s->head_at = h->control_in + 4 + 1; /* the flags are the fifth byte */
     close_block(h, &b, HF_FRAME_HEADERS, 0, s->id);
     hf_http2_move(h, s, HF_STREAM_MOVE_SEND_HEADERS);
@@ -201,13 +207,16 @@ hf_err hf_http2_respond(hf_http2 *h, hf_http2_stream stream, const hf_response_h
     if (!hf_http2_local_open(s) && s->state != HF_STREAM_RESERVED_LOCAL)
         return no_stream();
     /* RFC 9113 8.6: "HTTP/2 removes support for the 101 (Switching Protocols) informational status code" */
-    if (head->status < 100 || head->status > 999 || head->status == 101 || !fields_are_fit(h, head->fields))
+    if (head->status < 100 || head->status > 999 || head->status == 101)
         return hf_err_make(HF_ERR_HTTP2_BAD_HEAD);
     const bool interim = head->status < 200, tunnel = s->connect && head->status / 100 == 2;
     if (interim && s->state == HF_STREAM_RESERVED_LOCAL)
         return hf_err_make(HF_ERR_HTTP2_BAD_HEAD);
-    const bool lengthless = interim || tunnel || head->status == 204;
-    const hf_err err = send_response(h, s, head, lengthless ? -1 : head->content_length);
+    const int64_t length = interim || tunnel || head->status == 204 ? -1 : head->content_length;
+    const hf_bytes known = hf_hpack_recall(&h->encoder, head, length);
+    if (known.len == 0 && !fields_are_fit(h, head->fields)) /* what is known was fit when it was said before */
+        return hf_err_make(HF_ERR_HTTP2_BAD_HEAD);
+    const hf_err err = send_response(h, s, head, length, known);
     if (err.code != 0)
         return err;
     if (interim) {

@@ -370,6 +370,86 @@ static void any_fields_go_there_and_back(void **state)
     }
 }
 
+/* What respond does: a head is recalled, or said and perhaps remembered. The length stands for content-length. */
+static bool tell(hf_hpack_encoder *e, const hf_response_head *head, int64_t length, hf_writer *out)
+{
+    const hf_bytes known = hf_hpack_recall(e, head, length);
+    hf_hpack_begin(e, out);
+    if (known.len > 0) {
+        hf_write(out, known);
+        return true;
+    }
+    const uint8_t digits[3] = { (uint8_t)('0' + head->status / 100), '0', (uint8_t)('0' + head->status % 10) };
+    hf_hpack_pseudo(e, out, HF_HPACK_STATUS, hf_bytes_make(digits, 3));
+    for (size_t i = 0; i < head->fields.count; i++)
+        hf_hpack_field(e, out, &head->fields.at[i]);
+    hf_hpack_remember(e, head, length, hf_written(out));
+    return false;
+}
+
+static void a_head_is_remembered_until_the_table_changes(void **state)
+{
+    (void)state;
+    uint8_t to[512];
+    hf_field fields[2] = { { HF_LITERAL("Content-Type"), HF_LITERAL("text/html; charset=utf-8"), HF_FIELD_CONTENT_TYPE },
+                           { HF_LITERAL("X-A"), HF_LITERAL("one"), HF_FIELD_OTHER } };
+    hf_response_head head = { .status = 200, .fields = { fields, 2 } };
+    hf_writer out = hf_writer_make(to, sizeof to);
+    assert_false(tell(&encoder, &head, -1, &out)); /* inserts */
+    out = hf_writer_make(to, sizeof to);
+    assert_false(tell(&encoder, &head, -1, &out)); /* all indexed: remembered now */
+    out = hf_writer_make(to, sizeof to);
+    assert_true(tell(&encoder, &head, -1, &out));
+    assert_int_equal(out.length, 3);
+    assert_int_equal(hf_hpack_recall(&encoder, &head, 5).len, 0); /* another length */
+    head.status = 201;
+    assert_int_equal(hf_hpack_recall(&encoder, &head, -1).len, 0);
+    head.status = 200;
+    fields[1].value = hf_text("two");
+    assert_int_equal(hf_hpack_recall(&encoder, &head, -1).len, 0);
+    fields[1].value = hf_text("one");
+    assert_int_equal(hf_hpack_recall(&encoder, &head, -1).len, 3);
+    encode_one("other", "field", to); /* all indices move */
+    assert_int_equal(hf_hpack_recall(&encoder, &head, -1).len, 0);
+}
+
+/* An encoder that remembers says byte for byte what its twin without a memory says. */
+static void what_is_remembered_is_what_would_be_said(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "date", "etag", "X-A", "set-cookie", "content-type", "cache-control" };
+    static const char *const values[] = { "a", "b", "some longer value", "c" };
+    static char filler[600];
+    memset(filler, 'x', sizeof filler - 1);
+    hf_hpack_encoder plain;
+    hf_hpack_encoder_init(&plain, &w.env.alloc, 4096);
+    hf_random random;
+    hf_random_seed(&random, 12);
+    hf_field fields[30];
+    size_t recalled = 0;
+    for (int i = 0; i < 20000; i++) {
+        static uint8_t one[32768], other[32768];
+        hf_writer a = hf_writer_make(one, sizeof one), b = hf_writer_make(other, sizeof other);
+        const size_t count = hf_random_chance(&random, 20000) ? 28 : (size_t)hf_random_below(&random, 3);
+        for (size_t k = 0; k < count; k++)
+            fields[k] = (hf_field){ hf_text(names[hf_random_below(&random, HF_COUNT(names))]),
+                                    hf_text(hf_random_chance(&random, 20000) ? filler : values[hf_random_below(&random, HF_COUNT(values))]),
+                                    HF_FIELD_OTHER };
+        const hf_response_head head = { .status = hf_random_chance(&random, 500000) ? 200 : 404, .fields = { fields, count } };
+        const uint32_t allowed = (uint32_t)hf_random_below(&random, 300);
+        if (hf_random_chance(&random, 30000)) {
+            hf_hpack_encoder_allow(&encoder, allowed);
+            hf_hpack_encoder_allow(&plain, allowed);
+        }
+        recalled += tell(&encoder, &head, -1, &a);
+        hf_hpack_memo_free(&plain);
+        tell(&plain, &head, -1, &b);
+        assert_true(hf_bytes_equal(hf_written(&a), hf_written(&b)));
+    }
+    assert_true(recalled > 500);
+    hf_hpack_encoder_fini(&plain);
+}
+
 static void any_allocation_may_fail(void **state)
 {
     (void)state;
@@ -485,6 +565,8 @@ int main(void)
         TEST(what_repeats_becomes_one_byte),
         TEST(a_smaller_table_is_announced),
         TEST(any_fields_go_there_and_back),
+        TEST(a_head_is_remembered_until_the_table_changes),
+        TEST(what_is_remembered_is_what_would_be_said),
         TEST(any_allocation_may_fail),
         TEST(the_stories_of_others_are_decoded),
         TEST(our_own_telling_is_decoded_and_is_short),
