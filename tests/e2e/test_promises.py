@@ -61,11 +61,17 @@ def lines_that_the_log_lost_are_told_at_the_end_too():
         assert any("6 lines dropped so far" in l for l in s.lines), s.lines
 
 
+def waits_for_later(pid, which):
+    with open(f"/proc/{pid}/status") as f:
+        return int(re.search(r"^SigBlk:\s*(\w+)", f.read(), re.M)[1], 16) >> (which - 1) & 1
+
+
 def a_signal_to_rotate_the_log_is_no_danger_while_it_starts():
     routes = "".join(f"  route /r{i} {{\n    answer 200 x\n  }}\n" for i in range(4000))
     with folder(c__conf="listen http://localhost:0\nsite * {\n" + routes + "}\n") as top:
-        for delay in (0.03, 0.06, 0.1):
+        for delay in (0, 0.03, 0.06):
             p = subprocess.Popen([HANDFAST, "serve", "-c", os.path.join(top, "c.conf")], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            until(lambda: waits_for_later(p.pid, signal.SIGUSR1), 5, "the signal waits from the program's first steps on")
             time.sleep(delay)
             p.send_signal(signal.SIGUSR1)
             found = None
