@@ -153,8 +153,8 @@ static bool emit_turn(hf_http2 *h, hf_http2_exchange *s, hf_out *out)
     s->send_window -= (int64_t)sent;
     h->send_window -= (int64_t)sent;
     h->data_sent += sent;
-    if (sent > 0) /* a peer answers a frame with two WINDOW_UPDATE at most, when it is in its right mind */
-        hf_http2_earn(&h->voids, h->env->limits->http2_void_rate, 2);
+    if (sent > 0) /* two WINDOW_UPDATE for a frame, and for each KiB of it: proxies acknowledge what fits their buffers */
+        hf_http2_earn(&h->voids, h->env->limits->http2_void_rate, 2 + (unsigned)(sent / 512));
     rotate(h, s);
     if (hf_outlet_waits(&s->output) || !wants_to_end(s)) {
         hf_http2_schedule(h, s);
