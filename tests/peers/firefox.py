@@ -122,7 +122,7 @@ class Secure(Server):
 
     def __init__(self, top, *options):
         super().__init__("--welcome", "--listen", "https://localhost:0", "--access-log", "-", *options, env={**os.environ, "XDG_DATA_HOME": top, "HOME": top})
-        self.ca = next(str(p) for p in Path(top).rglob("*.pem") if "ca" in p.name.lower() and "key" not in p.name.lower())
+        self.ca = str(next(Path(top).rglob("ca.pem")))
 
     @property
     def secure_url(self):
