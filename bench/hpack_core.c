@@ -196,7 +196,7 @@ static void encode_head(hf_hpack_encoder *e, const head *h)
         const nghttp2_nv *const f = &h->fields[k];
         const hf_bytes name = hf_bytes_make(f->name, f->namelen), value = hf_bytes_make(f->value, f->valuelen);
         const unsigned pseudo = f->name[0] == ':' ? hf_hpack_static_name(name) : 0;
-        const hf_field field = { name, value, hf_field_identify(name) }; /* as they find theirs: within the time */
+        const hf_field field = { name, value, HF_FIELD_OTHER }; /* the encoder identifies it, as theirs does: within the time */
         if (pseudo > 0)
             hf_hpack_pseudo(e, &w, pseudo, value);
         else

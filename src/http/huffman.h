@@ -16,9 +16,7 @@ static inline size_t hf_huffman_most(size_t n)
 /* `to` has room for hf_huffman_most(code.len) bytes. False: it is no code (EOS, or bad padding). */
 bool hf_huffman_decode(hf_bytes code, uint8_t *to, size_t *length);
 
-/* The bytes that the code of `text` takes. */
-size_t hf_huffman_length(hf_bytes text);
-/* Writes them, and returns their number. */
-size_t hf_huffman_encode(hf_bytes text, uint8_t *to);
+/* Writes the code of `text`, and returns the number of its bytes; 0 when they would be more than `most` (or none). */
+size_t hf_huffman_encode(hf_bytes text, uint8_t *to, size_t most);
 
 #endif

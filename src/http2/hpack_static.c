@@ -97,8 +97,10 @@ unsigned hf_hpack_static_name(hf_bytes name)
     if (name.len > LONGEST)
         return 0;
     const uint8_t *const row = by_length[name.len];
-    for (unsigned i = 0; i < MOST && row[i] != 0; i++)
-        if (memcmp(hf_hpack_static[row[i]].name.ptr, name.ptr, name.len) == 0)
+    for (unsigned i = 0; i < MOST && row[i] != 0; i++) {
+        const uint8_t *const known = hf_hpack_static[row[i]].name.ptr;
+        if (known[name.len - 1] == name.ptr[name.len - 1] && memcmp(known, name.ptr, name.len) == 0)
             return row[i];
+    }
     return 0;
 }

@@ -38,10 +38,32 @@ static void every_symbol_goes_there_and_back(void **state)
         for (size_t n = 1; n < 24; n++) {
             uint8_t text[24], code[24 * 4];
             memset(text, (int)c, n);
-            const size_t length = hf_huffman_encode(hf_bytes_make(text, n), code);
-            assert_int_equal(length, hf_huffman_length(hf_bytes_make(text, n)));
+            const size_t length = hf_huffman_encode(hf_bytes_make(text, n), code, sizeof code);
             assert_true(decodes(code, length, text, n));
         }
+}
+
+static void it_writes_no_more_than_it_may(void **state)
+{
+    (void)state;
+    hf_random random;
+    hf_random_seed(&random, 4);
+    for (int i = 0; i < 5000; i++) {
+        uint8_t text[40], code[160], again[160];
+        const size_t n = 1 + (size_t)hf_random_below(&random, sizeof text);
+        for (size_t k = 0; k < n; k++)
+            text[k] = (uint8_t)(hf_random_chance(&random, 900000) ? 'a' + hf_random_below(&random, 26) : hf_random_below(&random, 256));
+        const size_t length = hf_huffman_encode(hf_bytes_make(text, n), code, sizeof code);
+        assert_true(length > 0);
+        memset(again, 0xa5, sizeof again);
+        const size_t less = (size_t)hf_random_below(&random, length);
+        assert_int_equal(hf_huffman_encode(hf_bytes_make(text, n), again, less), 0);
+        for (size_t k = less; k < sizeof again; k++)
+            assert_int_equal(again[k], 0xa5);
+        assert_int_equal(hf_huffman_encode(hf_bytes_make(text, n), again, length), length);
+        assert_memory_equal(again, code, length);
+        assert_int_equal(again[length], 0xa5);
+    }
 }
 
 static void any_text_goes_there_and_back(void **state)
@@ -55,7 +77,7 @@ static void any_text_goes_there_and_back(void **state)
         const bool plain = hf_random_chance(&random, 500000);
         for (size_t k = 0; k < n; k++)
             text[k] = (uint8_t)(plain ? 'a' + hf_random_below(&random, 26) : hf_random_below(&random, 256));
-        const size_t length = hf_huffman_encode(hf_bytes_make(text, n), code);
+        const size_t length = hf_huffman_encode(hf_bytes_make(text, n), code, sizeof code);
         assert_true(decodes(code, length, text, n));
     }
 }
@@ -96,8 +118,8 @@ static void it_agrees_with_a_decoder_by_bits(void **state)
     for (unsigned c = 0; c < 256; c++) { /* the length in bits: how much eight of them take, in bytes */
         uint8_t text[8], eight[32];
         memset(text, (int)c, 8);
-        bits[c] = hf_huffman_length(hf_bytes_make(text, 8));
-        hf_huffman_encode(hf_bytes_make(text, 1), eight);
+        bits[c] = hf_huffman_encode(hf_bytes_make(text, 8), eight, sizeof eight);
+        hf_huffman_encode(hf_bytes_make(text, 1), eight, sizeof eight);
         memcpy(code[c], eight, 4);
     }
     hf_random random;
@@ -137,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_decodes_the_examples_of_rfc_7541_c),
         cmocka_unit_test(every_symbol_goes_there_and_back),
+        cmocka_unit_test(it_writes_no_more_than_it_may),
         cmocka_unit_test(any_text_goes_there_and_back),
         cmocka_unit_test(padding_is_at_most_seven_ones),
         cmocka_unit_test(eos_is_refused),
