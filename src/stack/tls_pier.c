@@ -143,19 +143,49 @@ static void release(hf_tls_pier *p, uint64_t token)
         fail(p, HF_ERR_BASE_MEMORY); /* free() lets go of everything, tokens included */
 }
 
-/* The next `n` bytes of a piece, in memory. NULL: a file is not what it was. `read` counts what lies in the room. */
-static const uint8_t *bytes_of(hf_tls_pier *p, const hf_extent *e, size_t n, const uint8_t *copied, size_t *read)
+/* How much of the first piece's file is wanted among the next `most` bytes of the pieces: HTTP/2 cuts it into frames, and
+ * puts their headers in between. */
+static size_t run_of_file(const hf_extent *pieces, size_t count, size_t most)
 {
-    if (e->kind != HF_EXTENT_FILE)
-        return e->bytes.ptr != NULL || n == 0 ? e->bytes.ptr : copied;
-    uint8_t *const to = p->room.ptr + *read;
-    const hf_err err = p->below.ops->read == NULL ? hf_err_make(HF_ERR_BASE_USAGE)
-                                                  : p->below.ops->read(p->below.self, e->file, e->offset, to, n);
-    if (err.code != 0) {
-        fail(p, err.code);
-        return NULL;
+    size_t run = 0;
+    for (size_t i = 0; i < count && most > 0; i++) {
+        const uint64_t length = hf_extent_length(&pieces[i]);
+        const size_t n = length < most ? (size_t)length : most;
+        if (pieces[i].kind == HF_EXTENT_FILE) {
+            if (pieces[i].file != pieces->file || pieces[i].offset != pieces->offset + run)
+                break;
+            run += n;
+        }
+        most -= n;
     }
-    *read += n;
+    return run;
+}
+
+/* What was read of files for one batch, and how much of it was lent. */
+typedef struct batch_read {
+    size_t read, lent;
+} batch_read;
+
+/* The next `n` bytes of the first piece, in memory. NULL: a file is not what it was. Further pieces of it, within the next
+ * `most` bytes, are read along. */
+static const uint8_t *bytes_of(hf_tls_pier *p, const hf_extent *pieces, size_t count, size_t n, size_t most, const uint8_t *copied,
+                               batch_read *r)
+{
+    if (pieces->kind != HF_EXTENT_FILE)
+        return pieces->bytes.ptr != NULL || n == 0 ? pieces->bytes.ptr : copied;
+    uint8_t *const to = p->room.ptr + r->lent;
+    if (r->lent == r->read) {
+        const size_t run = run_of_file(pieces, count, most);
+        const hf_err err = p->below.ops->read == NULL ? hf_err_make(HF_ERR_BASE_USAGE)
+                                                      : p->below.ops->read(p->below.self, pieces->file, pieces->offset, to, run);
+        if (err.code != 0) {
+            fail(p, err.code);
+            return NULL;
+        }
+        r->read += run;
+    }
+    r->lent += n;
+    HF_ASSERT(r->lent <= r->read && r->read <= HF_TLS_PIER_FILE);
     return to;
 }
 
@@ -207,7 +237,8 @@ static void settle_early(hf_tls_pier *p)
 static size_t lend(hf_tls_pier *p, hf_extent *pieces, size_t count, const hf_queue *copied, size_t *queued, size_t *done)
 {
     const uint8_t *const front = copied != NULL ? hf_queue_peek(copied).ptr : NULL;
-    size_t total = 0, read = 0;
+    size_t total = 0;
+    batch_read read = { 0 };
     *queued = *done = 0;
     const size_t room = p->complete ? SIZE_MAX : hf_tls_early_room(p->core), most = room < BATCH ? room : BATCH;
     while (*done < count && total < most) {
@@ -216,7 +247,7 @@ static size_t lend(hf_tls_pier *p, hf_extent *pieces, size_t count, const hf_que
         const size_t n = length < most - total ? (size_t)length : most - total;
         const bool in_queue = e->kind != HF_EXTENT_FILE && e->bytes.ptr == NULL;
         if (n > 0) {
-            const uint8_t *const at = bytes_of(p, e, n, front != NULL ? front + *queued : NULL, &read);
+            const uint8_t *const at = bytes_of(p, e, count - *done, n, most - total, front != NULL ? front + *queued : NULL, &read);
             const hf_extent piece = { .kind = HF_EXTENT_LENT, .bytes = hf_bytes_make(at, n) };
             if (at == NULL || !note_early(p, piece.bytes) || hf_tls_put(p->core, &piece, 1) != n)
                 break;

@@ -48,7 +48,8 @@ size_t fake_pier_unread(const fake_pier *p)
 
 /* ---- output ------------------------------------------------------------------------------------------------- */
 
-static void fake_leave(fake_pier *p, const uint8_t *bytes, size_t n)
+/* `bytes` NULL: of a file, at `offset`. */
+static void fake_leave(fake_pier *p, const uint8_t *bytes, uint64_t offset, size_t n)
 {
     if (n == 0)
         return;
@@ -58,8 +59,8 @@ static void fake_leave(fake_pier *p, const uint8_t *bytes, size_t n)
     }
     if (bytes != NULL)
         memcpy(p->out + p->out_length, bytes, n);
-    else
-        memset(p->out + p->out_length, 'F', n); /* of a file */
+    for (size_t i = 0; bytes == NULL && i < n; i++)
+        p->out[p->out_length + i] = fake_pier_file_byte(p, offset + i);
     p->out_length += n;
     p->room -= p->room == UINT64_MAX ? 0 : n;
 }
@@ -69,7 +70,7 @@ static void fake_push(fake_pier *p)
     while (p->first < p->count) {
         hf_extent *e = &p->pieces[p->first];
         const uint64_t length = hf_extent_length(e), n = length < p->room ? length : p->room;
-        fake_leave(p, e->kind == HF_EXTENT_FILE ? NULL : e->bytes.ptr, (size_t)n);
+        fake_leave(p, e->kind == HF_EXTENT_FILE ? NULL : e->bytes.ptr, e->kind == HF_EXTENT_FILE ? e->offset : 0, (size_t)n);
         if (e->kind == HF_EXTENT_FILE) {
             e->offset += n;
             e->length -= n;
@@ -229,7 +230,6 @@ static void fake_free(void *self)
     fake_drop_pieces(p);
 }
 
-/* Files are full of 'F'. */
 static hf_err fake_read(void *self, const hf_file *file, uint64_t offset, void *to, size_t n)
 {
     fake_pier *p = self;
@@ -238,7 +238,8 @@ static hf_err fake_read(void *self, const hf_file *file, uint64_t offset, void *
         return hf_err_make(HF_ERR_IO_FILE_CHANGED);
     p->reads++;
     p->most_read = n > p->most_read ? n : p->most_read;
-    memset(to, 'F', n);
+    for (size_t i = 0; i < n; i++)
+        ((uint8_t *)to)[i] = fake_pier_file_byte(p, offset + i);
     return HF_OK;
 }
 

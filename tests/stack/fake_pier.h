@@ -30,6 +30,7 @@ typedef struct fake_pier {
     bool fin_sent, reset_sent, freed;
     size_t taken;        /* bytes of input */
     size_t reads, most_read; /* of files: calls, and the longest */
+    bool telling;            /* each byte of a file tells its place; otherwise they are all 'F' */
 
     /* its own */
     uint8_t *coming;
@@ -53,6 +54,10 @@ void fake_pier_say(fake_pier *p, hf_bytes bytes);
 /* The peer's window opens by so many bytes. */
 void fake_pier_open(fake_pier *p, uint64_t bytes);
 /* Bytes that the peer was given to say and that nobody took. */
+static inline uint8_t fake_pier_file_byte(const fake_pier *p, uint64_t at)
+{
+    return p->telling ? (uint8_t)('A' + at % 23) : 'F';
+}
 size_t fake_pier_unread(const fake_pier *p);
 
 #endif

@@ -487,6 +487,25 @@ static void close_notify_leaves_behind_the_answer_and_before_fin(void **state)
     teardown(&r);
 }
 
+/* HTTP/2 cuts a file into frames of 16 KiB, with their headers in between: it is read as if it were whole. */
+static void the_frames_of_a_file_are_read_by_the_batch(void **state)
+{
+    (void)state;
+    static rig r;
+    setup(&r, H2_TLS);
+    r.pier.telling = true;
+    asked *const file = ask(&r, "/file", 0), *const text = ask(&r, "/text", 0);
+    run(&r);
+    assert_true(file->ended && text->ended);
+    static uint8_t wanted[FILE_BYTES];
+    for (size_t i = 0; i < FILE_BYTES; i++)
+        wanted[i] = fake_pier_file_byte(&r.pier, i);
+    assert_int_equal(file->body, FILE_BYTES);
+    assert_int_equal(file->sum, sum_of(wanted, FILE_BYTES));
+    assert_in_range(r.pier.reads, FILE_BYTES / 65536, FILE_BYTES / 32768); /* by frames there would be twenty */
+    teardown(&r);
+}
+
 static void a_file_that_changes_in_mid_answer_is_cut_and_never_looks_whole(void **state)
 {
     (void)state;
@@ -824,6 +843,7 @@ int main(void)
         cmocka_unit_test(any_allocation_may_fail),
         cmocka_unit_test(an_idle_connection_holds_little),
         cmocka_unit_test(close_notify_leaves_behind_the_answer_and_before_fin),
+        cmocka_unit_test(the_frames_of_a_file_are_read_by_the_batch),
         cmocka_unit_test(a_file_that_changes_in_mid_answer_is_cut_and_never_looks_whole),
         cmocka_unit_test(a_fin_without_close_notify_ends_the_connection_without_harm),
         cmocka_unit_test(a_broken_record_is_told_by_an_alert_before_fin),
