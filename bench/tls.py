@@ -2,6 +2,7 @@
 """HTTPS, HTTP/1.1 over TLS: Handfast beside nginx, both with the same P-256 identity."""
 import socket
 import ssl
+import statistics
 import subprocess
 import time
 
@@ -15,6 +16,7 @@ MARKS = {
     "resumed": {NGINX: {"most": 0.45}},
     "big": {NGINX: {"most": 0.68}},
 }
+LIBSSL_MARKS = {"full": 0.61, "resumed": None}
 CORE_MARKS = {"full": 1.25, "resumed": 1.30}
 IDLE_CORE_MOST = 2048  # bytes of heap of the TLS core
 
@@ -45,25 +47,58 @@ def big(stage):
                    rounds=5, scale=("ms", "GiB", 1e-3 / gib, gib))
 
 
+def told_by(stage, program):
+    done = subprocess.run([stage.room.program(program), stage.certificate, stage.key], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failed(f"{program}: {done.stderr[-500:]}")
+    words = [line.split() for line in done.stdout.splitlines()]
+    return {w[0]: [float(x) for x in w[1:4] if x != "bytes"] for w in words}
+
+
+def has_libssl(room):
+    """Where its headers are installed, the build has the program."""
+    try:
+        room.make("bench/tls_libssl")
+    except Failed:
+        return False
+    return True
+
+
+def beside_libssl(runs, beside, figures):
+    """The same handshakes by libssl, turn by turn with ours."""
+    if not beside:
+        say("  libssl: skipped: needs its headers (libssl-dev)")
+        return
+    rows = [["", "libssl", "core / libssl", "mark", ""]]
+    for name, most in LIBSSL_MARKS.items():
+        ratio = statistics.median(a[name][1] / b[name][0] for a, b in zip(runs, beside))
+        cost = statistics.median(b[name][0] for b in beside)
+        figures[name] |= {"libssl_us": cost, "through_libssl": ratio}
+        verdict = "" if most is None else "pass" if ratio <= most else "miss"
+        rows.append([name, f"{cost:.1f}", f"{ratio:.2f}", "" if most is None else f"{most:.2f}", verdict])
+    harness.table(rows)
+    figures["libssl_idle_bytes"] = beside[0]["idle"][0]
+    say(f"  idle: {beside[0]['idle'][0]:.0f} bytes of heap in libssl and libcrypto")
+
+
 def core(stage):
     """The server's half of a handshake beside its primitives alone, without a system call; and what an idle core holds."""
     room = stage.room
     room.make("bench/tls_core")
     say()
     say("core: a handshake at the server, in us of CPU: keygen, derive and sign of libcrypto alone, and all of the core's")
-    runs = []
+    runs, beside = [], []
     for _ in range(5 if room.quick else 9):
-        done = subprocess.run([room.program("tls_core"), stage.certificate, stage.key], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise Failed(f"tls_core: {done.stderr[-500:]}")
-        words = [line.split() for line in done.stdout.splitlines()]
-        runs.append({w[0]: [float(x) for x in w[1:4] if x != "bytes"] for w in words})
+        runs.append(told_by(stage, "tls_core"))
+        if has_libssl(room):
+            beside.append(told_by(stage, "tls_libssl"))
     rows, figures = [["", "floor", "core", "ratio", "mark", ""]], {}
     for name, most in CORE_MARKS.items():
         floor, cost, ratio = (sorted(r[name][i] for r in runs)[len(runs) // 2] for i in range(3))
         figures[name] = {"floor_us": floor, "core_us": cost, "ratio": ratio, "mark": most}
         rows.append([name, f"{floor:.1f}", f"{cost:.1f}", f"{ratio:.2f}", f"{most:.2f}", "pass" if ratio <= most else "miss"])
     harness.table(rows)
+    beside_libssl(runs, beside, figures)
     figures["idle_bytes"] = runs[0]["idle"][0]
     say(f"  idle: {figures['idle_bytes']:.0f} bytes of heap  mark: at most {IDLE_CORE_MOST}  {'pass' if figures['idle_bytes'] <= IDLE_CORE_MOST else 'miss'}")
     return figures

@@ -5,6 +5,7 @@
  *     curl -N http://localhost:8080/ticks
  *     curl http://localhost:8080/bytes/1000000000 | wc -c
  *     head -c 1000000 /dev/zero | curl --data-binary @- http://localhost:8080/sum
+ * With a certificate and its key, over every version of HTTP: streaming https://localhost:8443 certificate.pem key.pem
  */
 #include <handfast/server.h>
 
@@ -75,8 +76,9 @@ static const hf_route routes[] = {
 int main(int argc, char **argv)
 {
     hf_server *server = NULL;
+    const hf_server_identity identity = { .certificate = argc > 3 ? argv[2] : NULL, .key = argc > 3 ? argv[3] : NULL };
     hf_err err = hf_server_open(&server, &(hf_server_options){ .listen = { argc > 1 ? argv[1] : "http://localhost:8080" },
-        .routes = routes, .route_count = HF_COUNT(routes) });
+        .routes = routes, .route_count = HF_COUNT(routes), .identities = { identity } });
     if (err.code == 0) {
         fprintf(stderr, "listening on port %u\n", hf_server_port(server, 0));
         err = hf_server_run(server);

@@ -41,7 +41,7 @@ static void seal_initial(uint8_t *bytes, size_t length)
     uint64_t number = 0;
     for (unsigned i = 0; i < n; i++)
         number = number << 8 | bytes[h.number_at + i];
-    if (hf_quic_keys_initial(&client, &server, crypto, &h.dcid, false))
+    if (hf_quic_keys_initial(&client, &server, crypto, h.version, &h.dcid, false))
         (void)hf_quic_seal(&client, number, bytes, h.number_at, n, h.length - HF_QUIC_TAG);
     hf_quic_keys_fini(&client);
     hf_quic_keys_fini(&server);

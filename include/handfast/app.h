@@ -29,8 +29,10 @@ typedef hf_err hf_body_handler(hf_req *rq, hf_bytes piece);
  * So answers are compressed only where nobody's secret can be in them, unless their route says that none is. Not asked
  * for files of hf_files: they are the same for everybody, and repeat nothing of the request. */
 typedef enum hf_compression {
-    HF_COMPRESS_PUBLIC, /* unless the request has Cookie, Authorization or Proxy-Authorization, or the answer Set-Cookie */
-    HF_COMPRESS_ALWAYS, /* then too: no answer of this route holds both a secret and something that the request said */
+    HF_COMPRESS_PUBLIC, /* unless the request has Cookie, Authorization or Proxy-Authorization, or the answer Set-Cookie; event
+                           streams not at all */
+    HF_COMPRESS_ALWAYS, /* then too, and event streams: no answer of this route holds both a secret and something that the request,
+                           or on a stream somebody else, said */
     HF_COMPRESS_NEVER   /* holds a secret that no such field tells of, such as a token in the path */
 } hf_compression;
 
@@ -71,7 +73,8 @@ typedef hf_err hf_upload_handler(hf_req *rq, const hf_upload *upload);
  * above are not kept: a retry is carried out. Of answers above 64 KiB, from files, or written piece by piece only the fact
  * is kept, and a retry gets 409. When the client is gone before the answer, a ticket's answer is kept for its retry all
  * the same; of hf_req_run_blocking the fact is. A ticket let go of without an answer means that nothing was done. The
- * keys are in memory, shared by all threads of one server. */
+ * keys are in memory, shared by all threads of one server, and with hf_server_options.keys in a store behind it, which a
+ * restart does not empty. */
 typedef enum hf_idempotency {
     HF_IDEMPOTENT_NOT,     /* the field is not looked at */
     HF_IDEMPOTENT_TAKEN,   /* a request without a key is carried out like any other */
@@ -116,6 +119,8 @@ typedef struct hf_route {
     bool learn_hints;           /* hint at what the last answer for the same path linked to with rel=preload, where that
                                    answer was for everybody: asked for without cookies, and not private */
     struct hf_guard *guards[HF_ROUTE_GUARDS]; /* asked in this order; the first that denies has answered */
+    const hf_limits *limits;    /* begins as a copy of the server's: its body_bytes (where max_body is 0), compress_bytes and, with
+                                   `files`, those of ranges, listings and hot files hold here. NULL: the server's. Lent until close */
 } hf_route;
 
 /* A row by its usual members, the others zero: for C++ before C++20, which has no designated initialisers. */
@@ -180,6 +185,7 @@ typedef struct hf_req_handshake {
 HF_API bool hf_req_handshake_of(const hf_req *rq, hf_req_handshake *handshake);
 HF_API hf_wall hf_req_wall(const hf_req *rq);
 HF_API hf_time hf_req_now(const hf_req *rq);
+/* Its route's, where that has limits of its own. */
 HF_API const hf_limits *hf_req_limits(const hf_req *rq);
 /* A word of the handler's own, 0 at first: what a body handler counts or keeps for the handler. Lends until the request
  * is over. */
@@ -215,7 +221,7 @@ HF_API hf_err hf_reply_redirect(hf_req *rq, uint16_t status, hf_bytes location);
 HF_API hf_err hf_reply_problem(hf_req *rq, uint16_t status, hf_err why, hf_bytes got);
 
 /* A value of jansson as application/json. Takes over the reference, also when it fails; NULL is HF_ERR_BASE_MEMORY, which
- * is what it means where json_pack and its like answer it. */
+ * is what it means where json_pack and its like answer it. HF_ERR_BASE_USAGE: the value holds itself. Text up to 16 MiB. */
 HF_API hf_err hf_reply_json(hf_req *rq, uint16_t status, struct json_t *value);
 
 /* A member of a JSON object. */
@@ -243,8 +249,8 @@ HF_API hf_err hf_reply_interim(hf_req *rq, uint16_t status, const hf_field *fiel
  * over HTTP/2 and later only: RFC 8297 3 warns that clients of HTTP/1.1 take it for the answer. */
 HF_API hf_err hf_reply_early_hint(hf_req *rq, hf_bytes link);
 /* Pushes what a GET of `target` ("/app.css?v=2", lent for the call) is answered with, before this request's own answer is
- * begun: the route of that target runs at once. HF_ERR_HTTP2_PUSH: not possible, which is the usual case: it is not HTTP/2,
- * the client does not want it, or the target was pushed on this connection before. */
+ * begun: the route of that target runs at once. HF_ERR_HTTP2_PUSH, HF_ERR_HTTP3_PUSH: not possible, which is the usual case: it is
+ * HTTP/1, the client does not want it, or the target was pushed on this connection before. */
 HF_API hf_err hf_req_push(hf_req *rq, hf_bytes target);
 
 /* ---- an answer piece by piece ------------------------------------------------------------------------------- */
@@ -253,7 +259,9 @@ HF_API hf_err hf_req_push(hf_req *rq, hf_bytes target);
  * all that was written has been taken by the connection, first when the handler has returned, until hf_reply_end: a
  * producer writes its next piece there and never runs ahead of the client. When it wrote nothing it is called again
  * after the next write, from wherever. To a HEAD request the answer is complete at once: writes do nothing, and `more` is
- * not called. It is never compressed. */
+ * not called. It is compressed as a whole answer would be, if its length is unknown (who states one promises these bytes):
+ * what a handler wrote can be read by the client when the handler has returned. Each such answer needs some 100 KB for as long
+ * as it lasts; beyond the limit stream_coding_bytes they leave uncompressed. */
 HF_API hf_err hf_reply_begin(hf_req *rq, uint16_t status, const char *content_type, int64_t length, hf_handler *more);
 /* Copies. What the connection does not take yet waits: writing just works, up to the limit stream_bytes, beyond which
  * HF_ERR_HTTP_STREAM_FULL is answered and nothing was written. */

@@ -62,6 +62,8 @@ HF_API void hf_key_free(hf_key *key);
 HF_API hf_key_kind hf_key_kind_of(const hf_key *key);
 /* Does a key of this kind sign with this scheme? */
 HF_API bool hf_scheme_fits(hf_scheme scheme, hf_key_kind kind);
+/* Likewise in TLS 1.2, where a scheme of ECDSA names the hash alone and the curve is the certificate's (RFC 8446 4.2.3). */
+HF_API bool hf_scheme_fits_old(hf_scheme scheme, hf_key_kind kind);
 /* Signs `message`; `signature` has room for HF_SIGNATURE_MOST bytes. */
 HF_API hf_err hf_key_sign(hf_key *key, hf_scheme scheme, hf_bytes message, uint8_t *signature, size_t *length);
 
@@ -91,6 +93,8 @@ HF_API bool hf_chain_matches(const hf_chain *chain, const hf_key *key);
 HF_API bool hf_chain_covers(const hf_chain *chain, hf_bytes host);
 /* Has the leaf an RSA key to which a premaster secret may be encrypted (RFC 5280 4.2.1.3: keyEncipherment)? */
 HF_API bool hf_chain_enciphers(const hf_chain *chain);
+/* May the leaf's key sign handshakes (RFC 8446 4.4.2.2: digitalSignature, where there is a key usage)? */
+HF_API bool hf_chain_signs(const hf_chain *chain);
 /* Encrypts by PKCS#1 v1.5 to the leaf's RSA key; `out` has room for HF_SIGNATURE_MOST bytes. */
 HF_API hf_err hf_chain_encrypt(const hf_chain *chain, hf_bytes secret, uint8_t *out, size_t *length);
 /* From when until when all certificates of the chain are valid. */

@@ -41,7 +41,8 @@ typedef struct hf_http1_rest {
 /* Everything an event points to is lent until the next step. */
 typedef struct hf_http1_event {
     hf_http1_event_kind kind;
-    hf_request_head request;   /* REQUEST */
+    hf_request_head request;   /* REQUEST. REFUSED: method_name, target, path, query and version of a head that was refused, as
+                                  far as they came and unchecked: for a log. All zero where a body was */
     bool whole;                /* REQUEST: nothing follows the head, and no END is told (hf_http1_merge_ends) */
     hf_response_head response; /* RESPONSE */
     hf_bytes body;             /* BODY */
@@ -87,6 +88,10 @@ HF_API void hf_http1_take(hf_http1 *h, size_t n);
  * control byte, or a framing field), HF_ERR_BASE_MEMORY. */
 HF_API hf_err hf_http1_respond(hf_http1 *h, const hf_response_head *head);
 
+/* respond, and where the answer needs nothing more (no body leaves, or `body` is all of it and there is room) put of `body`, which
+ * is copied, and end: then *whole. */
+HF_API hf_err hf_http1_answer(hf_http1 *h, const hf_response_head *head, hf_bytes body, bool *whole);
+
 /* Client: sends a request. `head` is copied: method_name (or method), target, fields, content_length are used. The
  * caller gives Host among the fields. Next request: after END of the response, or earlier with `pipeline`. */
 HF_API hf_err hf_http1_request(hf_http1 *h, const hf_request_head *head);
@@ -116,6 +121,8 @@ HF_API uint64_t hf_http1_swallowed(const hf_http1 *h);
 /* Server, after HF_CLOSED: the client's last request arrived whole and said that it is the last: nothing more may come
  * (RFC 9112 9.6: such a client "MUST NOT send further requests on that connection"). */
 HF_API bool hf_http1_is_final(const hf_http1 *h);
+/* Server: as many requests came as one connection may carry (limit requests_per_connection): it closes behind them. */
+HF_API bool hf_http1_is_worn(const hf_http1 *h);
 /* The fault after REFUSED or HF_FAULT. Never NULL. Lends until free. */
 HF_API const hf_fault *hf_http1_fault(const hf_http1 *h);
 

@@ -66,7 +66,8 @@ typedef struct hf_http2_event {
     hf_http2_event_kind kind;
     hf_http2_stream stream;
     hf_http2_stream promised;  /* PUSHED */
-    hf_request_head request;   /* REQUEST, PUSHED. An extended CONNECT's :protocol is request.upgrade */
+    hf_request_head request;   /* REQUEST, PUSHED. An extended CONNECT's :protocol is request.upgrade. REFUSED: method_name, target,
+                                  path and query of a head that was refused, as far as they came and unchecked: for a log */
     hf_response_head response; /* RESPONSE */
     hf_bytes body;             /* BODY, ORIGINS */
     hf_fields trailers;        /* TRAILERS */
@@ -155,6 +156,8 @@ HF_API bool hf_http2_is_idle(const hf_http2 *h);
 HF_API int64_t hf_http2_round_trip_ns(const hf_http2 *h);
 /* Streams open now. */
 HF_API size_t hf_http2_open_streams(const hf_http2 *h);
+/* Server: as many requests came as one connection may carry (limit requests_per_connection): it closes behind them. */
+HF_API bool hf_http2_is_worn(const hf_http2 *h);
 /* The last refusal of REFUSED, or the fault of HF_FAULT. Never NULL. Lends until the next step. */
 HF_API const hf_fault *hf_http2_fault(const hf_http2 *h);
 

@@ -83,7 +83,8 @@ typedef struct hf_http3_event {
     hf_http3_event_kind kind;
     hf_lane lane;
     uint64_t push;             /* PUSHED, UNPUSHED, RESPONSE on a push */
-    hf_request_head request;   /* REQUEST, PUSHED. An extended CONNECT's :protocol is request.upgrade */
+    hf_request_head request;   /* REQUEST, PUSHED. An extended CONNECT's :protocol is request.upgrade. REFUSED: method_name, target,
+                                  path and query of a head that was refused, as far as they came and unchecked: for a log */
     hf_response_head response; /* RESPONSE */
     hf_bytes body;             /* BODY: in the input */
     hf_fields trailers;        /* TRAILERS */
@@ -104,6 +105,8 @@ typedef struct hf_http3_options {
 HF_API hf_http3 *hf_http3_server_new(const hf_env *env, uint64_t id, hf_time now, const hf_http3_options *options);
 HF_API hf_http3 *hf_http3_client_new(const hf_env *env, uint64_t id, hf_time now, const hf_http3_options *options);
 HF_API void hf_http3_free(hf_http3 *h);
+/* A number for the SETTINGS of a server: RFC 9114 7.2.4.2 lets 0-RTT be taken only while they are what the client remembers. */
+HF_API uint64_t hf_http3_settings_number(const hf_limits *limits, const hf_http3_options *options);
 
 /* ---- below: what arrives ------------------------------------------------------------------------------------- */
 
@@ -192,6 +195,8 @@ HF_API bool hf_http3_is_idle(const hf_http3 *h);
 HF_API size_t hf_http3_open_lanes(const hf_http3 *h);
 /* With which code to close the QUIC connection. */
 HF_API uint64_t hf_http3_close_code(const hf_http3 *h);
+/* Server: as many requests came as one connection may carry (limit requests_per_connection): it closes behind them. */
+HF_API bool hf_http3_is_worn(const hf_http3 *h);
 /* The last refusal of REFUSED, or the fault of HF_FAULT; `offset` counts in the lane's bytes. Never NULL. Lends until
  * the next step. */
 HF_API const hf_fault *hf_http3_fault(const hf_http3 *h);

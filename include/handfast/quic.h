@@ -30,7 +30,7 @@ extern "C" {
 typedef struct hf_quic_endpoint hf_quic_endpoint;
 typedef struct hf_quic hf_quic;
 
-enum { HF_QUIC_V1 = 1, HF_QUIC_CID_MOST = 20, HF_QUIC_DATAGRAM_LEAST = 1200, HF_QUIC_DATAGRAM_MOST = 1500 };
+enum { HF_QUIC_V1 = 1, HF_QUIC_V2 = 0x6b3343cf, HF_QUIC_CID_MOST = 20, HF_QUIC_DATAGRAM_LEAST = 1200, HF_QUIC_DATAGRAM_MOST = 1500 };
 
 static inline bool hf_lane_is_of_server(hf_lane lane)
 {
@@ -62,11 +62,16 @@ typedef struct hf_quic_config {
     bool accept;          /* this endpoint serves: it takes connections */
     bool always_retry;    /* every new client proves its address first; else from limit quic_half_open on */
     bool newreno;         /* in place of CUBIC */
+    bool version_2;       /* client: begin with version 2 (RFC 9369). Server: go on with it where a client that begins with version 1
+                             offers it (RFC 9368). Both versions are always understood */
     bool no_migration;    /* tell the peer not to move (a NAT may still) */
     bool datagrams;       /* offer RFC 9221 */
-    uint16_t datagram_bytes; /* the largest UDP payload sent; 1200 to 1452; 1200 */
+    uint16_t datagram_bytes; /* the UDP payload that is sent at first; 1200 to 1452; 1200. Larger ones are tried (RFC 8899) */
+    bool fixed_size;      /* they are not */
     int64_t idle_ns;      /* 30 s (limit quic_idle_ns) */
     int64_t keep_alive_ns; /* a PING after so much silence; 0: none */
+    uint64_t settings;    /* a number for what clients remember of the application for 0-RTT (HTTP/3: SETTINGS). Tickets that were
+                             made with another one bring none. 0-RTT is offered or taken where tls->early_data says so */
 } hf_quic_config;
 
 /* ---- the endpoint, from below -------------------------------------------------------------------------------- */
@@ -119,6 +124,8 @@ HF_API void hf_quic_endpoint_accept(hf_quic_endpoint *ep, bool accept);
 /* Connections that begin from now on are made with `tls`, lent for life; those that are there stay as they are. It must
  * stand on the same hf_crypto, or on one that lives as long as the endpoint. */
 HF_API void hf_quic_endpoint_retarget(hf_quic_endpoint *ep, const hf_tls_config *tls);
+/* Likewise `settings` of the configuration. */
+HF_API void hf_quic_endpoint_settings(hf_quic_endpoint *ep, uint64_t settings);
 /* Does a connection, were it one that is just closing, stand on `tls`? Until none does, `tls` must stay. */
 HF_API bool hf_quic_endpoint_uses(const hf_quic_endpoint *ep, const hf_tls_config *tls);
 /* Which thread made the connection id that the datagram names; -1: a client chose it, or there is none. For who passes
@@ -157,6 +164,10 @@ HF_API void hf_quic_set_user(hf_quic *q, void *user);
 typedef enum hf_quic_event_kind {
     HF_QUIC_WANT_SIGN,   /* as in tls.h: then hf_quic_answer_sign, or hf_quic_sign_here */
     HF_QUIC_WANT_VERIFY, /* as in tls.h: then hf_quic_answer_verify */
+    HF_QUIC_EARLY,       /* before OPENED: 0-RTT. Client: lanes may be opened and used, within what the server allowed the last time;
+                            only what may be repeated by an attacker belongs there. Server: it is taken; what is peeked while
+                            hf_quic_is_early may be a replay. Lanes may be opened and answered */
+    HF_QUIC_EARLY_REJECTED, /* client, before OPENED: it was not taken. No lane is left: all begins anew at OPENED */
     HF_QUIC_OPENED,      /* the handshake is complete. Streams may be opened, within the peer's limits */
     HF_QUIC_CONFIRMED,   /* both sides know that it is (RFC 9001 4.1.2) */
     HF_QUIC_STREAM,      /* the peer opened `lane`. READABLE follows when it has bytes */
@@ -262,6 +273,7 @@ typedef struct hf_quic_info {
     hf_quic_path path;
     uint64_t id;          /* runs through logs, traces and metrics */
     bool server, open, confirmed, resumed, retried, ecn;
+    bool early;           /* 0-RTT was taken */
     uint32_t version;
     uint16_t datagram_bytes;
     uint64_t congestion_window, threshold, in_flight;
@@ -277,7 +289,10 @@ typedef struct hf_quic_info {
 /* How the connection does right now. */
 HF_API void hf_quic_info_of(const hf_quic *q, hf_quic_info *info);
 
-/* What was agreed (after OPENED): as in tls.h. */
+/* Between EARLY and OPENED, or EARLY_REJECTED. */
+HF_API bool hf_quic_is_early(const hf_quic *q);
+
+/* What was agreed (after OPENED, at a server after EARLY): as in tls.h. */
 HF_API const char *hf_quic_suite(const hf_quic *q);
 HF_API const char *hf_quic_group(const hf_quic *q);
 HF_API hf_bytes hf_quic_protocol(const hf_quic *q);

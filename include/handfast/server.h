@@ -18,6 +18,7 @@
 
 #include "app.h"
 #include "realtime.h"
+#include "store.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,9 +28,10 @@ typedef struct hf_server hf_server;
 
 /* What the loops wait with. */
 typedef enum hf_server_io {
-    HF_SERVER_IO_AUTO,  /* io_uring where it is to be had, else epoll; epoll with own_loop */
+    HF_SERVER_IO_AUTO,  /* io_uring where it is to be had, else epoll; with own_loop epoll */
     HF_SERVER_IO_EPOLL,
-    HF_SERVER_IO_URING  /* fails where it is not to be had */
+    HF_SERVER_IO_URING  /* fails where it is not to be had. With own_loop all turns are made by the thread that made the first, and
+                           when the server is closed, the kernel interrupts what that thread waits in, once (EINTR) */
 } hf_server_io;
 
 /* PEM files: a chain, leaf first, and its private key, not encrypted. */
@@ -47,6 +49,8 @@ typedef struct hf_server_options {
     void *context;          /* what hf_req_context answers */
     const hf_topic_rule *topics; /* what is different about some topics (topic.h). Lent until close */
     size_t topic_count;
+    const hf_key_store *keys; /* where answers are kept by Idempotency-Key beside the memory, so that they outlive the process:
+                                 hf_sqlite_keys_open (store.h), or one of your own. NULL: in memory alone. Lent until close */
     uint32_t threads;       /* 0: as many as the CPUs that the process may use */
     const hf_limits *limits; /* NULL: the defaults. Lent until close */
     /* For https listeners, by the names in them; the first for whoever asks for another name. Read at open; keys are used in

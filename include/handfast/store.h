@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * handfast/store.h - where sessions are kept: in memory, in a file of SQLite, or in Redis. Each is the contract of
- * hf_session_store.
+ * hf_session_store. And where answers are kept by Idempotency-Key, so that they outlive the process: hf_key_store.
  */
 #ifndef HANDFAST_STORE_H
 #define HANDFAST_STORE_H
@@ -44,6 +44,50 @@ HF_API hf_err hf_redis_store_open(const hf_env *env, const char *url, hf_redis_s
 HF_API void hf_redis_store_close(hf_redis_store *store);
 /* The version of hiredis; NULL: none is built in. */
 HF_API const char *hf_redis_store_library(void);
+
+/* ---- answers by Idempotency-Key ----------------------------------------------------------------------------------- */
+
+/* A request with a key. Digests, for nothing that a client sent is written down. */
+typedef struct hf_key_claim {
+    uint8_t key[32];     /* of the key and its route */
+    uint8_t request[32]; /* of all that the request and its retries must share: target, credentials, body */
+    hf_wall now, until;  /* `until`: remembered so long */
+} hf_key_claim;
+
+typedef enum hf_claim_verdict {
+    HF_CLAIM_NEW,  /* nobody had it: it is the caller's now, who says in the end what became of it: keep or forget */
+    HF_CLAIM_ANSWERED, /* here is the answer that was kept */
+    HF_CLAIM_LOST,     /* carried out, as far as is known, and the answer is not */
+    HF_CLAIM_RUNNING,  /* being carried out, by another process */
+    HF_CLAIM_OTHER     /* it stands for another request */
+} hf_claim_verdict;
+
+typedef struct hf_key_answer {
+    uint16_t status; /* 0: not known; the fact is kept */
+    hf_bytes fields; /* name NUL value NUL, ... */
+    hf_bytes body;
+} hf_key_answer;
+
+/* What a store of keys does, called by any thread; calls may block. Everything is lent for the call. An error means that
+ * nothing was changed, as far as is known. */
+typedef struct hf_key_store {
+    void *self;
+    /* With HF_CLAIM_ANSWERED *answer is there, and lies in `room`: HF_ERR_BASE_LIMIT where that is too small. */
+    hf_err (*claim)(void *self, const hf_key_claim *claim, hf_claim_verdict *verdict, hf_key_answer *answer, hf_span room);
+    hf_err (*keep)(void *self, const uint8_t key[32], const hf_key_answer *answer);
+    hf_err (*forget)(void *self, const uint8_t key[32]); /* not carried out: a retry may be */
+} hf_key_store;
+
+/* In a file of SQLite: answers survive a restart, and processes of one machine may share the file (also with sessions). For all
+ * threads; calls may block, at most the limit store_ns for another process that writes. The file is made for its owner alone.
+ * What a process had committed when it was killed is there; a crash of the whole machine may cost the last moments. Limits
+ * idempotency_keys and idempotency_bytes hold for the file: when it is full, what is over goes, then the oldest answers. */
+typedef struct hf_sqlite_keys hf_sqlite_keys;
+/* Gives *keys, and *table for hf_server_options.keys. Copies *env's allocator, which any thread may use then.
+ * HF_ERR_SESSION_STORE_ADDRESS with SQLite's own words; HF_ERR_SESSION_STORE_ABSENT in a build without SQLite. */
+HF_API hf_err hf_sqlite_keys_open(const hf_env *env, const char *file, hf_sqlite_keys **keys, hf_key_store *table, hf_why *why);
+/* After the servers that use it. NULL is fine. */
+HF_API void hf_sqlite_keys_close(hf_sqlite_keys *keys);
 
 #ifdef __cplusplus
 }

@@ -74,7 +74,8 @@ typedef struct hf_tls_config {
     size_t protocol_count;
     const hf_tls_ticket_key *ticket_keys; /* server; none: no tickets */
     size_t ticket_key_count;
-    const uint16_t *groups; /* RFC 8446 4.2.7, most wanted first; X25519, P-256, P-384 where NULL. A client sends a share of the first */
+    const uint16_t *groups; /* RFC 8446 4.2.7, most wanted first; X25519MLKEM768 (where libcrypto has ML-KEM), X25519, P-256, P-384
+                               where NULL; what libcrypto has not is left out. A client sends a share of the first */
     size_t group_count;
     const uint16_t *suites; /* these alone of ours (RFC 8446 B.4, RFC 5246 A.5), in our order; all where NULL */
     size_t suite_count;

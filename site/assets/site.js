@@ -91,7 +91,17 @@ function scrollers() {
     }
 }
 
+// Where the reader is must be in sight in a list of pages that is longer than the window.
+function whereWeAre() {
+    const list = document.querySelector(".side");
+    const here = list?.querySelector("[aria-current]");
+    if (here && list.scrollHeight > list.clientHeight) {
+        list.scrollTop = here.offsetTop - list.clientHeight / 2;
+    }
+}
+
 themeButton();
+whereWeAre();
 scrollers();
 addEventListener("resize", scrollers);
 copyButtons();

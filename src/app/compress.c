@@ -80,6 +80,8 @@ void *hf_codec_take(void *memory, size_t size)
     }
     b->size = size + sizeof *b;
     m->held += b->size;
+    if (m->sum != NULL)
+        *m->sum += b->size;
     return b + 1;
 }
 
@@ -90,6 +92,8 @@ void hf_codec_give(void *memory, void *block)
         return;
     block_head *b = (block_head *)block - 1;
     m->held -= b->size;
+    if (m->sum != NULL)
+        *m->sum -= b->size;
     hf_free(m->alloc, b, b->size);
 }
 
@@ -97,13 +101,18 @@ void hf_codec_give(void *memory, void *block)
 
 hf_compressor *hf_compressor_new(const hf_env *env, hf_encoding encoding, uint64_t size)
 {
+    return hf_compressor_new_counted(env, encoding, size, NULL);
+}
+
+hf_compressor *hf_compressor_new_counted(const hf_env *env, hf_encoding encoding, uint64_t size, uint64_t *sum)
+{
     const hf_codec *codec = hf_codec_of(encoding);
     hf_compressor *c = codec != NULL ? hf_alloc_zeroed(&env->alloc, sizeof *c) : NULL;
     if (c == NULL)
         return NULL;
     c->alloc = &env->alloc;
     c->codec = codec;
-    c->memory = (hf_codec_memory){ .alloc = &env->alloc, .most = (size_t)env->limits->coding_bytes };
+    c->memory = (hf_codec_memory){ .alloc = &env->alloc, .most = (size_t)env->limits->coding_bytes, .sum = sum };
     c->encoder = codec->encoder_new(&c->memory, size);
     if (c->encoder != NULL)
         return c;

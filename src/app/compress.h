@@ -17,6 +17,8 @@
 enum { HF_COMPRESS_LEAST = 512 };
 
 #define HF_COMPRESS_UNKNOWN UINT64_MAX
+/* Nobody knows, and it may last: there may be many such streams at a time, each with little to say. A small window. */
+#define HF_COMPRESS_LIVE (UINT64_MAX - 1)
 
 typedef enum hf_compress_step {
     HF_COMPRESS_FEED,  /* the coder may keep what it likes for later */
@@ -34,6 +36,8 @@ bool hf_compress_library(size_t index, const char **name, hf_writer *version);
 /* `size` of all that will be fed (it saves memory), HF_COMPRESS_UNKNOWN when nobody knows. Keeps `env`. NULL: memory or the
  * limit coding_bytes has ended, or the coding is not built in. */
 hf_compressor *hf_compressor_new(const hf_env *env, hf_encoding encoding, uint64_t size);
+/* The same, and what its library holds is added to *sum while it lives. Keeps `sum`. */
+hf_compressor *hf_compressor_new_counted(const hf_env *env, hf_encoding encoding, uint64_t size, uint64_t *sum);
 void hf_compressor_free(hf_compressor *c);
 /* Eats all of `in`; what comes out of it is appended to `out`. An error is sticky. */
 hf_err hf_compressor_feed(hf_compressor *c, hf_bytes in, hf_queue *out);

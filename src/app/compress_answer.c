@@ -66,20 +66,35 @@ static bool forbids_transformation(hf_fields fields)
 }
 
 /* What is the same for everybody who asks: it decides about Vary. */
-static bool is_worth_it(const hf_req *rq, uint16_t status, const hf_extent *extents, size_t count, uint64_t length)
+static bool kind_is_worth_it(const hf_req *rq, uint16_t status)
 {
     const hf_fields fields = given(rq);
     const hf_route *route = rq->match.route;
-    if (length < HF_COMPRESS_LEAST || length > rq->service->env->limits->compress_bytes)
-        return false;
     if (status < 200 || status == 204 || status == 205 || status == 206 || status == 304)
         return false;
     if (route != NULL && route->compress == HF_COMPRESS_NEVER)
         return false;
     const hf_field *type = hf_fields_find(fields, HF_FIELD_CONTENT_TYPE);
     return type != NULL && !has(fields, HF_FIELD_CONTENT_ENCODING) && !has(fields, HF_FIELD_CONTENT_RANGE) &&
-        !is_bound_to_its_bytes(fields) && !forbids_transformation(fields) && in_memory(extents, count) &&
-        type_is_compressible(type->value);
+        !is_bound_to_its_bytes(fields) && type_is_compressible(type->value);
+}
+
+static bool is_worth_it(const hf_req *rq, uint16_t status, const hf_extent *extents, size_t count, uint64_t length)
+{
+    return length >= HF_COMPRESS_LEAST && length <= hf_req_limits(rq)->compress_bytes && kind_is_worth_it(rq, status) &&
+        !forbids_transformation(given(rq)) && in_memory(extents, count);
+}
+
+/* Who states a length promises these bytes. Event streams only where their route says so: each client costs the work of every
+ * event again, and one stream mixes what many say. (Their no-transform is ours, and meant for proxies, which must not gather
+ * events: RFC 9111 5.2.2.6, "an intermediary [...] MUST NOT transform the content".) */
+static bool stream_is_worth_it(const hf_req *rq, uint16_t status, int64_t length)
+{
+    const hf_route *route = rq->match.route;
+    const bool events = route != NULL && route->events != NULL;
+    if (length != HF_LENGTH_UNKNOWN || !kind_is_worth_it(rq, status))
+        return false;
+    return events ? route->compress == HF_COMPRESS_ALWAYS : !forbids_transformation(given(rq));
 }
 
 /* ---- may it be, here? ------------------------------------------------------------------------------------------ */
@@ -137,5 +152,34 @@ hf_answer_coding hf_answer_code(hf_req *rq, uint16_t status, const hf_extent *ex
     const hf_encoding encoding = hf_encoding_choose(&rq->head, hf_compress_codings() | 1u << HF_ENCODING_IDENTITY);
     if (encoding != HF_ENCODING_IDENTITY)
         compress(rq, encoding, extents, count, &c);
+    return c;
+}
+
+/* ---- piece by piece -------------------------------------------------------------------------------------------- */
+
+/* Of a stream: br takes three times the memory of the others, and is taken where the client knows no other. */
+static hf_encoding choose_live(const hf_req *rq)
+{
+    const unsigned all = hf_compress_codings() | 1u << HF_ENCODING_IDENTITY;
+    const hf_encoding small = hf_encoding_choose(&rq->head, all & ~(1u << HF_ENCODING_BR));
+    return small != HF_ENCODING_IDENTITY ? small : hf_encoding_choose(&rq->head, all);
+}
+
+hf_answer_coding hf_stream_code(hf_req *rq, uint16_t status, int64_t length, bool bodiless, hf_compressor **coder)
+{
+    hf_answer_coding c = { .encoding = HF_ENCODING_IDENTITY };
+    hf_service *s = rq->service;
+    *coder = NULL;
+    if (!stream_is_worth_it(rq, status, length))
+        return c;
+    c.varies = hf_compress_codings() != 0;
+    if (may_hold_a_secret(rq) || has(rq->head.fields, HF_FIELD_RANGE))
+        return c;
+    const hf_encoding encoding = choose_live(rq);
+    if (encoding == HF_ENCODING_IDENTITY || s->refusing || s->coders >= s->env->limits->stream_coding_bytes)
+        return c;
+    if (!bodiless && (*coder = hf_compressor_new_counted(s->env, encoding, HF_COMPRESS_LIVE, &s->coders)) == NULL)
+        return c;
+    c.encoding = encoding;
     return c;
 }

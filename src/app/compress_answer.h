@@ -19,4 +19,8 @@ typedef struct hf_answer_coding {
  * memory leaves as it is. */
 hf_answer_coding hf_answer_code(hf_req *rq, uint16_t status, const hf_extent *extents, size_t count, uint64_t length);
 
+/* The same for an answer that is written piece by piece. Gives *coder, which compresses it; NULL where `encoding` is
+ * identity, and where there is no body (`bodiless`). */
+hf_answer_coding hf_stream_code(hf_req *rq, uint16_t status, int64_t length, bool bodiless, hf_compressor **coder);
+
 #endif

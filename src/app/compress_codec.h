@@ -14,6 +14,7 @@
 typedef struct hf_codec_memory {
     const hf_allocator *alloc;
     size_t held, most;
+    uint64_t *sum; /* of what this and others hold; NULL: nobody counts */
     bool over;   /* it asked for more than `most` */
     bool failed; /* the allocator had none */
 } hf_codec_memory;

@@ -10,6 +10,8 @@
 
 /* Level 5 is the last before the cost of a byte climbs steeply. 16 asks for gzip's head and check in place of zlib's. */
 enum { LEVEL = 5, WINDOW_BITS = 15, WINDOW_LEAST = 10, MEMORY_LEVEL = 8, MEMORY_LEAST = 2, GZIP = 16 };
+/* 70 KB in place of 262, and events come out as small. */
+enum { LIVE_WINDOW_BITS = 13, LIVE_MEMORY_LEVEL = 6 };
 
 typedef struct coder {
     z_stream z;
@@ -41,7 +43,8 @@ static coder *coder_new(hf_codec_memory *memory)
 
 static void *encoder_new(hf_codec_memory *memory, uint64_t size)
 {
-    int window = WINDOW_BITS, level = MEMORY_LEVEL;
+    const bool live = size == HF_COMPRESS_LIVE;
+    int window = live ? LIVE_WINDOW_BITS : WINDOW_BITS, level = live ? LIVE_MEMORY_LEVEL : MEMORY_LEVEL;
     coder *c = coder_new(memory);
     /* A window beyond the body's size only costs memory, and time to clear it. */
     while (window > WINDOW_LEAST && level > MEMORY_LEAST && size <= UINT64_C(1) << (window - 1)) {

@@ -10,6 +10,8 @@
 
 /* RFC 9659 3: encoders must not use, and decoders must support, a window of more than (up to) 8 MB: 2^23 bytes. */
 enum { LEVEL = 3, WINDOW_BITS = 20, WINDOW_MOST = 23 };
+/* 0.1 MB in place of 2.6, and events come out as small. */
+enum { LIVE_LEVEL = 1, LIVE_WINDOW_BITS = 13 };
 
 static ZSTD_customMem memory_of(hf_codec_memory *memory)
 {
@@ -23,14 +25,15 @@ static void version(hf_writer *w)
 
 static void *encoder_new(hf_codec_memory *memory, uint64_t size)
 {
+    const bool live = size == HF_COMPRESS_LIVE;
     ZSTD_CCtx *s = ZSTD_createCCtx_advanced(memory_of(memory));
     if (s == NULL)
         return NULL;
-    (void)ZSTD_CCtx_setParameter(s, ZSTD_c_compressionLevel, LEVEL);
-    (void)ZSTD_CCtx_setParameter(s, ZSTD_c_windowLog, WINDOW_BITS);
+    (void)ZSTD_CCtx_setParameter(s, ZSTD_c_compressionLevel, live ? LIVE_LEVEL : LEVEL);
+    (void)ZSTD_CCtx_setParameter(s, ZSTD_c_windowLog, live ? LIVE_WINDOW_BITS : WINDOW_BITS);
     /* HTTP brings bytes whole, or TLS and the transport see to it. */
     (void)ZSTD_CCtx_setParameter(s, ZSTD_c_checksumFlag, 0);
-    if (size != HF_COMPRESS_UNKNOWN)
+    if (size < HF_COMPRESS_LIVE)
         (void)ZSTD_CCtx_setPledgedSrcSize(s, size);
     return s;
 }

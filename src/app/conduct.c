@@ -4,6 +4,7 @@
  * request whose answer comes later.
  */
 #include "alloc.h"
+#include "compress.h"
 #include "panic.h"
 #include "realtime.h"
 #include "text.h"
@@ -17,7 +18,7 @@ struct hf_req_more *hf_req_more_of(hf_req *rq)
     if (more == NULL)
         return NULL;
     memset(more, 0, sizeof *more);
-    more->deadline = more->alarm = HF_NEVER;
+    more->deadline = more->alarm = more->turn = HF_NEVER;
     hf_queue_init(&more->out, &rq->service->env->alloc);
     hf_queue_init(&more->early, &rq->service->env->alloc);
     rq->more = more;
@@ -34,6 +35,7 @@ void hf_more_fini(hf_req *rq)
     hf_idempotent_abandon(more->idempotent); /* nobody answered, and nobody is left who could */
     hf_multipart_free(more->multipart);
     hf_json_fini(more->json);
+    hf_compressor_free(more->coder);
     hf_queue_fini(&more->out);
     hf_queue_fini(&more->early);
     rq->more = NULL;
@@ -45,6 +47,14 @@ static hf_bytes field(const hf_req *rq, const char *name)
 {
     const hf_field *f = hf_fields_find_name(rq->head.fields, hf_text(name));
     return f != NULL ? f->value : hf_bytes_make(NULL, 0);
+}
+
+static bool is_said_twice(const hf_req *rq, hf_bytes name)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < rq->head.fields.count; i++)
+        n += hf_text_same(rq->head.fields.at[i].name, name);
+    return n > 1;
 }
 
 /* A string of structured fields has quotes around it, as the field's draft wants; without them it is taken, too. */
@@ -74,16 +84,30 @@ static hf_err replay(hf_req *rq, const hf_idempotency_answer *a)
     return hf_reply(rq, a->status, NULL, a->body);
 }
 
-static hf_err begin_idempotent(hf_req *rq)
+hf_err hf_idempotent_tell(hf_req *rq, hf_idempotency_verdict verdict, const hf_idempotency_answer *answer)
 {
     static const hf_err_code refusals[] = { [HF_IDEMPOTENCY_BUSY] = HF_ERR_HTTP_IDEMPOTENCY_BUSY,
         [HF_IDEMPOTENCY_MISMATCH] = HF_ERR_HTTP_IDEMPOTENCY_MISMATCH, [HF_IDEMPOTENCY_LOST] = HF_ERR_HTTP_IDEMPOTENCY_LOST,
-        [HF_IDEMPOTENCY_FULL] = HF_ERR_HTTP_IDEMPOTENCY_FULL, [HF_IDEMPOTENCY_MEMORY] = HF_ERR_BASE_MEMORY };
+        [HF_IDEMPOTENCY_FULL] = HF_ERR_HTTP_IDEMPOTENCY_FULL, [HF_IDEMPOTENCY_BASE] = HF_ERR_HTTP_IDEMPOTENCY_STORE,
+        [HF_IDEMPOTENCY_MEMORY] = HF_ERR_BASE_MEMORY };
+    if (verdict == HF_IDEMPOTENCY_AGAIN)
+        return replay(rq, answer);
+    const hf_err err = hf_err_make(refusals[verdict]);
+    hf_bytes key = field(rq, "Idempotency-Key");
+    (void)read_key(key, &key);
+    return verdict == HF_IDEMPOTENCY_MEMORY ? err : hf_req_refuse(rq, err, key);
+}
+
+/* HF_OK also where the base is being asked: then the request *waits for that. */
+static hf_err begin_idempotent(hf_req *rq, bool *waits)
+{
     hf_idempotency_store *store = rq->service->app->idempotency;
     const hf_bytes said = field(rq, "Idempotency-Key");
     hf_idempotency_request r = { .route = rq->match.route };
     if (store == NULL || (said.ptr == NULL && rq->match.route->idempotency == HF_IDEMPOTENT_TAKEN))
         return HF_OK;
+    if (is_said_twice(rq, hf_text("Idempotency-Key")))
+        return hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_IDEMPOTENCY_TWICE), said);
     if (!read_key(said, &r.key))
         return hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_IDEMPOTENCY_MISSING), said);
     struct hf_req_more *more = hf_req_more_of(rq);
@@ -96,14 +120,13 @@ static hf_err begin_idempotent(hf_req *rq)
     const hf_span body = hf_queue_peek(&rq->body);
     r.parts[r.part_count++] = hf_bytes_make(body.ptr, body.len);
     hf_idempotency_answer answer;
-    const hf_idempotency_verdict verdict = hf_idempotency_begin(store, rq->service->now, &r, &more->idempotent, &answer,
-        request_memory, rq);
-    if (verdict == HF_IDEMPOTENCY_FIRST)
-        return HF_OK;
-    if (verdict == HF_IDEMPOTENCY_AGAIN)
-        return replay(rq, &answer);
-    const hf_err err = hf_err_make(refusals[verdict]);
-    return verdict == HF_IDEMPOTENCY_MEMORY ? err : hf_req_refuse(rq, err, r.key);
+    hf_idempotent *held;
+    const hf_idempotency_verdict verdict = hf_idempotency_begin(store, rq->service->now, &r, &held, &answer, request_memory, rq);
+    *waits = verdict == HF_IDEMPOTENCY_ASK;
+    if (*waits)
+        return hf_idempotent_inquire(rq, held, &r);
+    more->idempotent = held;
+    return verdict == HF_IDEMPOTENCY_FIRST ? HF_OK : hf_idempotent_tell(rq, verdict, &answer);
 }
 
 void hf_req_note(hf_req *rq, uint16_t status, const hf_extent *extents, size_t count)
@@ -151,17 +174,24 @@ hf_time hf_req_patience(const hf_req *rq)
     return hf_time_after(rq->service->now, ns < INT64_MAX ? (int64_t)ns : INT64_MAX);
 }
 
+hf_err hf_req_run_handler(hf_req *rq)
+{
+    const hf_route *const route = rq->match.route;
+    return route->events != NULL ? hf_events_open(rq) : route->handle(rq);
+}
+
 hf_err hf_req_handle(hf_req *rq)
 {
     const hf_err guarded = hf_guards_end(rq);
     if (guarded.code != 0 || rq->answered)
         return guarded;
+    bool waits = false;
     if (rq->match.route->idempotency != HF_IDEMPOTENT_NOT) {
-        const hf_err err = begin_idempotent(rq);
+        const hf_err err = begin_idempotent(rq, &waits);
         if (err.code != 0 || rq->answered)
             return err;
     }
-    const hf_err err = rq->match.route->events != NULL ? hf_events_open(rq) : rq->match.route->handle(rq);
+    const hf_err err = waits ? HF_OK : hf_req_run_handler(rq);
     if (rq->more != NULL) {
         rq->more->handled = true;
         return follow(rq, err);

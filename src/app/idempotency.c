@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One table under one lock: a key is looked at twice for each request that carries one, and such requests do real work.
- * Entries lie in a hash table with chains, and in the order of their age, which is the order in which they go.
+ * Entries lie in a hash table with chains, and in the order of their age, which is the order in which they go. With a base
+ * behind it (store.h) the table holds what is under way and was answered lately, and the base all of it.
  */
 #include "idempotency.h"
 
@@ -9,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "alloc.h"
+#include "pool.h"
 
 enum { BUCKETS = 4096 };
 
@@ -21,6 +23,8 @@ struct hf_idempotent {
     entry *older, *newer;
     entry_state state;
     bool held;              /* somebody will say what became of it */
+    bool based;             /* the base has claimed it, too, by this name */
+    uint8_t name[32];
     hf_time until;
     const void *route;
     uint64_t hash;
@@ -41,6 +45,8 @@ struct hf_idempotency_store {
     entry *buckets[BUCKETS];
     entry *oldest, *newest;
     uint64_t count, bytes;
+    hf_pool *pool;          /* these two: of whoever opened it */
+    const hf_key_store *base;
 };
 
 hf_idempotency_store *hf_idempotency_new(const hf_allocator *alloc, const hf_limits *limits)
@@ -180,6 +186,15 @@ static hf_bytes next_text(const uint8_t **p)
     return b;
 }
 
+static void read_answer(hf_idempotency_answer *a, uint16_t status, hf_bytes fields, hf_bytes body)
+{
+    *a = (hf_idempotency_answer){ .status = status, .body = body };
+    for (const uint8_t *p = fields.ptr; p < fields.ptr + fields.len && a->field_count < HF_COUNT(a->fields); a->field_count++) {
+        a->fields[a->field_count].name = next_text(&p);
+        a->fields[a->field_count].value = next_text(&p);
+    }
+}
+
 static bool copy_answer(const entry *e, hf_idempotency_answer *a, void *(*copy)(void *self, size_t size), void *self)
 {
     uint8_t *memory = copy(self, e->answer_size + 1);
@@ -187,11 +202,7 @@ static bool copy_answer(const entry *e, hf_idempotency_answer *a, void *(*copy)(
         return false;
     if (e->answer_size > 0)
         memcpy(memory, e->answer, e->answer_size);
-    *a = (hf_idempotency_answer){ .status = e->status, .body = hf_bytes_make(memory + e->fields.len, e->body.len) };
-    for (const uint8_t *p = memory; p < memory + e->fields.len && a->field_count < HF_COUNT(a->fields); a->field_count++) {
-        a->fields[a->field_count].name = next_text(&p);
-        a->fields[a->field_count].value = next_text(&p);
-    }
+    read_answer(a, e->status, hf_bytes_make(memory, e->fields.len), hf_bytes_make(memory + e->fields.len, e->body.len));
     return true;
 }
 
@@ -223,11 +234,122 @@ hf_idempotency_verdict hf_idempotency_begin(hf_idempotency_store *s, hf_time now
     else {
         atomic_fetch_add_explicit(&s->references, 1, memory_order_relaxed);
         *held = e;
-        verdict = HF_IDEMPOTENCY_FIRST;
+        verdict = s->base != NULL ? HF_IDEMPOTENCY_ASK : HF_IDEMPOTENCY_FIRST;
     }
     pthread_mutex_unlock(&s->lock);
     hf_free(&s->alloc, whole.ptr, whole.len);
     return verdict;
+}
+
+/* ---- the base ------------------------------------------------------------------------------------------------ */
+
+void hf_idempotency_back(hf_idempotency_store *s, const hf_key_store *base, struct hf_pool *pool)
+{
+    s->base = base;
+    s->pool = pool;
+}
+
+void hf_idempotency_stay(hf_idempotency_store *s)
+{
+    if (s != NULL)
+        s->pool = NULL;
+}
+
+/* Name and value by turns, each to its NUL, and nothing else. */
+static bool is_packed(hf_bytes fields)
+{
+    size_t texts = 0;
+    for (size_t i = 0; i < fields.len; i++)
+        texts += fields.ptr[i] == 0;
+    return texts % 2 == 0 && (fields.len == 0 || fields.ptr[fields.len - 1] == 0);
+}
+
+hf_idempotency_verdict hf_idempotent_ask(hf_idempotent *e, const hf_key_claim *claim, hf_idempotency_answer *answer, hf_span room)
+{
+    static const hf_idempotency_verdict verdicts[] = { [HF_CLAIM_NEW] = HF_IDEMPOTENCY_FIRST, [HF_CLAIM_ANSWERED] = HF_IDEMPOTENCY_AGAIN,
+        [HF_CLAIM_LOST] = HF_IDEMPOTENCY_LOST, [HF_CLAIM_RUNNING] = HF_IDEMPOTENCY_BUSY, [HF_CLAIM_OTHER] = HF_IDEMPOTENCY_MISMATCH };
+    const hf_key_store *base = e->store->base;
+    hf_claim_verdict verdict = HF_CLAIM_LOST;
+    hf_key_answer kept = { 0 };
+    const hf_err err = base->claim(base->self, claim, &verdict, &kept, room);
+    if (err.code == HF_ERR_BASE_MEMORY)
+        return HF_IDEMPOTENCY_MEMORY;
+    if (err.code != 0 || verdict > HF_CLAIM_OTHER || !is_packed(kept.fields))
+        return HF_IDEMPOTENCY_BASE;
+    if (verdict == HF_CLAIM_ANSWERED)
+        read_answer(answer, kept.status, kept.fields, kept.body);
+    if (verdict == HF_CLAIM_NEW) {
+        e->based = true;
+        memcpy(e->name, claim->key, sizeof e->name);
+    }
+    return verdicts[verdict];
+}
+
+/* Something to tell the base, for which no loop waits. */
+typedef struct note {
+    hf_job job; /* first */
+    hf_idempotency_store *store; /* kept */
+    entry *forgotten;            /* not NULL: the key is given up, and until the base knows it is taken */
+    uint8_t name[32];
+    hf_key_answer answer;
+    size_t size;
+    uint8_t bytes[];
+} note;
+
+static void tell(const hf_key_store *base, const uint8_t name[32], bool forget, const hf_key_answer *answer)
+{
+    const hf_err err = forget ? base->forget(base->self, name) : base->keep(base->self, name, answer);
+    (void)err.code; /* the claim stays, and its answer is lost: nothing is done twice */
+}
+
+static void forget_entry(entry *e)
+{
+    hf_idempotency_store *s = e->store;
+    pthread_mutex_lock(&s->lock);
+    remove_entry(e);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void write_note(hf_job *job)
+{
+    note *n = (note *)job;
+    hf_idempotency_store *s = n->store;
+    tell(s->base, n->name, n->forgotten != NULL, &n->answer);
+    if (n->forgotten != NULL)
+        forget_entry(n->forgotten);
+    hf_free(&s->alloc, n, sizeof *n + n->size);
+    hf_idempotency_drop(s);
+}
+
+/* `forgotten`, or the answer. Where no thread takes it, it is done here. */
+static void tell_base(hf_idempotency_store *s, const uint8_t name[32], entry *forgotten, const hf_key_answer *a)
+{
+    const size_t size = a->fields.len + a->body.len;
+    note *n = s->pool != NULL ? hf_alloc(&s->alloc, sizeof *n + size) : NULL;
+    if (n != NULL) {
+        *n = (note){ .job = { .work = write_note, .abandon = write_note }, .store = s, .forgotten = forgotten, .size = size };
+        memcpy(n->name, name, sizeof n->name);
+        if (a->fields.len > 0)
+            memcpy(n->bytes, a->fields.ptr, a->fields.len);
+        if (a->body.len > 0)
+            memcpy(n->bytes + a->fields.len, a->body.ptr, a->body.len);
+        n->answer = (hf_key_answer){ a->status, hf_bytes_make(n->bytes, a->fields.len), hf_bytes_make(n->bytes + a->fields.len, a->body.len) };
+        atomic_fetch_add_explicit(&s->references, 1, memory_order_relaxed);
+        if (hf_pool_give(s->pool, &n->job))
+            return;
+        write_note(&n->job);
+        return;
+    }
+    tell(s->base, name, forgotten != NULL, a);
+    if (forgotten != NULL)
+        forget_entry(forgotten);
+}
+
+void hf_idempotent_unask(hf_idempotent *e)
+{
+    hf_idempotency_store *s = e->store;
+    forget_entry(e);
+    hf_idempotency_drop(s);
 }
 
 /* ---- answers ------------------------------------------------------------------------------------------------ */
@@ -273,6 +395,9 @@ void hf_idempotent_keep(hf_idempotent *e, uint16_t status, hf_fields fields, con
         hf_idempotent_lose(e);
         return;
     }
+    if (e->based) /* while the key is held: nobody asks the base about it */
+        tell_base(s, e->name, NULL, &(hf_key_answer){ head <= HF_IDEMPOTENT_ROOM - HF_IDEMPOTENT_BODY ? status : 0,
+            hf_bytes_make(memory.ptr, head), hf_bytes_make(memory.ptr + head, memory.len - head - 1) });
     pthread_mutex_lock(&s->lock);
     if (s->bytes + memory.len > s->limits.idempotency_bytes)
         (void)make_room(s, hf_time_make(INT64_MIN), memory.len);
@@ -298,6 +423,8 @@ void hf_idempotent_lose(hf_idempotent *e)
     if (e == NULL)
         return;
     hf_idempotency_store *s = e->store;
+    if (e->based)
+        tell_base(s, e->name, NULL, &(hf_key_answer){ .status = 0 });
     pthread_mutex_lock(&s->lock);
     e->state = LOST;
     e->held = false;
@@ -310,9 +437,10 @@ void hf_idempotent_abandon(hf_idempotent *e)
     if (e == NULL)
         return;
     hf_idempotency_store *s = e->store;
-    pthread_mutex_lock(&s->lock);
-    remove_entry(e);
-    pthread_mutex_unlock(&s->lock);
+    if (e->based)
+        tell_base(s, e->name, e, &(hf_key_answer){ .status = 0 });
+    else
+        forget_entry(e);
     hf_idempotency_drop(s);
 }
 

@@ -82,19 +82,139 @@ struct json_t *hf_req_json(const hf_req *rq)
     return rq->more != NULL ? rq->more->json : NULL;
 }
 
+/* ---- writing a tree -------------------------------------------------------------------------------------------- */
+
+/* What jansson reads at most; deeper is what holds itself. */
+enum { DEPTH_MOST = 2048, NEAR = 1024, FAR = 8192, FAR_MOST = 16 << 20 };
+
+#if JANSSON_VERSION_HEX >= 0x020e00
+static hf_bytes key_of(void *iter)
+{
+    return hf_bytes_make(json_object_iter_key(iter), json_object_iter_key_len(iter));
+}
+#else
+static hf_bytes key_of(void *iter)
+{
+    return hf_text(json_object_iter_key(iter));
+}
+#endif
+
+static void write_string(hf_writer *w, hf_bytes text)
+{
+    hf_write_byte(w, '"');
+    hf_write_json(w, text);
+    hf_write_byte(w, '"');
+}
+
+static void write_integer(hf_writer *w, int64_t n)
+{
+    if (n < 0)
+        hf_write_byte(w, '-');
+    hf_write_decimal(w, n < 0 ? -(uint64_t)n : (uint64_t)n);
+}
+
+/* As jansson writes them: which digits is its affair. */
+static bool write_real(hf_writer *w, const json_t *value)
+{
+    char text[64];
+    const size_t n = json_dumpb(value, text, sizeof text, JSON_ENCODE_ANY);
+    hf_write(w, hf_bytes_make(text, n <= sizeof text ? n : 0));
+    return n > 0 && n <= sizeof text;
+}
+
+/* jansson's own writer looks at each step whether a value holds itself, by a table of addresses as text, and costs twice as
+ * much; here that is found out by the depth. False: too deep. What does not fit is cut, and *w says so. */
+static bool write_value(hf_writer *w, json_t *value, unsigned depth)
+{
+    bool good = depth < DEPTH_MOST;
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        hf_write_byte(w, '{');
+        for (void *first = json_object_iter(value), *i = first; good && i != NULL && !w->overflowed; i = json_object_iter_next(value, i)) {
+            if (i != first)
+                hf_write_byte(w, ',');
+            write_string(w, key_of(i));
+            hf_write_byte(w, ':');
+            good = write_value(w, json_object_iter_value(i), depth + 1);
+        }
+        hf_write_byte(w, '}');
+        break;
+    case JSON_ARRAY:
+        hf_write_byte(w, '[');
+        for (size_t i = 0; good && i < json_array_size(value) && !w->overflowed; i++) {
+            if (i > 0)
+                hf_write_byte(w, ',');
+            good = write_value(w, json_array_get(value, i), depth + 1);
+        }
+        hf_write_byte(w, ']');
+        break;
+    case JSON_STRING: write_string(w, hf_bytes_make(json_string_value(value), json_string_length(value))); break;
+    case JSON_INTEGER: write_integer(w, json_integer_value(value)); break;
+    case JSON_REAL: good = write_real(w, value); break;
+    case JSON_TRUE: hf_write_text(w, "true"); break;
+    case JSON_FALSE: hf_write_text(w, "false"); break;
+    case JSON_NULL: hf_write_text(w, "null"); break;
+    }
+    return good;
+}
+
+typedef struct block {
+    const hf_allocator *alloc;
+    hf_span bytes;
+} block;
+
+static void free_block(void *what)
+{
+    const block *b = what; /* in the request's own memory */
+    hf_free(b->alloc, b->bytes.ptr, b->bytes.len);
+}
+
+/* Too large for the stack: written again and again into twice the room. Gives b->bytes, also with an error. */
+static hf_err write_far(block *b, hf_writer *w, json_t *value)
+{
+    for (size_t room = FAR; room <= FAR_MOST; room *= 2) {
+        free_block(b);
+        b->bytes = (hf_span){ hf_alloc(b->alloc, room), room };
+        if (b->bytes.ptr == NULL)
+            return hf_err_make(HF_ERR_BASE_MEMORY);
+        *w = hf_writer_make(b->bytes.ptr, room);
+        if (!write_value(w, value, 0))
+            return hf_err_make(HF_ERR_BASE_USAGE);
+        if (!w->overflowed)
+            return HF_OK;
+    }
+    return hf_err_make(HF_ERR_BASE_MEMORY);
+}
+
+/* Lent from where it was written. */
+static hf_err reply_far(hf_req *rq, uint16_t status, json_t *value)
+{
+    hf_writer w;
+    block *b = hf_req_memory(rq, sizeof *b);
+    if (b == NULL)
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    *b = (block){ .alloc = &rq->service->env->alloc };
+    hf_err err = write_far(b, &w, value);
+    if (err.code == 0)
+        err = hf_reply_field(rq, "Content-Type", hf_text("application/json"));
+    if (err.code == 0)
+        err = hf_req_hold(rq, free_block, b);
+    if (err.code != 0) {
+        free_block(b);
+        return err;
+    }
+    const hf_extent e = { .kind = HF_EXTENT_LENT, .bytes = hf_written(&w) };
+    return hf_reply_extents(rq, status, &e, 1);
+}
+
 static hf_err reply(hf_req *rq, uint16_t status, json_t *value)
 {
-    enum { FLAGS = JSON_COMPACT | JSON_ENCODE_ANY, NEAR = 1024 };
-    char near[NEAR], *text = near;
-    size_t n = json_dumpb(value, near, NEAR, FLAGS); /* the length it needs, whatever the room */
-    if (n == 0)
-        return hf_err_make(HF_ERR_BASE_MEMORY);
-    if (n > NEAR) {
-        text = hf_req_memory(rq, n);
-        if (text == NULL || json_dumpb(value, text, n, FLAGS) != n)
-            return hf_err_make(HF_ERR_BASE_MEMORY);
-    }
-    return hf_reply(rq, status, "application/json", hf_bytes_make(text, n));
+    uint8_t near[NEAR];
+    hf_writer w = hf_writer_make(near, NEAR);
+    const bool good = write_value(&w, value, 0);
+    if (!good)
+        return hf_err_make(HF_ERR_BASE_USAGE);
+    return w.overflowed ? reply_far(rq, status, value) : hf_reply(rq, status, "application/json", hf_written(&w));
 }
 
 hf_err hf_reply_json(hf_req *rq, uint16_t status, struct json_t *value)
@@ -137,7 +257,7 @@ static void write_members(hf_writer *w, const hf_member *members, size_t count)
 
 hf_err hf_reply_members(hf_req *rq, uint16_t status, const hf_member *members, size_t count)
 {
-    enum { NEAR = 1024, ESCAPED = 6, BESIDE = 32 }; /* a byte is 6 at most: \u001f; a number, and what stands around it */
+    enum { ESCAPED = 6, BESIDE = 32 }; /* a byte is 6 at most: \u001f; a number, and what stands around it */
     uint8_t near[NEAR];
     hf_writer w = hf_writer_make(near, NEAR);
     write_members(&w, members, count);

@@ -302,7 +302,7 @@ hf_time hf_req_wake(const hf_req *rq)
         return HF_NEVER;
     const hf_time deadline = rq->answered ? HF_NEVER : more->deadline;
     const hf_time at = more->alarm_handler != NULL ? hf_time_earlier(deadline, more->alarm) : deadline;
-    const hf_time look = hf_guards_wake(rq);
+    const hf_time look = hf_time_earlier(hf_guards_wake(rq), more->turn);
     return hf_time_earlier(look, more->socket != NULL ? hf_time_earlier(at, hf_socket_wake(rq)) : at);
 }
 

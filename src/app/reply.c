@@ -135,7 +135,8 @@ static void write_alternative(hf_field *fields, size_t *count, uint16_t port, hf
     fields[(*count)++] = (hf_field){ name, hf_written(room), HF_FIELD_OTHER };
 }
 
-static hf_err send_head(hf_req *rq, uint16_t status, int64_t length, const hf_answer_coding *coding)
+/* The head; with `body`, which is all of it, the whole answer where that is possible at once. */
+static hf_err send_head(hf_req *rq, uint16_t status, int64_t length, const hf_answer_coding *coding, const hf_bytes *body)
 {
     hf_field fields[HF_COUNT(rq->fields) + 6];
     uint8_t vary[256], alternative[32];
@@ -150,13 +151,13 @@ static hf_err send_head(hf_req *rq, uint16_t status, int64_t length, const hf_an
     write_alternative(fields, &n, rq->dialog->http3_port, &other);
     head.fields = (hf_fields){ fields, n };
     hf_hints_learn(rq, status, head.fields);
-    return hf_web_respond(rq->dialog->web, rq->exchange, &head);
+    return body != NULL ? hf_web_answer(rq->dialog->web, rq->exchange, &head, *body, &rq->answer_ended)
+                        : hf_web_respond(rq->dialog->web, rq->exchange, &head);
 }
 
-hf_err hf_reply_head(hf_req *rq, uint16_t status, int64_t length)
+hf_err hf_reply_head(hf_req *rq, uint16_t status, int64_t length, const hf_answer_coding *coding)
 {
-    const hf_answer_coding plain = { .encoding = HF_ENCODING_IDENTITY };
-    const hf_err err = send_head(rq, status, length, &plain);
+    const hf_err err = send_head(rq, status, length, coding, NULL);
     if (err.code != 0)
         return err;
     rq->answered = true;
@@ -244,14 +245,21 @@ hf_err hf_reply_extents(hf_req *rq, uint16_t status, const hf_extent *extents, s
         length = coding.body.len;
     }
     const bool no_content = status == 204 || status == 304;
-    hf_err err = send_head(rq, status, no_content ? HF_LENGTH_NONE : (int64_t)length, &coding);
+    const bool bare = no_content || length == 0 || rq->head.method == HF_METHOD_HEAD;
+    const bool short_one = !bare && count == 1 && extents->kind == HF_EXTENT_COPIED;
+    const hf_bytes body = short_one ? extents->bytes : hf_bytes_make(NULL, 0);
+    hf_err err = send_head(rq, status, no_content ? HF_LENGTH_NONE : (int64_t)length, &coding, bare || short_one ? &body : NULL);
     if (err.code != 0)
         return err;
     rq->answered = true;
     rq->status = status;
     if (rq->more != NULL && rq->more->idempotent != NULL)
         hf_req_note(rq, status, plain, plain_count);
-    if (no_content || length == 0 || rq->head.method == HF_METHOD_HEAD)
+    if (rq->answer_ended) {
+        rq->sent += body.len;
+        return HF_OK;
+    }
+    if (bare)
         return finish(rq);
     hf_extent few[4], *const own = count <= HF_COUNT(few) ? few : hf_req_memory(rq, count * sizeof *own);
     if (own == NULL)

@@ -44,6 +44,9 @@ struct hf_req_more {
     bool streaming, bodiless, ending, wrote;
     hf_handler *producer;
     hf_queue out;
+    struct hf_compressor *coder; /* NULL: what is written leaves as it is */
+    size_t unflushed;   /* bytes that the coder was fed since its last flush */
+    hf_time turn;       /* not HF_NEVER: the producer goes on then, for others want to be served */
     hf_field trailers[8];
     size_t trailer_count;
     /* Idempotency-Key */
@@ -93,6 +96,8 @@ hf_time hf_req_wake(const hf_req *rq);
 
 /* Sends what waits, asks for more, ends the answer when it is whole. */
 hf_err hf_stream_pump(hf_req *rq);
+/* A handler has returned: what it wrote can be read by the client. */
+hf_err hf_stream_flush(hf_req *rq);
 
 /* ---- conduct.c -------------------------------------------------------------------------------------------------- */
 
@@ -103,6 +108,12 @@ hf_err hf_req_handle(hf_req *rq);
 void hf_req_return(hf_req *rq, hf_err err);
 /* The answer of a request with a key is being given. */
 void hf_req_note(hf_req *rq, uint16_t status, const hf_extent *extents, size_t count);
+/* Answers a request whose key is taken. */
+hf_err hf_idempotent_tell(hf_req *rq, hf_idempotency_verdict verdict, const hf_idempotency_answer *answer);
+/* The base is asked for the key of `r`, which is held; then the handler runs, or the request is answered. idempotency_ask.c */
+hf_err hf_idempotent_inquire(hf_req *rq, hf_idempotent *held, const hf_idempotency_request *r);
+/* The route's own. */
+hf_err hf_req_run_handler(hf_req *rq);
 /* When who promised to answer must have. */
 hf_time hf_req_patience(const hf_req *rq);
 
@@ -133,7 +144,8 @@ void hf_req_feed_early(hf_req *rq);
 
 /* ---- reply.c, service.c ----------------------------------------------------------------------------------------- */
 
-hf_err hf_reply_head(hf_req *rq, uint16_t status, int64_t length);
+struct hf_answer_coding;
+hf_err hf_reply_head(hf_req *rq, uint16_t status, int64_t length, const struct hf_answer_coding *coding);
 /* Answers what the client did wrong; its body is read and thrown away. */
 hf_err hf_req_refuse(hf_req *rq, hf_err why, hf_bytes got);
 /* Deals with what a handler answered. */

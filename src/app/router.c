@@ -102,6 +102,16 @@ static node *add_special(hf_router *r, node **at)
     return *at;
 }
 
+/* Is there an argument of this name, which lies in the pattern, before it? */
+static bool is_named_before(hf_bytes pattern, hf_bytes name)
+{
+    hf_bytes rest = hf_bytes_make(pattern.ptr, (size_t)(name.ptr - pattern.ptr) - 1), segment, other;
+    while (hf_split(&rest, '/', &segment))
+        if (classify(segment, &other) != LITERAL && hf_bytes_equal(other, name))
+            return true;
+    return false;
+}
+
 /* Walks the pattern, making nodes. NULL with *wrong set to a reason, or for want of memory. */
 static node *add_path(hf_router *r, hf_bytes pattern, const char **wrong)
 {
@@ -122,6 +132,8 @@ static node *add_path(hf_router *r, hf_bytes pattern, const char **wrong)
             *wrong = "a path has at most 8 arguments";
         else if (kind == REST && rest.ptr != NULL)
             *wrong = "{name...} is the last segment";
+        else if (kind != LITERAL && is_named_before(pattern, name))
+            *wrong = "two arguments have one name";
         if (*wrong != NULL)
             return NULL;
         if (kind == LITERAL)
@@ -140,25 +152,44 @@ static bool are_targets(const char *const *paths)
     return true;
 }
 
-/* What the members of a row say together; NULL when it makes sense. */
-static const char *check_body(const hf_route *route, hf_method method)
+/* A row that is looked at, and what is wrong with it: each reason is a line. */
+typedef struct judge {
+    const hf_route *route;
+    size_t index;
+    hf_writer *why;
+    bool good;
+} judge;
+
+static void refuse(judge *j, bool wrong, const char *reason)
 {
-    const bool bodiless = hf_method_describe(method)->body == HF_BODY_MEANINGLESS;
-    if (route->takes > HF_TAKES_JSON || route->idempotency > HF_IDEMPOTENT_REQUIRED)
-        return "takes and idempotency are one of their names";
-    if (route->files != NULL && (route->body != NULL || route->takes != HF_TAKES_ANY || route->idempotency != HF_IDEMPOTENT_NOT))
-        return "files take no body";
-    if (bodiless && (route->body != NULL || route->takes != HF_TAKES_ANY))
-        return "requests with this method have no body: neither body nor takes";
-    if (route->body != NULL && route->takes != HF_TAKES_ANY)
-        return "a body is either taken piece by piece (body) or read for the handler (takes)";
-    if (route->upload != NULL && route->takes != HF_TAKES_FORM)
-        return "upload takes the files of a form: .takes = HF_TAKES_FORM";
-    if (route->idempotency != HF_IDEMPOTENT_NOT && (route->body != NULL || route->upload != NULL))
-        return "the body of a request with Idempotency-Key is compared whole: neither body nor upload";
-    if (route->idempotency != HF_IDEMPOTENT_NOT && hf_method_describe(method)->idempotent)
-        return "this method is idempotent by itself, and needs no Idempotency-Key";
-    return NULL;
+    if (!wrong)
+        return;
+    j->good = false;
+    hf_write_text(j->why, "route ");
+    hf_write_decimal(j->why, j->index);
+    hf_write_text(j->why, " (");
+    hf_write_text(j->why, j->route->method != NULL ? j->route->method : "GET");
+    hf_write_text(j->why, " ");
+    hf_write_text(j->why, j->route->path != NULL ? j->route->path : "no path");
+    hf_write_text(j->why, "): ");
+    hf_write_text(j->why, reason);
+    hf_write_text(j->why, "\n");
+}
+
+/* What the members of a row say together of the body. */
+static void check_body(judge *j, hf_method method)
+{
+    const hf_route *const r = j->route;
+    const bool bodiless = hf_method_describe(method)->body == HF_BODY_MEANINGLESS, keyed = r->idempotency != HF_IDEMPOTENT_NOT;
+    const bool files = r->files != NULL && (r->body != NULL || r->takes != HF_TAKES_ANY || keyed);
+    refuse(j, r->takes > HF_TAKES_JSON || r->idempotency > HF_IDEMPOTENT_REQUIRED, "takes and idempotency are one of their names");
+    refuse(j, r->compress > HF_COMPRESS_NEVER || r->coding > HF_CODING_KEPT, "compress and coding are one of their names");
+    refuse(j, files, "files take no body");
+    refuse(j, !files && bodiless && (r->body != NULL || r->takes != HF_TAKES_ANY), "requests with this method have no body: neither body nor takes");
+    refuse(j, r->body != NULL && r->takes != HF_TAKES_ANY, "a body is either taken piece by piece (body) or read for the handler (takes)");
+    refuse(j, r->upload != NULL && r->takes != HF_TAKES_FORM, "upload takes the files of a form: .takes = HF_TAKES_FORM");
+    refuse(j, keyed && (r->body != NULL || r->upload != NULL), "the body of a request with Idempotency-Key is compared whole: neither body nor upload");
+    refuse(j, keyed && !files && hf_method_describe(method)->idempotent, "this method is idempotent by itself, and needs no Idempotency-Key");
 }
 
 /* Subprotocols are tokens of a WebSocket's handshake (RFC 6455 4.1). */
@@ -173,41 +204,47 @@ static bool are_protocols(const hf_route *route)
     return true;
 }
 
-static const char *add_route(hf_router *r, const hf_route *route)
+static bool ends_in_rest(const char *path)
 {
-    const char *wrong = NULL;
+    const size_t length = strlen(path);
+    return length >= 4 && memcmp(path + length - 4, "...}", 4) == 0;
+}
+
+static void check_row(judge *j, hf_method method)
+{
+    const hf_route *const r = j->route;
+    const bool one = (r->handle != NULL) + (r->files != NULL) + (r->websocket != NULL) + (r->events != NULL) == 1;
+    const bool live = r->websocket != NULL || r->events != NULL;
+    refuse(j, !one, "a route has one of handle, files, websocket and events");
+    refuse(j, method == HF_METHOD_UNKNOWN, "no such method; names are case-sensitive, as in GET");
+    refuse(j, method == HF_METHOD_CONNECT || method == HF_METHOD_TRACE, "CONNECT and TRACE are not served");
+    refuse(j, one && live && (r->method == NULL || method != HF_METHOD_GET), "live routes answer GET");
+    refuse(j, one && r->files != NULL && method != HF_METHOD_GET, "files answer GET (and HEAD by themselves)");
+    refuse(j, r->path == NULL, "a route has a path");
+    refuse(j, one && r->files != NULL && r->path != NULL && !ends_in_rest(r->path), "the path of files ends in {rest...}");
+    if (method != HF_METHOD_UNKNOWN)
+        check_body(j, method);
+    refuse(j, r->every_ns > 0 && r->events == NULL, "every_ns is of a route with events");
+    refuse(j, r->origins != NULL && r->websocket == NULL, "origins are of a route with websocket");
+    refuse(j, !are_targets(r->hints) || !are_targets(r->push), "hints and push are paths of this host, such as \"/app.css\"");
+    refuse(j, !are_protocols(r), "protocols are at most 16 tokens, of a route with websocket");
+}
+
+static void add_route(hf_router *r, judge *j)
+{
+    const hf_route *const route = j->route;
     const hf_method method = route->method == NULL ? HF_METHOD_GET : hf_method_parse(hf_text(route->method));
-    if (route->path == NULL)
-        return "a route has a path";
-    if (method == HF_METHOD_UNKNOWN)
-        return "no such method; names are case-sensitive, as in GET";
-    if (method == HF_METHOD_CONNECT || method == HF_METHOD_TRACE)
-        return "CONNECT and TRACE are not served";
-    if ((route->handle != NULL) + (route->files != NULL) + (route->websocket != NULL) + (route->events != NULL) != 1)
-        return "a route has one of handle, files, websocket and events";
-    if ((route->websocket != NULL || route->events != NULL) && (route->method == NULL || method != HF_METHOD_GET))
-        return "live routes answer GET";
-    if (route->files != NULL && method != HF_METHOD_GET)
-        return "files answer GET (and HEAD by themselves)";
-    const size_t length = strlen(route->path);
-    if (route->files != NULL && (length < 4 || memcmp(route->path + length - 4, "...}", 4) != 0))
-        return "the path of files ends in {rest...}";
-    wrong = check_body(route, method);
-    if (wrong == NULL && (!are_targets(route->hints) || !are_targets(route->push)))
-        wrong = "hints and push are paths of this host, such as \"/app.css\"";
-    if (wrong == NULL && !are_protocols(route))
-        wrong = "protocols are at most 16 tokens, of a route with websocket";
-    if (wrong != NULL)
-        return wrong;
-    node *n = add_path(r, hf_text(route->path), &wrong);
-    if (n == NULL)
-        return wrong != NULL ? wrong : "out of memory";
-    if (n->routes[method] != NULL)
-        return "another row has this method and path";
+    const char *wrong = NULL;
+    check_row(j, method);
+    node *n = route->path != NULL ? add_path(r, hf_text(route->path), &wrong) : NULL;
+    refuse(j, wrong != NULL, wrong);
+    refuse(j, route->path != NULL && n == NULL && wrong == NULL, "out of memory");
+    if (n == NULL || method == HF_METHOD_UNKNOWN)
+        return;
+    refuse(j, n->routes[method] != NULL, "another row has this method and path");
     n->routes[method] = route;
     n->methods |= 1u << method;
     r->methods |= 1u << method;
-    return NULL;
 }
 
 hf_router *hf_router_new(const hf_allocator *alloc, const hf_route *routes, size_t count, hf_writer *why)
@@ -219,19 +256,9 @@ hf_router *hf_router_new(const hf_allocator *alloc, const hf_route *routes, size
     r->alloc = alloc;
     hf_arena_init(&r->arena, alloc, SIZE_MAX);
     for (size_t i = 0; i < count; i++) {
-        const char *wrong = add_route(r, &routes[i]);
-        if (wrong == NULL)
-            continue;
-        good = false;
-        hf_write_text(why, "route ");
-        hf_write_decimal(why, i);
-        hf_write_text(why, " (");
-        hf_write_text(why, routes[i].method != NULL ? routes[i].method : "GET");
-        hf_write_text(why, " ");
-        hf_write_text(why, routes[i].path != NULL ? routes[i].path : "no path");
-        hf_write_text(why, "): ");
-        hf_write_text(why, wrong);
-        hf_write_text(why, "\n");
+        judge j = { .route = &routes[i], .index = i, .why = why, .good = true };
+        add_route(r, &j);
+        good = good && j.good;
     }
     if (good)
         return r;
@@ -295,13 +322,16 @@ static const node *find(search *s, const node *n, hf_bytes rest)
 /* Arguments get their names from the row that matched: rows may name the same segment differently. */
 static void name_arguments(const hf_route *route, const search *s, hf_route_match *match)
 {
-    hf_bytes rest = hf_text(route->path), segment, name = { NULL, 0 };
-    while (match->argument_count < s->count && hf_split(&rest, '/', &segment))
-        if (classify(segment, &name) != LITERAL) {
-            match->arguments[match->argument_count] = (hf_path_argument){
-                .name = (const char *)name.ptr, .name_length = name.len, .value = s->values[match->argument_count] };
-            match->argument_count++;
-        }
+    /* Braces are nowhere else: classify saw to it. */
+    for (const char *at = route->path; match->argument_count < s->count && (at = strchr(at, '{')) != NULL;) {
+        const char *const name = at + 1, *const end = strchr(name, '}');
+        HF_ASSERT(end != NULL);
+        const size_t length = (size_t)(end - name), dots = end[-1] == '.' ? 3 : 0;
+        match->arguments[match->argument_count] = (hf_path_argument){
+            .name = name, .name_length = length - dots, .value = s->values[match->argument_count] };
+        match->argument_count++;
+        at = end;
+    }
 }
 
 void hf_router_match(const hf_router *r, hf_method method, hf_bytes path, hf_route_match *match)

@@ -512,6 +512,8 @@ hf_err hf_req_let_in(hf_req *rq)
         return hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_NOT_FOUND), h->path);
     if (route != NULL && route->max_body > 0)
         rq->body_limit = route->max_body;
+    else if (route != NULL && route->limits != NULL)
+        rq->body_limit = route->limits->body_bytes;
     if (route == NULL && h->method != HF_METHOD_OPTIONS) {
         err = allow(rq, rq->match.methods);
         return err.code != 0 ? err : hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_METHOD_NOT_ALLOWED), h->method_name);
@@ -716,6 +718,19 @@ static hf_err move_to_https(hf_req *rq, hf_err why)
     return send_to_https(rq, 0);
 }
 
+/* For the log. */
+static void note_seen(hf_req *rq, const hf_request_head *seen)
+{
+    hf_request_head *const h = &rq->head;
+    h->method_name = seen->method_name;
+    h->target = seen->target;
+    h->path = seen->path;
+    h->query = seen->query;
+    rq->versioned = seen->version != 0;
+    if (rq->versioned)
+        h->version = seen->version;
+}
+
 /* The core refused the bytes: there may be an open request (its body broke a rule) or none (its head did). */
 static void refused(hf_dialog *d, const hf_web_event *event)
 {
@@ -733,6 +748,8 @@ static void refused(hf_dialog *d, const hf_web_event *event)
         rq->head = (hf_request_head){ .version = hf_web_version(d->web), .content_length = HF_LENGTH_NONE };
         if (event->head != NULL)
             rq->head = *event->head;
+        else if (event->seen != NULL)
+            note_seen(rq, event->seen);
     }
     rq->close = hf_web_version(d->web) < HF_HTTP_2; /* one stream's fault is not the connection's */
     rq->refused = true;
@@ -748,6 +765,8 @@ static void refused(hf_dialog *d, const hf_web_event *event)
 bool hf_req_after_event(hf_req *rq)
 {
     go_on(rq);
+    if (rq->more != NULL && rq->more->unflushed > 0)
+        hf_req_settle(rq, hf_stream_flush(rq));
     if (!rq->answer_ended || rq->waits_for_sent || !(rq->complete || rq->headless))
         return false;
     close_request(rq);
@@ -901,7 +920,8 @@ hf_time hf_req_now(const hf_req *rq)
 }
 const hf_limits *hf_req_limits(const hf_req *rq)
 {
-    return rq->service->env->limits;
+    const hf_route *const route = rq->match.route;
+    return route != NULL && route->limits != NULL ? route->limits : rq->service->env->limits;
 }
 uint64_t *hf_req_word(hf_req *rq)
 {

@@ -69,6 +69,7 @@ typedef struct hf_service {
     struct hf_hints *hints;   /* what answers linked to (hints.h); NULL: nothing yet */
     struct hf_mailbox *mailbox; /* of the loop; lent. NULL: nothing is answered later */
     struct hf_topics_member *topics; /* of the thread; lent. NULL: there are none */
+    uint64_t coders; /* bytes that the compressors of answers under way hold */
     struct hf_crypto *crypto;   /* for WebSocket handshakes; made when it is first needed */
 } hf_service;
 
@@ -109,7 +110,8 @@ struct hf_req {
     bool answer_ended;
     bool waits_for_sent; /* what the answer lends has not left */
     bool close;
-    bool headless;       /* the core refused it: there is no head */
+    bool headless;       /* the core refused it: there is no head but what the log may show of it */
+    bool versioned;      /* of that the version came, too */
     bool early;          /* it came in 0-RTT, or says that it did on its way: it may be a replay */
     size_t field_count, field_floor; /* of the answer; the guards' own stay on every answer */
     struct hf_hold *holds;

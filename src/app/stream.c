@@ -2,11 +2,20 @@
  *
  * Answers piece by piece. What the connection takes goes straight there; the rest waits in a queue of the request.
  */
+#include "compress_answer.h"
 #include "request.h"
 #include "token.h"
 
-/* Above this a producer is told to wait: as much as a connection holds of copied output. */
-enum { ROOM = 65536 };
+/* Above ROOM a producer is told to wait: as much as a connection holds of copied output. What a producer writes compresses to
+ * next to nothing where it is dull, and the connection would never be full: after TURN bytes others are served first. */
+enum { ROOM = 65536, TURN = 4 * ROOM };
+
+static void stop_coding(struct hf_req_more *more)
+{
+    hf_compressor_free(more->coder);
+    more->coder = NULL;
+    more->unflushed = 0;
+}
 
 hf_err hf_reply_begin(hf_req *rq, uint16_t status, const char *content_type, int64_t length, hf_handler *producer)
 {
@@ -19,9 +28,12 @@ hf_err hf_reply_begin(hf_req *rq, uint16_t status, const char *content_type, int
     if (err.code != 0)
         return err;
     more->bodiless = rq->head.method == HF_METHOD_HEAD || status == 204 || status == 304;
-    err = hf_reply_head(rq, status, status == 204 || status == 304 ? HF_LENGTH_NONE : length);
-    if (err.code != 0)
+    const hf_answer_coding coding = hf_stream_code(rq, status, length, more->bodiless, &more->coder);
+    err = hf_reply_head(rq, status, status == 204 || status == 304 ? HF_LENGTH_NONE : length, &coding);
+    if (err.code != 0) {
+        stop_coding(more);
         return err;
+    }
     more->streaming = true;
     more->wrote = true; /* the producer is asked at once */
     more->producer = more->bodiless ? NULL : producer;
@@ -35,6 +47,42 @@ static hf_err offer(hf_req *rq, hf_bytes b, size_t *taken)
     const hf_extent e = { .kind = HF_EXTENT_COPIED, .bytes = b };
     *taken = (size_t)hf_web_put(rq->dialog->web, rq->exchange, &e, 1, &err);
     rq->sent += *taken;
+    return err;
+}
+
+/* Sends what waits; true when nothing waits any more. */
+static bool send_waiting(hf_req *rq, hf_err *err)
+{
+    hf_queue *out = &rq->more->out;
+    const hf_span held = hf_queue_peek(out);
+    size_t taken;
+    if (held.len == 0)
+        return true;
+    *err = offer(rq, hf_bytes_make(held.ptr, held.len), &taken);
+    hf_queue_take(out, taken);
+    return taken == held.len && err->code == 0;
+}
+
+/* Through the coder, which keeps what it likes until it is flushed. */
+static hf_err write_coded(hf_req *rq, hf_bytes piece)
+{
+    struct hf_req_more *more = rq->more;
+    hf_err err = hf_compressor_feed(more->coder, piece, &more->out);
+    more->unflushed += piece.len;
+    if (err.code == 0)
+        (void)send_waiting(rq, &err);
+    return err;
+}
+
+hf_err hf_stream_flush(hf_req *rq)
+{
+    struct hf_req_more *more = rq->more;
+    if (more->unflushed == 0 || rq->answer_ended)
+        return HF_OK;
+    more->unflushed = 0;
+    hf_err err = hf_compressor_flush(more->coder, &more->out);
+    if (err.code == 0)
+        (void)send_waiting(rq, &err);
     return err;
 }
 
@@ -52,6 +100,8 @@ hf_err hf_reply_write(hf_req *rq, hf_bytes piece)
     if (waiting > most || piece.len > most - waiting)
         return hf_err_make(HF_ERR_HTTP_STREAM_FULL);
     more->wrote = true;
+    if (more->coder != NULL)
+        return write_coded(rq, piece);
     if (waiting == 0) {
         size_t taken;
         const hf_err err = offer(rq, piece, &taken);
@@ -68,7 +118,8 @@ size_t hf_reply_room(const hf_req *rq)
     if (more == NULL || !more->streaming || more->ending || rq->answer_ended)
         return 0;
     const uint64_t most = rq->service->env->limits->stream_bytes;
-    return hf_queue_length(&more->out) > 0 ? 0 : ROOM < most ? ROOM : (size_t)most;
+    const size_t room = ROOM < most ? ROOM : (size_t)most;
+    return hf_queue_length(&more->out) > 0 || more->unflushed >= room ? 0 : room - more->unflushed;
 }
 
 hf_err hf_reply_trailer(hf_req *rq, const char *name, hf_bytes value)
@@ -108,39 +159,37 @@ hf_err hf_reply_end(hf_req *rq)
         return hf_err_make(HF_ERR_BASE_USAGE);
     if (rq->answer_ended || more->ending) /* twice is once; and a HEAD request was over at begin */
         return HF_OK;
+    hf_err err = more->coder != NULL ? hf_compressor_end(more->coder, &more->out) : HF_OK;
+    stop_coding(more);
+    if (err.code != 0)
+        return err;
     more->ending = true;
     more->producer = NULL;
-    return hf_queue_length(&more->out) == 0 ? finish(rq) : HF_OK;
-}
-
-/* Sends what waits; true when nothing waits any more. */
-static bool flush(hf_req *rq, hf_err *err)
-{
-    hf_queue *out = &rq->more->out;
-    const hf_span held = hf_queue_peek(out);
-    size_t taken;
-    if (held.len == 0)
-        return true;
-    *err = offer(rq, hf_bytes_make(held.ptr, held.len), &taken);
-    hf_queue_take(out, taken);
-    return taken == held.len && err->code == 0;
+    return send_waiting(rq, &err) ? finish(rq) : err;
 }
 
 hf_err hf_stream_pump(hf_req *rq)
 {
     struct hf_req_more *more = rq->more;
-    hf_err err = HF_OK;
-    while (!rq->answer_ended && flush(rq, &err)) {
+    uint64_t fed = more->unflushed;
+    more->turn = HF_NEVER;
+    hf_err err = hf_stream_flush(rq);
+    while (err.code == 0 && !rq->answer_ended && send_waiting(rq, &err)) {
         hf_queue_trim(&more->out);
         if (more->ending)
             return finish(rq);
         if (more->producer == NULL || !more->wrote)
             return HF_OK;
+        if (fed >= TURN) {
+            more->turn = hf_time_after(rq->service->now, 1);
+            return HF_OK;
+        }
         /* Each turn of this loop wrote something, and the connection takes a bounded amount between two emits. */
         more->wrote = false;
         err = more->producer(rq);
-        if (err.code != 0)
-            return err;
+        fed += more->unflushed;
+        if (err.code == 0)
+            err = hf_stream_flush(rq);
     }
     return err;
 }

@@ -56,7 +56,7 @@ static bool grow(hf_queue *q, size_t total)
     return true;
 }
 
-hf_span hf_queue_reserve(hf_queue *q, size_t n)
+hf_span hf_queue_make_room(hf_queue *q, size_t n)
 {
     const size_t held = q->tail - q->head;
     if (n == 0)

@@ -20,8 +20,14 @@ void hf_queue_fini(hf_queue *q);
 /* What is held, front first. Lends until the next append, reserve, take or fini. */
 hf_span hf_queue_peek(const hf_queue *q);
 size_t hf_queue_length(const hf_queue *q);
+/* hf_queue_reserve, where there may be no room yet. */
+hf_span hf_queue_make_room(hf_queue *q, size_t n);
 /* Room for at least `n` more bytes at the back (ptr NULL when memory ends); write there, then commit. */
-hf_span hf_queue_reserve(hf_queue *q, size_t n);
+static inline hf_span hf_queue_reserve(hf_queue *q, size_t n)
+{
+    const size_t room = q->capacity - q->tail;
+    return n > 0 && n <= room ? (hf_span){ q->memory + q->tail, room } : hf_queue_make_room(q, n);
+}
 void hf_queue_commit(hf_queue *q, size_t n);
 /* False when memory ends; then nothing was appended. */
 bool hf_queue_append(hf_queue *q, hf_bytes b);

@@ -17,7 +17,7 @@ void hf_write_byte(hf_writer *w, uint8_t byte)
 void hf_write_decimal(hf_writer *w, uint64_t n)
 {
     size_t digits = 1;
-    for (uint64_t rest = n; rest >= 10; rest /= 10)
+    for (uint64_t power = 10; digits < 20 && n >= power; power *= 10) /* 2^64 - 1 has 20 digits */
         digits++;
     if (digits > w->capacity - w->length) {
         w->overflowed = true; /* part of a number is another number: all or nothing */
@@ -112,9 +112,25 @@ static void write_json_ascii(hf_writer *w, uint8_t c)
     }
 }
 
+/* How many bytes, of those there is room for, mean themselves in a string of JSON: most do, and go at once. */
+static size_t json_plain(const hf_writer *w, hf_bytes b)
+{
+    const size_t room = w->capacity - w->length, most = b.len < room ? b.len : room;
+    size_t n = 0;
+    while (n < most && b.ptr[n] >= 0x20 && b.ptr[n] < 0x80 && b.ptr[n] != '"' && b.ptr[n] != '\\')
+        n++;
+    return n;
+}
+
 void hf_write_json(hf_writer *w, hf_bytes b)
 {
     for (size_t at = 0; at < b.len && !w->overflowed;) {
+        const size_t plain = json_plain(w, hf_bytes_make(b.ptr + at, b.len - at));
+        if (plain > 0)
+            hf_write(w, hf_bytes_make(b.ptr + at, plain));
+        at += plain;
+        if (at == b.len)
+            return;
         const hf_bytes rest = hf_bytes_make(b.ptr + at, b.len - at);
         bool valid;
         const size_t length = utf8_length(rest, &valid);

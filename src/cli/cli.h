@@ -174,6 +174,8 @@ int hf_command_check(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_fmt(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_config(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_get(hf_cli *cli, const hf_arguments *arguments);
+int hf_command_bench(hf_cli *cli, const hf_arguments *arguments);
+int hf_command_doctor(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_ws(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_events(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_status(hf_cli *cli, const hf_arguments *arguments);
@@ -183,6 +185,7 @@ int hf_command_errors(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_explain(hf_cli *cli, const hf_arguments *arguments);
 int hf_explain_chain(hf_cli *cli, const hf_arguments *arguments); /* explain chain FILE|URL */
 int hf_explain_url(hf_cli *cli, const hf_arguments *arguments);   /* explain URL */
+int hf_explain_browser(hf_cli *cli, const hf_arguments *arguments); /* explain URL --origin, --cookies */
 int hf_command_ports(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_limits(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_version(hf_cli *cli, const hf_arguments *arguments);

@@ -43,7 +43,7 @@ const char *const hf_cli_description[] = {
 
 static const hf_option serve_options[] = {
     { .name = "config", .letter = 'c', .kind = HF_OPTION_VALUE, .value = "FILE", .complete = HF_COMPLETE_FILE,
-      .help = "Serve what this configuration says. Of the other options only --quiet, --color and --key-log go with it." },
+      .help = "Serve what this configuration says. Of the other options only --quiet, --color, --key-log and --qlog go with it." },
     { .name = "listen", .kind = HF_OPTION_VALUE, .repeats = true, .value = "URL", .preset = "http://localhost:8080",
       .help = "Listen here: http://HOST[:PORT] or https://HOST[:PORT]. HOST is localhost (127.0.0.1 and ::1), an IPv4 address, an IPv6 address in "
               "brackets, or * for every address; names are not looked up. PORT is 80 (https: 443) unless given; 0 takes any free port. "
@@ -74,6 +74,8 @@ static const hf_option serve_options[] = {
               "nothing else. It has no forward secrecy; see handfast story tls-rsa." },
     { .name = "key-log", .kind = HF_OPTION_VALUE, .value = "FILE", .complete = HF_COMPLETE_FILE,
       .help = "Append the secrets of every TLS connection to FILE (RFC 9850), for Wireshark. Whoever reads it reads everything." },
+    { .name = "qlog", .kind = HF_OPTION_VALUE, .value = "DIR", .complete = HF_COMPLETE_FOLDER,
+      .help = "Write a file of qlog into DIR for each QUIC connection, c and its id: packets, losses, round trips. For qvis and its like." },
     { .name = "welcome", .help = "Serve the site that is built into the program: what Handfast is, its manual, a tour." },
     { .name = "index", .kind = HF_OPTION_VALUE, .repeats = true, .value = "NAME", .preset = "index.html",
       .help = "The file that answers for a folder. May be given many times; the first that exists is taken." },
@@ -125,9 +127,13 @@ static const hf_option serve_options[] = {
       .help = "Become this user once the listeners are bound. Needs root to begin with." },
     { .name = "admin", .kind = HF_OPTION_VALUE, .value = "SOCKET", .complete = HF_COMPLETE_FILE,
       .help = "Answer handfast status, connections and reload at this unix socket, for root and the server's own user only." },
-    { .name = "record", .kind = HF_OPTION_VALUE, .value = "FILE", .complete = HF_COMPLETE_FILE,
-      .help = "Record all that comes in from outside, up to the limit record_bytes, into a new file for handfast replay. It holds what clients send, "
-              "in the clear. http listeners of one thread; not with -c, --welcome, --net or https." },
+    { .name = "record", .kind = HF_OPTION_VALUE, .value = "PATH", .complete = HF_COMPLETE_FILE,
+      .help = "A folder that is there: keep in it each connection that ends badly, as a file for handfast replay. Any other path: record all that "
+              "comes in from outside, up to the limit record_bytes, into this new file. It holds what clients send, in the clear. http listeners "
+              "of one thread; not with -c, --welcome, --net or https." },
+    { .name = "record-all", .help = "With --record FOLDER: keep every connection." },
+    { .name = "record-secrets", .help = "With --record FOLDER: keep requests as they came, with cookies, passwords and content; otherwise those are "
+              "blanked, and connections of HTTP/2, where that cannot be, are not kept." },
     { .name = "quiet", .letter = 'q', .help = "Say only what is wrong. The access log is not touched by this." },
 };
 
@@ -148,6 +154,7 @@ static const hf_example serve_examples[] = {
     { "handfast serve --listen https://localhost:8443", "Over TLS, with a certificate of the local CA (handfast cert trust)." },
     { "handfast serve dist --spa --cache-control max-age=3600", "Serve a single-page application." },
     { "handfast serve --limit idle_ns=5s --limit body_bytes=10M", "Change two limits." },
+    { "handfast serve public --record bad/", "Keep the connections that end badly: handfast replay bad/*.conn." },
     { "handfast serve public --record run.rec", "Keep what happens, to see it again: handfast replay run.rec." },
     { "handfast serve -c handfast.conf", "Serve several sites, as a configuration describes them." },
 };
@@ -208,10 +215,16 @@ static const char *const replay_description[] = {
     "difference: in which turn, when, on which connection and from which byte of its answers on.",
     "A recording of a server that fell ends where it fell: this program falls there, too, in the hands of a debugger. It must be of "
     "the same version. Files that the kernel sent by itself are compared by place, size and time; all else byte for byte.",
+    "A single connection (handfast serve --record FOLDER, or record in a configuration) is played to its HTTP core alone, with the commands that the "
+    "application gave: --steps prints every event with its time.",
     NULL,
+};
+static const hf_option replay_options[] = {
+    { .name = "steps", .help = "Of a single connection: print every event, with the time since it began." },
 };
 static const hf_example replay_examples[] = {
     { "handfast replay run.rec", "Play it again." },
+    { "handfast replay --steps bad/c1a2b3-HF-HTTP1-024.conn", "What happened on this connection, event by event?" },
     { "gdb --args handfast replay run.rec", "Look at a fall as often as you like." },
 };
 
@@ -357,7 +370,7 @@ static const char *const errors_description[] = {
 static const char *const get_description[] = {
     "Asks for URLs, with curl's habits and letters. Bodies go to standard output or to files; what --verbose says, and why something "
     "failed, to standard error. https is verified, and HTTP/2 spoken where the server does; a URL without a scheme is http.",
-    "Several URLs are asked for one after another, over one connection where they have the same origin. --data, --data-binary and --json "
+    "Several URLs are asked for one after another, or with --parallel at once, over one connection where they have the same origin. --data, --data-binary and --json "
     "may be given many times; a value that begins with @ names a file, @- is standard input.",
     NULL,
 };
@@ -379,18 +392,28 @@ static const hf_option get_options[] = {
     { .name = "user", .letter = 'u', .kind = HF_OPTION_VALUE, .value = "NAME:PASSWORD", .help = "Basic authentication (RFC 7617)." },
     { .name = "user-agent", .letter = 'A', .kind = HF_OPTION_VALUE, .value = "TEXT", .help = "The User-Agent field." },
     { .name = "referer", .letter = 'e', .kind = HF_OPTION_VALUE, .value = "URL", .help = "The Referer field." },
-    { .name = "cookie", .letter = 'b', .kind = HF_OPTION_VALUE, .value = "PAIRS", .help = "The Cookie field: \"a=1; b=2\"." },
+    { .name = "cookie", .letter = 'b', .kind = HF_OPTION_VALUE, .repeats = true, .value = "PAIRS|FILE", .complete = HF_COMPLETE_FILE, .help = "Cookies of your own: \"a=1; b=2\"; or, without =, a file that --cookie-jar, curl or wget wrote. With a file (it may be empty, or missing) those that servers set are kept and sent back." },
+    { .name = "cookie-jar", .letter = 'c', .kind = HF_OPTION_VALUE, .value = "FILE", .complete = HF_COMPLETE_FILE, .help = "Keep the cookies that servers set, as browsers do (RFC 6265bis, public suffixes), and write them to FILE in the end; - is standard output." },
+    { .name = "continue-at", .letter = 'C', .kind = HF_OPTION_VALUE, .value = "OFFSET", .help = "Go on with a file that is there in part; - is where it ends. A server that answers with another part is not believed." },
+    { .name = "retry", .kind = HF_OPTION_VALUE, .value = "N", .preset = "0", .help = "Try so often again after 408, 429, 500, 502, 503, 504 and lost connections, waiting longer each time, or as long as Retry-After says. Only what may be asked twice: never a POST." },
+    { .name = "parallel", .letter = 'Z', .help = "Ask for all URLs at once." },
+    { .name = "parallel-max", .kind = HF_OPTION_VALUE, .value = "N", .preset = "50", .help = "So many at a time at most." },
+    { .name = "progress-bar", .letter = '#', .help = "Show how far it is also where standard error is no terminal." },
+    { .name = "proxy", .letter = 'x', .kind = HF_OPTION_VALUE, .value = "URL", .preset = "http_proxy, https_proxy, all_proxy", .help = "Go through this proxy: http://[USER:PASSWORD@]HOST[:PORT], or socks5://..., which looks names up itself. Port 1080 unless given." },
+    { .name = "noproxy", .kind = HF_OPTION_VALUE, .value = "LIST", .preset = "no_proxy", .help = "But not to these names (and all below them), addresses and blocks (10.0.0.0/8); * is all." },
     { .name = "range", .letter = 'r', .kind = HF_OPTION_VALUE, .value = "RANGE", .help = "These bytes: 0-99, 100-, -100." },
     { .name = "http1.0", .letter = '0', .help = "Speak HTTP/1.0." },
     { .name = "http1.1", .help = "Speak HTTP/1.1, also where HTTP/2 is to be had." },
     { .name = "http2", .help = "Speak HTTP/2 or fail; to http:// with prior knowledge." },
+    { .name = "http3", .help = "Try HTTP/3 first, whether the server offers it or not, beside HTTP/2 and HTTP/1.1." },
+    { .name = "http3-only", .help = "Speak HTTP/3 or fail." },
     { .name = "resolve", .kind = HF_OPTION_VALUE, .repeats = true, .value = "HOST:PORT:ADDRESS", .help = "Take this address for that host and port." },
     { .name = "connect-to", .kind = HF_OPTION_VALUE, .repeats = true, .value = "HOST1:PORT1:HOST2:PORT2", .help = "Connect there instead; an empty part means any, or unchanged." },
     { .name = "cacert", .kind = HF_OPTION_VALUE, .value = "FILE", .preset = "$SSL_CERT_FILE, else the system's", .complete = HF_COMPLETE_FILE, .help = "Believe the roots in this PEM file, and no others." },
     { .name = "insecure", .letter = 'k', .help = "Believe any certificate: whoever is between can read and change everything." },
     { .name = "max-time", .letter = 'm', .kind = HF_OPTION_VALUE, .value = "SECONDS", .help = "Each URL may take so long, redirects and all." },
     { .name = "connect-timeout", .kind = HF_OPTION_VALUE, .value = "SECONDS", .preset = "10", .help = "Each address may take so long to connect to, and the handshake of TLS." },
-    { .name = "write-out", .letter = 'w', .kind = HF_OPTION_VALUE, .value = "FORMAT", .help = "Write this behind each body: %{http_code}, %{http_version}, %{size_download}, %{time_starttransfer}, %{time_total}, %{num_redirects}, %{url_effective}, %{content_type}, %{filename_effective}, %{remote_ip}, %{remote_port}; \\n and \\t." },
+    { .name = "write-out", .letter = 'w', .kind = HF_OPTION_VALUE, .value = "FORMAT", .help = "Write this behind each body: %{http_code}, %{http_version}, %{size_download}, %{size_upload}, %{time_namelookup}, %{time_connect}, %{time_appconnect}, %{time_starttransfer}, %{time_total}, %{num_connects}, %{num_redirects}, %{url_effective}, %{content_type}, %{filename_effective}, %{remote_ip}, %{remote_port}, %{exitcode}, %{json} for all; \\n and \\t." },
     { .name = "silent", .letter = 's', .help = "Say nothing on standard error, not even why it failed." },
     { .name = "show-error", .letter = 'S', .help = "With --silent: say why it failed all the same." },
     { .name = "verbose", .letter = 'v', .help = "Say on standard error what is connected, sent and received." },
@@ -486,7 +509,7 @@ static const char *const explain_description[] = {
     "explain CODE says what a code from a log line or an error page means: the rule that fired and where it is written, the likely cause, "
     "how to tell the causes apart, and what to do. CODE is HF-HTTP1-003 or HTTP1-3, in any case; an HTTP status, for all errors "
     "that it reports; what a browser calls it, such as ERR_CERT_AUTHORITY_INVALID or SSL_ERROR_RX_RECORD_TOO_LONG; or the name of "
-    "an alert of TLS, such as unknown_ca.",
+    "an alert of TLS, such as unknown_ca; or the name of an error of the system, such as ECONNREFUSED.",
     "explain chain walks a chain of certificates link by link, from a PEM file (leaf first; - is standard input) or from the server "
     "of an https:// URL: the hash of what was signed, what the issuer's RSA key recovers from the signature or whether its equation "
     "holds, dates, names, which root ends it or which link is missing and where it could be had. The exit status is 0 when the chain "
@@ -499,6 +522,11 @@ static const hf_option explain_options[] = {
     { .name = "timeout", .kind = HF_OPTION_VALUE, .value = "SECONDS", .preset = "10", .help = "URL: each address may take so long to connect to, the handshake of TLS, and the answer." },
     { .name = "insecure", .letter = 'k', .help = "URL: go on whatever the certificate is." },
     { .name = "strict", .help = "URL: what is weak, such as a missing security field, fails too, with status 14." },
+    { .name = "origin", .kind = HF_OPTION_VALUE, .value = "ORIGIN", .help = "URL: ask as a browser does for a script of a page of this origin (https://app.example), preflight and all, and say whether the script may read the answer (CORS), and which step forbids it." },
+    { .name = "method", .kind = HF_OPTION_VALUE, .value = "METHOD", .preset = "GET", .help = "With --origin: the method of the script's request. What it would change is changed, unless the preflight forbids it." },
+    { .name = "header", .letter = 'H', .kind = HF_OPTION_VALUE, .repeats = true, .value = "FIELD", .help = "With --origin: a field that the script sets, written as \"Name: value\"." },
+    { .name = "credentials", .help = "With --origin: the script asks with credentials: \"include\"." },
+    { .name = "cookies", .help = "URL: say of each cookie that is set whether a browser keeps it, with which requests it goes back, and why not." },
     { .name = "host", .kind = HF_OPTION_VALUE, .value = "NAME", .help = "chain FILE: the host, a DNS name or an address, that the leaf must name." },
     { .name = "roots", .kind = HF_OPTION_VALUE, .value = "FILE", .repeats = true, .preset = "$SSL_CERT_FILE, else the system's",
       .complete = HF_COMPLETE_FILE, .help = "URL, chain: believe the roots in this PEM file, and no others. URL: the last one given." },
@@ -532,6 +560,64 @@ static const char *const ports_description[] = {
     "sustained, when the ports to a destination are used up at the rate of the last seconds, and what helps.",
     NULL,
 };
+/* ---- bench and doctor ----------------------------------------------------------------------------------------- */
+
+static const char *const bench_description[] = {
+    "Asks one URL again and again over some connections, checks each answer against the first (status, length, every byte), and says how many "
+    "there were and how long they took, as percentiles.",
+    "Without --rate a connection asks again as soon as it is answered (closed loop). With --rate requests are due at fixed times, and their time "
+    "runs from when they were due, whoever was late: a server that stalls for a second is seen to have stalled for all who came in that second.",
+    "It ends after 10 seconds, or when --requests are answered; it speaks to this machine only, unless told otherwise. --fresh opens a connection "
+    "for each request: what a pool of connections saves is the difference.",
+    NULL,
+};
+static const hf_option bench_options[] = {
+    { .name = "connections", .letter = 'c', .kind = HF_OPTION_VALUE, .value = "N", .preset = "16", .help = "So many connections, at most 1000." },
+    { .name = "streams", .letter = 'm', .kind = HF_OPTION_VALUE, .value = "N", .preset = "1", .help = "HTTP/2 and HTTP/3: so many requests at a time on each." },
+    { .name = "requests", .letter = 'n', .kind = HF_OPTION_VALUE, .value = "N", .help = "End after so many." },
+    { .name = "seconds", .letter = 't', .kind = HF_OPTION_VALUE, .value = "N", .preset = "10", .help = "End after so long, at most an hour." },
+    { .name = "rate", .letter = 'R', .kind = HF_OPTION_VALUE, .value = "N", .help = "So many requests a second are due, on all connections together." },
+    { .name = "fresh", .help = "Each request on a connection of its own." },
+    { .name = "check", .kind = HF_OPTION_BOOLEAN, .on = true, .help = "Let answers differ from the first." },
+    { .name = "header", .letter = 'H', .kind = HF_OPTION_VALUE, .repeats = true, .value = "FIELD", .help = "Send this field, too, written as \"Name: value\"." },
+    { .name = "http1.1", .help = "Speak HTTP/1.1." },
+    { .name = "http2", .help = "Speak HTTP/2 or fail; to http:// with prior knowledge." },
+    { .name = "http3", .help = "Speak HTTP/3 or fail." },
+    { .name = "cacert", .kind = HF_OPTION_VALUE, .value = "FILE", .preset = "$SSL_CERT_FILE, else the system's", .complete = HF_COMPLETE_FILE, .help = "Believe the roots in this PEM file, and no others." },
+    { .name = "insecure", .letter = 'k', .help = "Believe any certificate." },
+    { .name = "elsewhere", .help = "Allow another machine: one that is yours, or whose owner asked for it." },
+    { .name = "json", .help = "Print one JSON object." },
+};
+static const hf_exit_row bench_exits[] = {
+    { HF_EXIT_OK, "Every request was answered, and alike." },
+    { HF_EXIT_FAILED, "Failed; standard error says why." },
+    { HF_EXIT_USAGE, "The command line is wrong, or the URL is not of this machine." },
+    { HF_EXIT_DNS, "The name could not be resolved." },
+    { HF_EXIT_TCP, "A connection could not be made." },
+    { HF_EXIT_TLS, "TLS failed." },
+    { HF_EXIT_HTTP, "Answers differ, or some did not come." },
+};
+static const hf_example bench_examples[] = {
+    { "handfast bench http://localhost:8080/", "What can it do?" },
+    { "handfast bench --rate 1000 --json http://localhost:8080/", "How long do 1000 requests a second take?" },
+    { "handfast bench --fresh -n 1000 http://localhost:8080/", "And without keeping connections?" },
+    { "handfast bench --http3 -m 10 -k https://localhost:8443/", "HTTP/3, ten requests at a time on each connection." },
+};
+static const char *const doctor_description[] = {
+    "Looks at this host as a server or a busy client needs it: descriptors, backlog, ports, buffers for UDP, the clock, roots, entropy, io_uring, IPv6, "
+    "the resolver. For each: what is there, what it should be, why, and the command that changes it. Nothing is changed, and nobody is asked.",
+    NULL,
+};
+static const hf_option doctor_options[] = {
+    { .name = "json", .help = "Print JSON." },
+    { .name = "proc", .kind = HF_OPTION_VALUE, .value = "DIR", .preset = "/proc", .complete = HF_COMPLETE_FOLDER, .help = "Read sys there." },
+};
+static const hf_exit_row doctor_exits[] = {
+    { HF_EXIT_OK, "Nothing is wrong; something may be worth changing." },
+    { HF_EXIT_FAILED, "Something is wrong: it will not work." },
+    { HF_EXIT_USAGE, "The command line is wrong." },
+};
+
 static const hf_option ports_options[] = {
     { .name = "json", .help = "Print JSON." },
     { .name = "proc", .kind = HF_OPTION_VALUE, .value = "DIR", .preset = "/proc", .complete = HF_COMPLETE_FOLDER, .help = "Read net/tcp, net/tcp6 and sys/net/ipv4 there." },
@@ -609,13 +695,18 @@ const hf_command hf_commands[] = {
       LIST(option, sim_options), LIST(example, sim_examples), LIST(exit, sim_exits),
       .raw = true, .run = hf_command_sim },
     { .name = "replay", .operands = "FILE", .operands_least = 1, .operands_most = 1, .operands_complete = HF_COMPLETE_FILE,
-      .summary = "Play a recording of a server again", .description = replay_description, LIST(example, replay_examples), .run = hf_command_replay },
+      .summary = "Play a recording again", .description = replay_description, LIST(option, replay_options),
+      LIST(example, replay_examples), .run = hf_command_replay },
     { .name = "story", .operands = "[NAME]", .operands_most = 1, .operands_complete = HF_COMPLETE_CHOICES, .operand_choices = story_choices,
       .summary = "Show a handshake, a teardown, a flood, segment by segment", .description = story_description,
       LIST(option, story_options), LIST(example, story_examples), .run = hf_command_story },
     { .name = "explain", .operands = "URL | CODE | chain FILE|URL", .operands_least = 1, .operands_most = 2, .operands_complete = HF_COMPLETE_ERROR,
       .summary = "Say why a connection fails, or what an error code means", .description = explain_description,
       LIST(option, explain_options), LIST(example, explain_examples), LIST(exit, explain_exits), .run = hf_command_explain },
+    { .name = "bench", .operands = "URL", .operands_least = 1, .operands_most = 1, .summary = "Ask one URL again and again, and say how long it takes",
+      .description = bench_description, LIST(option, bench_options), LIST(example, bench_examples), LIST(exit, bench_exits), .run = hf_command_bench },
+    { .name = "doctor", .summary = "Say what of this host should be changed", .description = doctor_description, LIST(option, doctor_options),
+      LIST(exit, doctor_exits), .run = hf_command_doctor },
     { .name = "ports", .summary = "Say when the ports for connections outwards run out", .description = ports_description,
       LIST(option, ports_options), LIST(example, ports_examples), LIST(exit, ports_exits), .run = hf_command_ports },
     { .name = "errors", .summary = "List every error", .description = errors_description, LIST(option, json_options),

@@ -216,7 +216,8 @@ hf_exit hf_serve_configured(hf_cli *cli, const hf_arguments *arguments)
     static hf_serve_options options;
     for (size_t i = 0; i < arguments->given_count; i++) {
         const char *name = arguments->given[i].option->name;
-        if (strcmp(name, "config") != 0 && strcmp(name, "quiet") != 0 && strcmp(name, "color") != 0 && strcmp(name, "key-log") != 0 && !hf_serve_is_net(&arguments->given[i]))
+        if (strcmp(name, "config") != 0 && strcmp(name, "quiet") != 0 && strcmp(name, "color") != 0 && strcmp(name, "key-log") != 0 &&
+            strcmp(name, "qlog") != 0 && !hf_serve_is_net(&arguments->given[i]))
             return hf_cli_misuse(cli, "--%s belongs into the configuration when there is one: no --%s with -c", name, name);
     }
     if (arguments->operand_count > 0)
@@ -229,6 +230,8 @@ hf_exit hf_serve_configured(hf_cli *cli, const hf_arguments *arguments)
         hf_config_plan_apply(&plan, &options);
         const hf_given *key_log = hf_arguments_find(arguments, "key-log");
         options.key_log = key_log != NULL ? key_log->value : NULL;
+        const hf_given *qlog = hf_arguments_find(arguments, "qlog");
+        options.qlog = qlog != NULL ? qlog->value : NULL;
         result = hf_serve_parse_net(cli, arguments, &options);
     }
     if (result == HF_EXIT_OK) {

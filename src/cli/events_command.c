@@ -102,26 +102,22 @@ static bool is_stream(stream *s, const hf_response_head *head, hf_exit *failed)
 static hf_exit listen_to(stream *s)
 {
     hf_live *const l = &s->live;
-    hf_http1_event e;
+    hf_fetch_event e;
     hf_exit failed = HF_EXIT_TCP;
     hf_err why;
     for (;;) {
-        const hf_step step = hf_talk_step(&l->talk, &e, &why);
+        const hf_step step = hf_fetch_step(&l->fetch, &e, &why);
         if (step == HF_IDLE) {
-            (void)hf_dialer_wait(l->dialer, hf_talk_wake(&l->talk), -1);
+            (void)hf_dialer_wait(l->dialer, hf_fetch_wake(&l->fetch), -1);
             continue;
         }
-        if (step != HF_EVENT || e.kind == HF_HTTP1_END) {
+        if (step != HF_EVENT || e.kind == HF_FETCH_END) {
             snprintf(l->line.words, sizeof l->line.words, "the stream ended%s%s", why.code != 0 ? ": " : "", why.code != 0 ? hf_err_text(why) : "");
             return HF_EXIT_TCP;
         }
-        if (e.kind == HF_HTTP1_RESPONSE && e.response.status >= 200 && !is_stream(s, &e.response, &failed))
+        if (e.kind == HF_FETCH_HEAD && e.head.status >= 200 && !is_stream(s, &e.head, &failed))
             return failed;
-        if (e.kind != HF_HTTP1_BODY)
-            continue;
-        const bool goes_on = take_body(s, e.body, &failed);
-        hf_http1_take(l->talk.core, e.body.len);
-        if (!goes_on)
+        if (e.kind == HF_FETCH_BODY && !take_body(s, e.body, &failed))
             return s->over ? HF_EXIT_OK : failed;
     }
 }

@@ -10,12 +10,10 @@
 
 #include "allocator.h"
 #include "chain_report.h"
+#include "roots.h"
 #include "tls_probe.h"
 
 enum { FILE_MOST = 4 << 20, ROOM = HF_CHAIN_REPORT_ROOM };
-
-/* Where systems keep the roots that they trust. */
-static const char *const root_files[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem" };
 
 typedef struct asking {
     hf_cli *cli;
@@ -46,31 +44,23 @@ static char *read_file(const char *path, size_t *length)
 
 /* ---- what is believed ----------------------------------------------------------------------------------------- */
 
-static hf_exit add_file(const asking *a, const char *path, bool lists)
+static hf_exit add_roots(const asking *a, const char *path)
 {
-    size_t n, added;
+    char text[512];
+    hf_writer why = hf_writer_make(text, sizeof text);
+    const hf_err err = hf_roots_add(a->trust, path, &why);
+    return err.code == 0 ? HF_EXIT_OK : hf_cli_failed(a->cli, "%.*s", HF_STR(hf_written(&why)));
+}
+
+static hf_exit add_revoked(const asking *a, const char *path)
+{
+    size_t n;
     char *const pem = read_file(path, &n);
     if (pem == NULL)
         return hf_cli_failed(a->cli, "%s: %s", path, strerror(errno));
-    const hf_err err = lists ? hf_trust_add_revoked(a->trust, hf_bytes_make(pem, n)) : hf_trust_add(a->trust, hf_bytes_make(pem, n), &added);
+    const hf_err err = hf_trust_add_revoked(a->trust, hf_bytes_make(pem, n));
     free(pem);
-    return err.code == 0 ? HF_EXIT_OK
-                         : hf_cli_failed(a->cli, "%s: it holds no %s in PEM", path, lists ? "revocation list" : "certificate");
-}
-
-static hf_exit add_system_roots(const asking *a)
-{
-    const char *const told = getenv("SSL_CERT_FILE");
-    for (size_t i = 0; told == NULL && i < HF_COUNT(root_files); i++) {
-        FILE *f = fopen(root_files[i], "re");
-        if (f == NULL)
-            continue;
-        fclose(f);
-        return add_file(a, root_files[i], false);
-    }
-    if (told != NULL)
-        return add_file(a, told, false);
-    return hf_cli_failed(a->cli, "this system keeps its roots at no place that is known here; give them with --roots FILE");
+    return err.code == 0 ? HF_EXIT_OK : hf_cli_failed(a->cli, "%s: it holds no revocation list in PEM", path);
 }
 
 static hf_exit add_all(const asking *a)
@@ -83,9 +73,9 @@ static hf_exit add_all(const asking *a)
         if (!list && strcmp(given->option->name, "roots") != 0)
             continue;
         roots |= !list;
-        result = add_file(a, given->value, list);
+        result = list ? add_revoked(a, given->value) : add_roots(a, given->value);
     }
-    return result != HF_EXIT_OK || roots ? result : add_system_roots(a);
+    return result != HF_EXIT_OK || roots ? result : add_roots(a, NULL);
 }
 
 /* ---- the report ----------------------------------------------------------------------------------------------- */

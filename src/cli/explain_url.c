@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "calling.h"
 #include "get.h"
 #include "text.h"
 
@@ -55,6 +56,7 @@ static void see(void *observer, const hf_dial_event *e)
             h->chain = *e->verdict;
         break;
     case HF_DIAL_TLS: see_tls(h, e); break;
+    case HF_DIAL_QUIC: break;
     }
 }
 
@@ -71,30 +73,6 @@ bool hf_trail_is_named(const hf_trail_hop *h)
 }
 
 /* ---- asking --------------------------------------------------------------------------------------------------- */
-
-static bool keep_fields(hf_trail_hop *h, hf_fields fields)
-{
-    size_t room = 1, at = 0;
-    const size_t n = fields.count < HF_TRAIL_FIELDS ? fields.count : HF_TRAIL_FIELDS;
-    for (size_t i = 0; i < n; i++)
-        room += fields.at[i].name.len + fields.at[i].value.len;
-    h->memory = malloc(room);
-    if (h->memory == NULL)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        const hf_bytes from[2] = { fields.at[i].name, fields.at[i].value };
-        hf_bytes to[2];
-        for (int part = 0; part < 2; part++) {
-            if (from[part].len > 0)
-                memcpy(h->memory + at, from[part].ptr, from[part].len);
-            to[part] = hf_bytes_make(h->memory + at, from[part].len);
-            at += from[part].len;
-        }
-        h->fields[i] = (hf_field){ .name = to[0], .value = to[1], .id = fields.at[i].id };
-    }
-    h->field_count = n;
-    return true;
-}
 
 static bool is_redirect(uint16_t s)
 {
@@ -113,7 +91,7 @@ static bool take_head(hf_trail_hop *h, const hf_response_head *head, int64_t ns)
     h->head_ns = ns;
     if (is_redirect(head->status) && where != NULL && !hf_client_url_join(&h->url, where->value, h->next, sizeof h->next))
         h->next[0] = 0;
-    return keep_fields(h, head->fields);
+    return hf_calling_keep_fields(head->fields, h->fields, HF_TRAIL_FIELDS, &h->field_count, &h->memory);
 }
 
 static bool is_stream(const hf_trail_hop *h)
@@ -404,6 +382,8 @@ int hf_explain_url(hf_cli *cli, const hf_arguments *arguments)
     hf_trail y = { .cli = cli };
     static hf_client_url url; /* large */
     const char *const text = arguments->operands[0], *const wrong = hf_client_url_parse(text, &url);
+    if (hf_arguments_find(arguments, "origin") != NULL || hf_arguments_on(arguments, cli->command, "cookies"))
+        return hf_explain_browser(cli, arguments);
     y.json = hf_arguments_on(arguments, cli->command, "json");
     y.follows = hf_arguments_on(arguments, cli->command, "location");
     y.insecure = hf_arguments_on(arguments, cli->command, "insecure");

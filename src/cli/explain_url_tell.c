@@ -8,6 +8,7 @@
 #include "address.h"
 #include "date.h"
 #include "error_names.h"
+#include "outside_names.h"
 #include "text.h"
 #include "words.h"
 
@@ -222,30 +223,6 @@ static const char *version_name(hf_version v)
     return v == HF_HTTP_2 ? "2" : v == HF_HTTP_1_0 ? "1.0" : "1.1";
 }
 
-static const char *status_means(uint16_t status)
-{
-    static const struct {
-        uint16_t status;
-        const char *means;
-    } rows[] = {
-        { 400, "the server did not understand the request: another protocol on the port, or a Host that it does not like" },
-        { 401, "it wants to know who asks (WWW-Authenticate says how)" },
-        { 403, "it understood, and refuses: permissions, or a rule in front of the server" },
-        { 404, "the server works, and has nothing at this path" },
-        { 405, "another method is wanted here (Allow says which)" },
-        { 421, "this server does not answer for this name: a wrong address, or a connection shared by mistake" },
-        { 429, "too many requests (Retry-After says when)" },
-        { 500, "the application failed: its log says why" },
-        { 502, "a proxy is in front, and what is behind it answered no HTTP, or is not there" },
-        { 503, "overloaded or in maintenance (Retry-After says when)" },
-        { 504, "a proxy is in front, and what is behind it did not answer in time" },
-    };
-    for (size_t i = 0; i < HF_COUNT(rows); i++)
-        if (rows[i].status == status)
-            return rows[i].means;
-    return NULL;
-}
-
 static void tell_http(const hf_trail *y, const hf_trail_hop *h)
 {
     const bool bad = h->failed == HF_EXIT_HTTP;
@@ -257,7 +234,7 @@ static void tell_http(const hf_trail *y, const hf_trail_hop *h)
              h->whole ? "whole" : h->cut ? "read no further" : "broken", ms(h->body_ns), (unsigned long long)h->body);
     else
         line(y, "%s (%.1f ms)", hf_err_text(h->http_err), ms(h->body_ns));
-    labelled(y, "means", h->other ? "asked by TLS, the same port shakes hands: the URL should begin with https://" : h->answered ? status_means(h->status) : NULL);
+    labelled(y, "means", h->other ? "asked by TLS, the same port shakes hands: the URL should begin with https://" : h->answered ? hf_status_means(h->status) : NULL);
     if (!h->other && h->http_err.code != 0)
         catalogue(y, h->http_err);
     labelled(y, "leads to", h->next);

@@ -7,8 +7,9 @@
 #define HF_CLI_GET_H
 
 #include "cli.h"
+#include "cookie_jar.h"
 #include "decompress.h"
-#include "fetch.h"
+#include "line_pool.h"
 
 enum { HF_GET_FIELDS = 64, HF_GET_ALIASES = 16 };
 
@@ -31,14 +32,26 @@ typedef struct hf_get {
     int64_t patience_ns, connect_ns;
     uint64_t redirects_most;
     const char *format;
-    bool has_body, uploads, json, method_given, head_only, with_heads, compressed, silent, verbose, follows, fails;
-    /* the connection, kept for the next */
+    uint64_t retries;       /* --retry */
+    const char *resume;     /* --continue-at */
+    bool has_body, uploads, json, method_given, head_only, with_heads, compressed, silent, verbose, follows, fails, only, bar;
+    /* shared by all transfers */
     hf_dialer *dialer;
-    hf_line line;
-    hf_fetch fetch;
-    bool connected;
-    hf_client_url at; /* where to */
-    /* one URL */
+    hf_line_pool *pool;
+    hf_jar *jar; /* NULL: no cookies are kept */
+    /* one URL: a transfer is a copy of it all */
+    hf_client_url first_at, at; /* what was asked for; where to now */
+    hf_call call;
+    hf_field sent[HF_GET_FIELDS + 3];
+    char cookies[8192], range_from[40];
+    char peer[80];
+    uint16_t peer_port;
+    hf_time named, connected, secured, tried; /* of the connection; `tried`: when the pause before the next try ends */
+    bool opened, moved, done, running;
+    hf_exit result;
+    uint64_t tries, connects, uploaded;
+    uint64_t resume_from, length;             /* length: of the body, as declared; 0: it was not */
+    char next[HF_CLIENT_URL_BYTES];
     const char *output;
     bool remote_name;
     FILE *out;
@@ -58,17 +71,28 @@ hf_exit hf_get_take_alias(hf_get *g, const char *text, bool resolve);
 /* "zstd, br, gzip": what --compressed asks for. */
 const char *hf_get_codings(void);
 
-/* get_exchange.c: asks for `url`, follows where it is told to, and hears it all. */
-hf_exit hf_get_one(hf_get *g, const char *url);
-void hf_get_hang_up(hf_get *g);
+/* get_exchange.c: one transfer: begins to ask for `url`, follows where it is told to, and hears it all. `done`: `result` is set. */
+void hf_get_begin(hf_get *g, const char *url);
+void hf_get_hear(hf_get *g, const hf_line_pool_event *event);
+/* The clock reads `now`: is it late, or time to try again? */
+void hf_get_tick(hf_get *g, hf_time now);
+hf_time hf_get_wake(const hf_get *g);
+
+/* get_cookies.c: -b and -c */
+hf_exit hf_get_open_jar(hf_get *g, const char *const *files, size_t count);
+hf_exit hf_get_save_jar(hf_get *g, const char *path);
+void hf_get_take_cookies(hf_get *g, const hf_response_head *head);
+hf_jar_request hf_get_place(const hf_get *g);
 
 /* get_tell.c */
 void hf_get_note(const hf_get *g, const char *format, ...) HF_PRINTF(2, 3); /* "* ..." where --verbose asks for it */
 hf_exit hf_get_fail(hf_get *g, hf_exit exit, const char *format, ...) HF_PRINTF(3, 4); /* "handfast get: ...", unless --silent */
 void hf_get_tell_request(const hf_get *g, const hf_request_head *head);
-void hf_get_tell_line(const hf_get *g);
+void hf_get_tell_line(const hf_get *g, const hf_line *line, hf_version version, bool reused);
+void hf_get_tell_progress(hf_get *const *all, size_t count, hf_time now); /* one line, again and again */
 hf_exit hf_get_write_head(hf_get *g, const hf_response_head *head);
 hf_exit hf_get_write(hf_get *g, hf_bytes piece);
+hf_exit hf_get_name_output(hf_get *g); /* out_name: empty: standard output */
 hf_exit hf_get_close_output(hf_get *g);
 void hf_get_write_out(const hf_get *g); /* --write-out */
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base64.h"
+#include "calling.h"
 #include "text.h"
 #include "token.h"
 
@@ -105,19 +106,17 @@ static hf_exit add_field(hf_get *g, hf_bytes name, hf_bytes value, bool own)
 
 static hf_exit take_header(hf_get *g, const char *text)
 {
-    const char *const colon = strchr(text, ':');
-    const hf_bytes name = hf_bytes_make(text, colon != NULL ? (size_t)(colon - text) : 0);
-    const hf_bytes value = colon != NULL ? hf_trim(hf_text(colon + 1)) : hf_text("");
-    if (!hf_is_token(name) || !hf_is_field_value(value))
-        return hf_cli_misuse(g->cli, "--header %s: write it as \"Name: value\"", text);
-    const hf_field_id id = hf_field_identify(name);
-    if (id == HF_FIELD_CONTENT_LENGTH || id == HF_FIELD_TRANSFER_ENCODING || id == HF_FIELD_CONNECTION)
+    hf_field f;
+    const hf_exit bad = hf_calling_read_header(g->cli, text, &f);
+    if (bad != HF_EXIT_OK)
+        return bad;
+    if (f.id == HF_FIELD_CONTENT_LENGTH || f.id == HF_FIELD_TRANSFER_ENCODING || f.id == HF_FIELD_CONNECTION)
         return hf_cli_misuse(g->cli, "--header %s: how a message is framed is not for fields to say", text);
-    if (id == HF_FIELD_HOST) {
-        g->host = value;
+    if (f.id == HF_FIELD_HOST) {
+        g->host = f.value;
         return HF_EXIT_OK;
     }
-    return add_field(g, name, value, id == HF_FIELD_AUTHORIZATION || id == HF_FIELD_COOKIE);
+    return add_field(g, f.name, f.value, f.id == HF_FIELD_AUTHORIZATION || f.id == HF_FIELD_COOKIE);
 }
 
 static hf_exit take_user(hf_get *g, const char *user)
@@ -137,7 +136,7 @@ static hf_exit take_user(hf_get *g, const char *user)
 /* What was not given, and is usual. */
 static hf_exit add_usual(hf_get *g)
 {
-    static const char *const named[][2] = { { "user-agent", "User-Agent" }, { "referer", "Referer" }, { "cookie", "Cookie" }, { "range", "Range" } };
+    static const char *const named[][2] = { { "user-agent", "User-Agent" }, { "referer", "Referer" }, { "range", "Range" } };
     hf_exit result = HF_EXIT_OK;
     for (size_t i = 0; i < HF_COUNT(named) && result == HF_EXIT_OK; i++) {
         const char *const value = option(g, named[i][0]);
@@ -145,8 +144,8 @@ static hf_exit add_usual(hf_get *g)
             continue;
         if (!hf_is_field_value(hf_text(value)))
             return hf_cli_misuse(g->cli, "--%s: this cannot be the value of a field", named[i][0]);
-        if (i < 3)
-            result = add_field(g, hf_text(named[i][1]), hf_text(value), i == 2);
+        if (i < 2)
+            result = add_field(g, hf_text(named[i][1]), hf_text(value), false);
         else if ((size_t)snprintf(g->range, sizeof g->range, "bytes=%s", value) < sizeof g->range)
             result = add_field(g, hf_text("Range"), hf_text(g->range), false);
         else
@@ -192,6 +191,9 @@ static hf_exit take_repeated(hf_get *g)
             result = hf_get_take_alias(g, given->value, name[0] == 'r');
         else if (strcmp(name, "user") == 0)
             result = take_user(g, given->value);
+        else if (strcmp(name, "cookie") == 0 && strchr(given->value, '=') != NULL)
+            result = hf_is_field_value(hf_text(given->value)) ? add_field(g, hf_text("Cookie"), hf_text(given->value), true)
+                                                              : hf_cli_misuse(g->cli, "--cookie: this cannot be the value of a field");
         if (result != HF_EXIT_OK)
             return result;
     }
@@ -212,11 +214,13 @@ static hf_exit take_method(hf_get *g)
 
 static hf_exit take_version(hf_get *g)
 {
-    static const char *const ways[] = { "http1.0", "http1.1", "http2" };
+    static const char *const ways[] = { "http1.0", "http1.1", "http2", "http3", "http3-only" };
+    static const hf_version versions[] = { HF_HTTP_1_0, HF_HTTP_1_1, HF_HTTP_2, HF_HTTP_3, HF_HTTP_3 };
     unsigned given = 0;
     for (size_t i = 0; i < HF_COUNT(ways); i++)
         if (is_on(g, ways[i])) {
-            g->version = i == 0 ? HF_HTTP_1_0 : i == 1 ? HF_HTTP_1_1 : HF_HTTP_2;
+            g->version = versions[i];
+            g->only = i == 4;
             given++;
         }
     return given < 2 ? HF_EXIT_OK : hf_cli_misuse(g->cli, "one version of HTTP at a time");
@@ -234,9 +238,15 @@ static hf_exit take_all(hf_get *g)
     g->follows = is_on(g, "location");
     g->fails = is_on(g, "fail");
     g->format = option(g, "write-out");
+    g->resume = option(g, "continue-at");
+    g->bar = is_on(g, "progress-bar") || (!is_on(g, "silent") && isatty(STDERR_FILENO));
     if (most != NULL && !hf_parse_decimal(hf_text(most), &redirects))
         return hf_cli_misuse(g->cli, "--max-redirs %s: give a number", most);
     g->redirects_most = redirects;
+    if (option(g, "retry") != NULL && !hf_parse_decimal(hf_text(option(g, "retry")), &g->retries))
+        return hf_cli_misuse(g->cli, "--retry %s: give a number", option(g, "retry"));
+    if (g->resume != NULL && (g->compressed || option(g, "range") != NULL))
+        return hf_cli_misuse(g->cli, "--continue-at asks for a range of its own, of what is not compressed");
     hf_exit result = take_repeated(g);
     result = result == HF_EXIT_OK ? take_version(g) : result;
     result = result == HF_EXIT_OK ? take_method(g) : result;
@@ -256,16 +266,95 @@ static const char *output_of(const hf_get *g, size_t n)
     return NULL;
 }
 
-static hf_exit get_all(hf_get *g)
+/* The transfers: `most` at a time, in order. */
+static hf_exit get_all(hf_get *g, size_t most)
 {
+    const size_t count = g->arguments->operand_count;
+    hf_get **const all = calloc(count, sizeof *all);
     hf_exit worst = HF_EXIT_OK;
-    for (size_t i = 0; i < g->arguments->operand_count; i++) {
-        g->output = output_of(g, i);
-        g->remote_name = is_on(g, "remote-name");
-        const hf_exit result = hf_get_one(g, g->arguments->operands[i]);
-        worst = result != HF_EXIT_OK ? result : worst;
+    hf_time shown = hf_time_after(hf_dialer_now(g->dialer), HF_SECONDS(1));
+    if (all == NULL)
+        return hf_cli_failed(g->cli, "out of memory");
+    for (size_t begun = 0, running = 0, i; begun < count || running > 0;) {
+        while (running < most && begun < count) {
+            hf_get *const t = all[begun] = malloc(sizeof *t);
+            if (t == NULL) { /* those that run come to their end */
+                worst = hf_cli_failed(g->cli, "out of memory");
+                begun = count;
+                break;
+            }
+            *t = *g;
+            t->output = output_of(g, begun);
+            t->remote_name = is_on(g, "remote-name");
+            hf_get_begin(t, g->arguments->operands[begun++]);
+            running++;
+        }
+        hf_line_pool_event e;
+        const bool any = hf_line_pool_next(g->pool, &e);
+        if (any)
+            hf_get_hear(e.call->user, &e);
+        hf_time wake = hf_line_pool_wake(g->pool);
+        const hf_time now = hf_dialer_now(g->dialer);
+        bool over = false;
+        for (i = 0; i < begun; i++) {
+            hf_get *const t = all[i];
+            if (t != NULL && !t->done)
+                hf_get_tick(t, now);
+            if (t != NULL && !t->done)
+                wake = hf_time_earlier(wake, hf_get_wake(t));
+            if (t == NULL || !t->done)
+                continue;
+            worst = t->result != HF_EXIT_OK ? t->result : worst;
+            running--;
+            over = true;
+            free(t);
+            all[i] = NULL;
+        }
+        if (g->bar && !hf_time_before(now, shown)) {
+            hf_get_tell_progress(all, begun, now);
+            shown = hf_time_after(now, HF_MILLISECONDS(200));
+        }
+        if (!any && !over && running > 0)
+            (void)hf_dialer_wait(g->dialer, g->bar ? hf_time_earlier(wake, shown) : wake, -1);
     }
+    free(all);
     return worst;
+}
+
+/* "both" is what both kinds of URLs take where their own says nothing. Only lower case for http: HTTP_PROXY is what a CGI script
+ * gets from a field Proxy of a request. */
+static const char *from_environment(const char *lower, const char *upper, const char *both)
+{
+    const char *const names[] = { lower, upper, both, both != NULL ? "ALL_PROXY" : NULL };
+    for (size_t i = 0; i < HF_COUNT(names); i++)
+        if (names[i] != NULL && getenv(names[i]) != NULL)
+            return getenv(names[i]);
+    return NULL;
+}
+
+static hf_exit open_all(hf_get *g, size_t most)
+{
+    const char *const proxy = option(g, "proxy"), *const none = option(g, "noproxy");
+    char text[512];
+    hf_writer why = hf_writer_make(text, sizeof text);
+    const hf_dialer_options options = { .roots = option(g, "cacert"), .insecure = is_on(g, "insecure"), .connect_ns = g->connect_ns,
+        .aliases = g->aliases, .alias_count = g->alias_count,
+        .proxy_http = proxy != NULL ? proxy : from_environment("http_proxy", NULL, "all_proxy"),
+        .proxy_https = proxy != NULL ? proxy : from_environment("https_proxy", "HTTPS_PROXY", "all_proxy"),
+        .no_proxy = none != NULL ? none : from_environment("no_proxy", "NO_PROXY", NULL) };
+    g->dialer = hf_dialer_new(&options, &why);
+    if (g->dialer == NULL)
+        return hf_cli_failed(g->cli, "%.*s", HF_STR(hf_written(&why)));
+    const hf_line_pool_options pool = { .all = most > 64 ? (uint32_t)most : 0, .per_origin = most > 6 ? (uint32_t)most : 0 };
+    g->pool = hf_line_pool_new(g->dialer, &pool);
+    if (g->pool == NULL)
+        return hf_cli_failed(g->cli, "out of memory");
+    const char *files[16];
+    size_t n = 0;
+    for (size_t i = 0; i < g->arguments->given_count && n < HF_COUNT(files); i++)
+        if (strcmp(g->arguments->given[i].option->name, "cookie") == 0 && strchr(g->arguments->given[i].value, '=') == NULL)
+            files[n++] = g->arguments->given[i].value;
+    return n > 0 || option(g, "cookie-jar") != NULL ? hf_get_open_jar(g, files, n) : HF_EXIT_OK;
 }
 
 int hf_command_get(hf_cli *cli, const hf_arguments *arguments)
@@ -275,16 +364,21 @@ int hf_command_get(hf_cli *cli, const hf_arguments *arguments)
         return hf_cli_failed(cli, "out of memory");
     g->cli = cli;
     g->arguments = arguments;
+    uint64_t most = 50;
     hf_exit result = take_all(g);
-    char text[512];
-    hf_writer why = hf_writer_make(text, sizeof text - 1);
-    const hf_dialer_options options = { .roots = option(g, "cacert"), .insecure = is_on(g, "insecure"), .connect_ns = g->connect_ns,
-                                        .aliases = g->aliases, .alias_count = g->alias_count };
-    if (result == HF_EXIT_OK && (g->dialer = hf_dialer_new(&options, &why)) == NULL)
-        result = hf_cli_failed(cli, "%.*s", HF_STR(hf_written(&why)));
+    if (option(g, "parallel-max") != NULL && (!hf_parse_decimal(hf_text(option(g, "parallel-max")), &most) || most < 1 || most > 250))
+        result = hf_cli_misuse(cli, "--parallel-max: give a number from 1 to 250");
+    most = is_on(g, "parallel") ? most : 1;
     if (result == HF_EXIT_OK)
-        result = get_all(g);
-    hf_get_hang_up(g);
+        result = open_all(g, (size_t)most);
+    if (result == HF_EXIT_OK)
+        result = get_all(g, (size_t)most);
+    if (g->jar != NULL && option(g, "cookie-jar") != NULL) {
+        const hf_exit saved = hf_get_save_jar(g, option(g, "cookie-jar"));
+        result = result == HF_EXIT_OK ? saved : result;
+    }
+    hf_line_pool_free(g->pool);
+    hf_jar_free(g->jar);
     hf_dialer_free(g->dialer);
     free(g->body);
     free(g->basic);

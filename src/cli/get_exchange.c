@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "get.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
 
+#include "address.h"
+#include "calling.h"
 #include "compress.h"
+#include "date.h"
+#include "https_record.h"
+#include "range.h"
 #include "text.h"
 
 /* ---- aliases ------------------------------------------------------------------------------------------------ */
@@ -66,98 +74,157 @@ const char *hf_get_codings(void)
     return w.length > 0 ? text : "identity";
 }
 
-/* ---- connecting --------------------------------------------------------------------------------------------- */
-
-void hf_get_hang_up(hf_get *g)
-{
-    if (!g->connected)
-        return;
-    hf_fetch_close(&g->fetch);
-    hf_line_close(&g->line);
-    g->connected = false;
-}
+/* ---- asking ------------------------------------------------------------------------------------------------- */
 
 static bool is_same_origin(const hf_client_url *a, const hf_client_url *b)
 {
     return a->secure == b->secure && a->port == b->port && strcmp(a->host, b->host) == 0;
 }
 
-static hf_exit layer_of(hf_line_stage stage)
+/* The jar's cookies, and the user's own behind them. */
+static void add_cookies(hf_get *g, size_t *n)
 {
-    return stage == HF_LINE_NAME ? HF_EXIT_DNS : stage == HF_LINE_CONNECT ? HF_EXIT_TCP : HF_EXIT_TLS;
+    const hf_jar_request place = hf_get_place(g);
+    hf_writer w = hf_writer_make(g->cookies, sizeof g->cookies);
+    if (g->jar == NULL || hf_jar_write_cookies(g->jar, &place, (hf_wall){ (int64_t)time(NULL) }, &w) == 0)
+        return;
+    for (size_t i = 0; i < *n; i++)
+        if (g->sent[i].id == HF_FIELD_COOKIE) {
+            hf_write_text(&w, "; ");
+            hf_write(&w, g->sent[i].value);
+            g->sent[i].value = hf_written(&w);
+            return;
+        }
+    g->sent[(*n)++] = (hf_field){ HF_LITERAL("Cookie"), hf_written(&w), HF_FIELD_COOKIE };
 }
 
-static hf_version version_of(const hf_get *g)
+static void ask(hf_get *g)
 {
-    if (g->line.tls == NULL)
-        return g->version == HF_HTTP_2 ? HF_HTTP_2 : HF_HTTP_1_1; /* on a plain port: prior knowledge */
-    const hf_bytes agreed = hf_tls_protocol(hf_tls_pier_core(g->line.tls));
-    return hf_bytes_equal(agreed, hf_text("h2")) ? HF_HTTP_2 : HF_HTTP_1_1;
-}
-
-static hf_exit connect_to(hf_get *g, const hf_client_url *url)
-{
-    static const hf_bytes both[] = { HF_LITERAL("h2"), HF_LITERAL("http/1.1") };
-    const hf_bytes *const offered = g->version == HF_HTTP_1_0 || g->version == HF_HTTP_1_1 ? both + 1 : both;
-    const size_t count = g->version == HF_HTTP_2 ? 1 : (size_t)(both + HF_COUNT(both) - offered);
-    if (g->connected && is_same_origin(url, &g->at) && !hf_fetch_is_over(&g->fetch)) {
-        hf_get_note(g, "the connection to %s is used again", url->host);
-        g->at = *url;
-        return HF_EXIT_OK;
-    }
-    hf_get_hang_up(g);
-    if (!hf_line_open(&g->line, g->dialer, url, offered, count))
-        return hf_get_fail(g, layer_of(g->line.stage), "%s", g->line.words);
-    const hf_version version = version_of(g);
-    g->at = *url;
-    g->connected = true;
-    hf_get_tell_line(g);
-    if (g->version == HF_HTTP_2 && version != HF_HTTP_2)
-        return hf_get_fail(g, HF_EXIT_HTTP, "the server does not speak HTTP/2 at %s", url->host);
-    return hf_fetch_open(&g->fetch, &g->line, version) ? HF_EXIT_OK : hf_get_fail(g, HF_EXIT_FAILED, "out of memory");
-}
-
-/* ---- asking ------------------------------------------------------------------------------------------------- */
-
-static hf_exit ask(hf_get *g, bool stranger)
-{
-    hf_field fields[HF_GET_FIELDS + 1];
+    const bool stranger = !is_same_origin(&g->first_at, &g->at);
     size_t n = 0;
-    const bool has_body = g->has_body && g->method.len > 0;
-    fields[n++] = (hf_field){ HF_LITERAL("Host"), g->host.len > 0 && !stranger ? g->host : g->at.authority, HF_FIELD_HOST };
+    g->sent[n++] = (hf_field){ HF_LITERAL("Host"), g->host.len > 0 && !stranger ? g->host : g->at.authority, HF_FIELD_HOST };
     for (size_t i = 0; i < g->field_count; i++)
-        if (!(stranger && g->secret[i]) && (has_body || g->fields[i].id != HF_FIELD_CONTENT_TYPE))
-            fields[n++] = g->fields[i];
-    const hf_request_head head = { .method = hf_method_parse(g->method), .method_name = g->method,
-        .version = g->version == HF_HTTP_1_0 ? HF_HTTP_1_0 : HF_HTTP_1_1, .scheme = hf_text(g->at.secure ? "https" : "http"),
-        .authority = fields[0].value, .target = g->at.target, .fields = { fields, n },
-        .content_length = has_body ? (int64_t)g->body_length : HF_LENGTH_NONE };
-    hf_get_tell_request(g, &head);
-    const hf_err err = hf_fetch_request(&g->fetch, &head, hf_bytes_make(g->body, has_body ? g->body_length : 0));
-    return err.code == 0 ? HF_EXIT_OK : hf_get_fail(g, HF_EXIT_HTTP, "the request cannot be sent: %s", hf_err_text(err));
+        if (!(stranger && g->secret[i]) && (g->has_body || g->fields[i].id != HF_FIELD_CONTENT_TYPE))
+            g->sent[n++] = g->fields[i];
+    add_cookies(g, &n);
+    if (g->resume_from > 0) {
+        snprintf(g->range_from, sizeof g->range_from, "bytes=%llu-", (unsigned long long)g->resume_from);
+        g->sent[n++] = (hf_field){ HF_LITERAL("Range"), hf_text(g->range_from), HF_FIELD_RANGE };
+    }
+    g->call = (hf_call){ .url = &g->at, .body = hf_bytes_make(g->body, g->has_body ? g->body_length : 0), .version = g->version, .only = g->only, .user = g,
+        .head = { .method = hf_method_parse(g->method), .method_name = g->method, .version = g->version == HF_HTTP_1_0 ? HF_HTTP_1_0 : HF_HTTP_1_1,
+            .authority = g->sent[0].value, .fields = { g->sent, n }, .content_length = g->has_body ? (int64_t)g->body_length : HF_LENGTH_NONE } };
+    g->moved = g->opened = false;
+    if (g->version == HF_HTTP_3)
+        hf_line_pool_offer_quic(g->pool, &g->at, g->at.port);
+    hf_line_pool_ask(g->pool, &g->call);
+}
+
+/* ---- ending ------------------------------------------------------------------------------------------------- */
+
+static void finish(hf_get *g, hf_exit result)
+{
+    hf_decompressor_free(g->decoder);
+    g->decoder = NULL;
+    const hf_exit closed = hf_get_close_output(g);
+    result = result == HF_EXIT_OK ? closed : result;
+    if (result == HF_EXIT_OK && g->fails && g->status >= 400)
+        result = hf_get_fail(g, HF_EXIT_HTTP, "the server answers %u", g->status);
+    hf_get_write_out(g);
+    g->result = result;
+    g->done = true;
+}
+
+/* Ends a transfer whose exchange is still open. */
+static void give_up(hf_get *g, hf_exit result)
+{
+    hf_line_pool_drop(g->pool, &g->call);
+    finish(g, result);
+}
+
+/* --retry: what passes by itself, of what may be asked twice. `seconds`: as the server asks for; -1: it does not. */
+static bool try_again(hf_get *g, int64_t seconds)
+{
+    if (g->tries >= g->retries || !hf_method_is_repeatable(g->method) || (g->out != NULL && g->received > 0))
+        return false;
+    const int64_t pause = seconds >= 0 && seconds < 3600 ? HF_SECONDS(seconds) : HF_SECONDS(1) << (g->tries < 9 ? g->tries : 9);
+    g->tries++;
+    g->tried = hf_time_after(hf_dialer_now(g->dialer), pause);
+    hf_get_note(g, "trying again in %.1f s (%llu of %llu)", (double)pause / 1e9, (unsigned long long)g->tries, (unsigned long long)g->retries);
+    return true;
+}
+
+/* RFC 9110 10.2.3: seconds, or a date. -1: neither. */
+static int64_t retry_after(const hf_response_head *head)
+{
+    const hf_field *const f = hf_fields_find_name(head->fields, hf_text("retry-after"));
+    const hf_wall now = { (int64_t)time(NULL) };
+    uint64_t seconds;
+    hf_wall date;
+    if (f == NULL)
+        return -1;
+    if (hf_parse_decimal(f->value, &seconds))
+        return seconds < INT32_MAX ? (int64_t)seconds : INT32_MAX;
+    return hf_date_parse(f->value, now, &date) && date.s > now.s ? date.s - now.s : -1;
 }
 
 /* ---- hearing ------------------------------------------------------------------------------------------------ */
 
-static bool is_redirect(const hf_get *g, const hf_response_head *head)
+/* What was left of a file: 206 where it stopped, or all of it again. */
+static hf_exit check_rest(hf_get *g, const hf_response_head *head, bool *whole)
 {
-    const uint16_t s = head->status;
-    return g->follows && (s == 301 || s == 302 || s == 303 || s == 307 || s == 308) && hf_fields_find(head->fields, HF_FIELD_LOCATION) != NULL;
+    const hf_field *const f = hf_fields_find_name(head->fields, hf_text("content-range"));
+    char wanted[40];
+    *whole = false;
+    if (g->resume_from == 0 || g->moved)
+        return HF_EXIT_OK;
+    if (head->status == 416) {
+        snprintf(wanted, sizeof wanted, "bytes */%llu", (unsigned long long)g->resume_from);
+        *whole = f != NULL && hf_bytes_equal(f->value, hf_text(wanted));
+        return *whole ? HF_EXIT_OK : hf_get_fail(g, HF_EXIT_HTTP, "%s", hf_err_text(hf_err_make(HF_ERR_CLIENT_RESUMED_OTHER)));
+    }
+    snprintf(wanted, sizeof wanted, "bytes %llu-", (unsigned long long)g->resume_from);
+    if (head->status == 206 && (f == NULL || !hf_starts_with(f->value, hf_text(wanted))))
+        return hf_get_fail(g, HF_EXIT_HTTP, "%s: wanted %s, got %.*s", hf_err_text(hf_err_make(HF_ERR_CLIENT_RESUMED_OTHER)), wanted,
+                           f != NULL ? (int)f->value.len : 4, f != NULL ? (const char *)f->value.ptr : "none");
+    if (head->status == 200) {
+        hf_get_note(g, "the server gives no ranges: all of it comes again");
+        g->resume_from = 0;
+    }
+    return HF_EXIT_OK;
 }
 
-static hf_exit begin_answer(hf_get *g, const hf_response_head *head, char *next, bool *moved)
+static void hear_alternatives(hf_get *g, const hf_response_head *head)
 {
-    const hf_exit written = hf_get_write_head(g, head);
-    const hf_field *const type = hf_fields_find(head->fields, HF_FIELD_CONTENT_TYPE);
-    if (written != HF_EXIT_OK || head->status < 200)
-        return written;
+    const hf_field *const f = hf_fields_find_name(head->fields, hf_text("alt-svc"));
+    hf_alt_svc alt;
+    if (f == NULL || !g->at.secure || !hf_alt_svc_parse(f->value, &alt))
+        return;
+    if (alt.h3 && alt.host[0] == 0)
+        hf_line_pool_offer_quic(g->pool, &g->at, alt.port);
+    else if (alt.clear)
+        hf_line_pool_offer_quic(g->pool, &g->at, 0);
+}
+
+static hf_exit begin_answer(hf_get *g, const hf_response_head *head)
+{
+    const hf_field *const type = hf_fields_find(head->fields, HF_FIELD_CONTENT_TYPE), *const to = hf_fields_find(head->fields, HF_FIELD_LOCATION);
+    bool whole = false;
+    if (head->status < 200)
+        return hf_get_write_head(g, head);
     g->status = head->status;
     g->answered = head->version;
+    g->length = head->content_length > 0 ? (uint64_t)head->content_length : 0;
     snprintf(g->type, sizeof g->type, "%.*s", type != NULL ? (int)type->value.len : 0, type != NULL ? (const char *)type->value.ptr : "");
-    *moved = is_redirect(g, head);
-    if (*moved && !hf_client_url_join(&g->at, hf_fields_find(head->fields, HF_FIELD_LOCATION)->value, next, HF_CLIENT_URL_BYTES))
+    hf_get_take_cookies(g, head);
+    hear_alternatives(g, head);
+    g->moved = g->follows && hf_redirect_of(head->status, g->method, to != NULL).follows;
+    if (g->moved && !hf_client_url_join(&g->at, to->value, g->next, HF_CLIENT_URL_BYTES))
         return hf_get_fail(g, HF_EXIT_HTTP, "the redirect leads to a URL that is longer than %d bytes", HF_CLIENT_URL_BYTES);
-    const hf_encoding coding = g->compressed && !*moved ? hf_decompress_coding(head->fields) : HF_ENCODING_IDENTITY;
+    const hf_exit bad = check_rest(g, head, &whole), written = bad == HF_EXIT_OK ? hf_get_write_head(g, head) : bad;
+    if (written != HF_EXIT_OK || whole)
+        return written;
+    const hf_encoding coding = g->compressed && !g->moved ? hf_decompress_coding(head->fields) : HF_ENCODING_IDENTITY;
     if (coding == HF_ENCODING_COUNT)
         return hf_get_fail(g, HF_EXIT_HTTP, "the body has a content coding that was not asked for");
     if (coding != HF_ENCODING_IDENTITY && (g->decoder = hf_decompressor_new(hf_dialer_env(g->dialer), coding)) == NULL)
@@ -168,7 +235,7 @@ static hf_exit begin_answer(hf_get *g, const hf_response_head *head, char *next,
 static hf_exit take_piece(hf_get *g, hf_bytes piece)
 {
     g->received += piece.len;
-    if (g->fails && g->status >= 400)
+    if (g->moved || (g->fails && g->status >= 400) || (g->resume_from > 0 && g->status == 416))
         return HF_EXIT_OK;
     if (g->decoder == NULL)
         return hf_get_write(g, piece);
@@ -185,108 +252,152 @@ static hf_exit take_piece(hf_get *g, hf_bytes piece)
     }
 }
 
-static hf_exit end_answer(hf_get *g)
+static void move_on(hf_get *g);
+
+static void end_answer(hf_get *g)
 {
     const hf_err err = g->decoder != NULL ? hf_decompressor_end(g->decoder) : HF_OK;
-    hf_decompressor_free(g->decoder);
-    g->decoder = NULL;
-    return err.code == 0 ? HF_EXIT_OK : hf_get_fail(g, HF_EXIT_HTTP, "the compressed body stops in its middle");
+    if (err.code != 0)
+        finish(g, hf_get_fail(g, HF_EXIT_HTTP, "the compressed body stops in its middle"));
+    else if (g->moved)
+        move_on(g);
+    else
+        finish(g, HF_EXIT_OK);
 }
 
-/* Until the answer is whole. *moved, and where to. */
-static hf_exit hear(hf_get *g, char *next, bool *moved)
+static void hear_failure(hf_get *g, const hf_line_pool_event *e)
+{
+    if ((e->stage != HF_LINE_OPEN || e->lost) && e->stage != HF_LINE_TLS && try_again(g, -1))
+        return;
+    if (e->stage != HF_LINE_OPEN)
+        finish(g, hf_get_fail(g, hf_calling_layer_of(e->stage), "%s", e->words));
+    else if (e->err.code == HF_ERR_CLIENT_NO_VERSION)
+        finish(g, hf_get_fail(g, HF_EXIT_HTTP, "the server does not speak HTTP/2 at %s", g->at.host));
+    else if (!g->opened)
+        finish(g, hf_get_fail(g, HF_EXIT_HTTP, "the request cannot be sent: %s", e->words));
+    else
+        finish(g, hf_get_fail(g, e->lost ? HF_EXIT_TCP : HF_EXIT_HTTP, "the answer is not whole: %s", e->words));
+}
+
+static void hear_connected(hf_get *g, const hf_line_pool_event *e)
+{
+    hf_writer w = hf_writer_make(g->peer, sizeof g->peer - 1);
+    g->opened = true;
+    hf_address_write(&w, &e->line->peer, false);
+    g->peer[w.length] = 0;
+    g->peer_port = e->line->peer.port;
+    g->connects += !e->reused;
+    if (!e->reused) {
+        g->named = e->line->named;
+        g->connected = e->line->connected;
+        g->secured = e->line->secured;
+    }
+    g->uploaded = g->call.body.len;
+    hf_get_tell_line(g, e->line, e->version, e->reused);
+    hf_request_head head = g->call.head;
+    head.target = g->at.target;
+    head.version = e->version == HF_HTTP_1_1 ? head.version : e->version;
+    hf_get_tell_request(g, &head);
+}
+
+void hf_get_hear(hf_get *g, const hf_line_pool_event *e)
 {
     hf_exit result = HF_EXIT_OK;
-    *moved = false;
-    for (;;) {
-        hf_fetch_event e = { .kind = HF_FETCH_END };
-        hf_err why;
-        const hf_step step = hf_fetch_step(&g->fetch, &e, &why);
-        const hf_time now = hf_dialer_now(g->dialer);
-        if (!hf_time_before(now, g->until))
-            return hf_get_fail(g, HF_EXIT_TCP, "no whole answer within %.3g s (--max-time)", (double)g->patience_ns / 1e9);
-        if (step == HF_IDLE) {
-            (void)hf_dialer_wait(g->dialer, hf_time_earlier(g->until, hf_fetch_wake(&g->fetch)), -1);
-            continue;
+    if (g->first.ns == 0 && e->kind == HF_LINE_POOL_HEAD)
+        g->first = hf_dialer_now(g->dialer);
+    switch (e->kind) {
+    case HF_LINE_POOL_CONNECTED: hear_connected(g, e); break;
+    case HF_LINE_POOL_HEAD:
+        if ((e->answer.head.status == 408 || e->answer.head.status == 429 || (e->answer.head.status >= 500 && e->answer.head.status != 501 && e->answer.head.status != 505)) &&
+            try_again(g, retry_after(&e->answer.head))) {
+            hf_line_pool_drop(g->pool, &g->call);
+            return;
         }
-        if (step != HF_EVENT)
-            return hf_get_fail(g, g->line.broken && why.code == g->line.err.code ? HF_EXIT_TCP : HF_EXIT_HTTP, "the answer is not whole: %s", hf_err_text(why));
-        if (g->first.ns == 0)
-            g->first = now;
-        if (e.kind == HF_FETCH_HEAD)
-            result = begin_answer(g, &e.head, next, moved);
-        else if (e.kind == HF_FETCH_BODY && !*moved)
-            result = take_piece(g, e.body);
-        else if (e.kind == HF_FETCH_END)
-            return end_answer(g);
-        if (result != HF_EXIT_OK)
-            return result;
+        result = begin_answer(g, &e->answer.head);
+        break;
+    case HF_LINE_POOL_BODY: result = take_piece(g, e->answer.body); break;
+    case HF_LINE_POOL_TRAILERS: break;
+    case HF_LINE_POOL_END: end_answer(g); return;
+    case HF_LINE_POOL_AGAIN: hf_get_note(g, "sent again: %s", e->words); break;
+    case HF_LINE_POOL_FAILED: hear_failure(g, e); return;
     }
+    if (result != HF_EXIT_OK)
+        give_up(g, result);
 }
 
-/* RFC 9110 15.4: 303 asks anew, 301 and 302 do where it was a POST (15.4.2, note), 307 and 308 repeat it all. */
-static void change_method(hf_get *g)
+/* ---- a transfer --------------------------------------------------------------------------------------------- */
+
+static void visit(hf_get *g)
 {
-    const bool post = hf_bytes_equal(g->method, hf_text("POST")), head = hf_bytes_equal(g->method, hf_text("HEAD"));
-    if ((g->status == 303 && !head) || ((g->status == 301 || g->status == 302) && post)) {
+    const char *const wrong = hf_client_url_parse(g->url, &g->at);
+    if (wrong != NULL || g->at.live) {
+        finish(g, g->redirects > 0 ? hf_get_fail(g, HF_EXIT_HTTP, "it redirects to %s: %s", g->url, wrong != NULL ? wrong : "that is no page")
+                                   : hf_cli_misuse(g->cli, "%s: %s", g->url, wrong != NULL ? wrong : "that is for handfast ws"));
+        return;
+    }
+    if (g->redirects == 0)
+        (void)hf_client_url_parse(g->url, &g->first_at);
+    ask(g);
+}
+
+static void move_on(hf_get *g)
+{
+    if (g->redirects++ == g->redirects_most) {
+        finish(g, hf_get_fail(g, HF_EXIT_HTTP, "more than %llu redirects (--max-redirs)", (unsigned long long)g->redirects_most));
+        return;
+    }
+    hf_get_note(g, "%u leads to %s", g->status, g->next);
+    if (hf_redirect_of(g->status, g->method, true).becomes_get) {
         g->method = hf_text("GET");
         g->has_body = false;
     }
+    memcpy(g->url, g->next, sizeof g->next);
+    visit(g);
 }
 
-static hf_exit follow(hf_get *g, const char *url)
+/* What is there of the file already. */
+static hf_exit find_rest(hf_get *g)
 {
-    hf_client_url first, here;
-    char next[HF_CLIENT_URL_BYTES];
-    snprintf(g->url, sizeof g->url, "%s", url);
-    for (bool moved = true; moved;) {
-        const char *const wrong = hf_client_url_parse(g->url, &here);
-        if (wrong != NULL || here.live)
-            return g->redirects > 0 ? hf_get_fail(g, HF_EXIT_HTTP, "it redirects to %s: %s", g->url, wrong != NULL ? wrong : "that is no page")
-                                    : hf_cli_misuse(g->cli, "%s: %s", g->url, wrong != NULL ? wrong : "that is for handfast ws");
-        if (g->redirects == 0)
-            (void)hf_client_url_parse(g->url, &first);
-        hf_exit result = connect_to(g, &here);
-        result = result == HF_EXIT_OK ? ask(g, !is_same_origin(&first, &g->at)) : result;
-        result = result == HF_EXIT_OK ? hear(g, next, &moved) : result;
-        if (result != HF_EXIT_OK)
-            return result;
-        if (moved && g->redirects++ == g->redirects_most)
-            return hf_get_fail(g, HF_EXIT_HTTP, "more than %llu redirects (--max-redirs)", (unsigned long long)g->redirects_most);
-        if (moved) {
-            hf_get_note(g, "%u leads to %s", g->status, next);
-            change_method(g);
-            memcpy(g->url, next, sizeof next);
-        }
-    }
-    return HF_EXIT_OK;
+    struct stat s;
+    if (g->resume == NULL)
+        return HF_EXIT_OK;
+    if (strcmp(g->resume, "-") != 0)
+        return hf_parse_decimal(hf_text(g->resume), &g->resume_from) ? HF_EXIT_OK : hf_cli_misuse(g->cli, "--continue-at %s: give - or a number of bytes", g->resume);
+    const hf_exit named = hf_get_name_output(g);
+    if (named == HF_EXIT_OK && g->out_name[0] != 0 && stat(g->out_name, &s) == 0 && S_ISREG(s.st_mode))
+        g->resume_from = (uint64_t)s.st_size;
+    return named;
 }
 
-hf_exit hf_get_one(hf_get *g, const char *given)
+void hf_get_begin(hf_get *g, const char *given)
 {
-    char url[HF_CLIENT_URL_BYTES];
-    const hf_bytes method = g->method;
-    const bool has_body = g->has_body;
-    if ((size_t)snprintf(url, sizeof url, "%s%s", strstr(given, "://") == NULL ? "http://" : "", given) >= sizeof url)
-        return hf_cli_misuse(g->cli, "a URL is longer than %d bytes", HF_CLIENT_URL_BYTES);
     g->began = hf_dialer_now(g->dialer);
-    g->first = hf_time_make(0);
     g->until = g->patience_ns > 0 ? hf_time_after(g->began, g->patience_ns) : HF_NEVER;
-    g->received = g->redirects = 0;
-    g->status = 0;
-    g->out = NULL;
-    g->out_name[0] = g->type[0] = 0;
-    hf_exit result = follow(g, url);
-    if (result != HF_EXIT_OK) /* nothing can be known of where in the stream it stands */
-        hf_get_hang_up(g);
-    hf_decompressor_free(g->decoder);
-    g->decoder = NULL;
-    const hf_exit closed = hf_get_close_output(g);
-    result = result == HF_EXIT_OK ? closed : result;
-    if (result == HF_EXIT_OK && g->fails && g->status >= 400)
-        result = hf_get_fail(g, HF_EXIT_HTTP, "the server answers %u", g->status);
-    hf_get_write_out(g);
-    g->method = method;
-    g->has_body = has_body;
-    return result;
+    g->running = true;
+    if ((size_t)snprintf(g->url, sizeof g->url, "%s%s", strstr(given, "://") == NULL ? "http://" : "", given) >= sizeof g->url) {
+        finish(g, hf_cli_misuse(g->cli, "a URL is longer than %d bytes", HF_CLIENT_URL_BYTES));
+        return;
+    }
+    (void)hf_client_url_parse(g->url, &g->at);
+    const hf_exit bad = find_rest(g);
+    if (bad != HF_EXIT_OK)
+        finish(g, bad);
+    else
+        visit(g);
+}
+
+void hf_get_tick(hf_get *g, hf_time now)
+{
+    if (!hf_time_before(now, g->until)) {
+        give_up(g, hf_get_fail(g, HF_EXIT_TCP, "no whole answer within %.3g s (--max-time)", (double)g->patience_ns / 1e9));
+    } else if (g->tried.ns != 0 && !hf_time_before(now, g->tried)) {
+        g->tried = hf_time_make(0);
+        g->received = 0;
+        ask(g);
+    }
+}
+
+hf_time hf_get_wake(const hf_get *g)
+{
+    return g->tried.ns != 0 ? hf_time_earlier(g->until, g->tried) : g->until;
 }

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "calling.h"
 #include "text.h"
 #include "token.h"
 
@@ -17,15 +18,11 @@ static const char *option(const hf_arguments *arguments, const char *name)
 
 static hf_exit take_header(hf_live *l, const char *text)
 {
-    const char *const colon = strchr(text, ':');
-    const hf_bytes name = hf_bytes_make(text, colon != NULL ? (size_t)(colon - text) : 0);
-    const hf_bytes value = colon != NULL ? hf_trim(hf_text(colon + 1)) : hf_text("");
-    if (!hf_is_token(name) || !hf_is_field_value(value))
-        return hf_cli_misuse(l->cli, "--header %s: write it as \"Name: value\"", text);
+    hf_field *const next = &l->own[l->own_count];
     if (l->own_count == HF_LIVE_FIELDS)
         return hf_cli_misuse(l->cli, "--header is given more than %d times", HF_LIVE_FIELDS);
-    l->own[l->own_count++] = (hf_field){ .name = name, .value = value, .id = hf_field_identify(name) };
-    return HF_EXIT_OK;
+    l->own_count++;
+    return hf_calling_read_header(l->cli, text, next);
 }
 
 static hf_exit take_number(hf_live *l, const char *name, uint64_t most, uint64_t *n)
@@ -115,18 +112,13 @@ void hf_live_keep_id(hf_live *l, hf_bytes id)
 
 /* ---- connecting --------------------------------------------------------------------------------------------- */
 
-static hf_exit layer_of(hf_line_stage stage)
-{
-    return stage == HF_LINE_NAME ? HF_EXIT_DNS : stage == HF_LINE_CONNECT ? HF_EXIT_TCP : HF_EXIT_TLS;
-}
-
 hf_exit hf_live_ask(hf_live *l, const hf_field *fields, size_t count, const char *upgrade)
 {
     static const hf_bytes protocols[] = { HF_LITERAL("http/1.1") };
     hf_field all[2 * HF_LIVE_FIELDS];
     size_t n = 0;
     if (!hf_line_open(&l->line, l->dialer, &l->url, protocols, 1))
-        return layer_of(l->line.stage);
+        return hf_calling_layer_of(l->line.stage);
     all[n++] = (hf_field){ .name = HF_LITERAL("Host"), .value = l->url.authority, .id = HF_FIELD_HOST };
     for (size_t i = 0; i < count && n < HF_COUNT(all); i++)
         all[n++] = fields[i];
@@ -134,7 +126,7 @@ hf_exit hf_live_ask(hf_live *l, const hf_field *fields, size_t count, const char
         all[n++] = l->own[i];
     const hf_request_head head = { .method = HF_METHOD_GET, .version = HF_HTTP_1_1, .target = l->url.target, .fields = { all, n },
                                    .content_length = HF_LENGTH_NONE, .upgrade = hf_text(upgrade) };
-    const hf_err err = hf_talk_open(&l->talk, &l->line) ? hf_talk_request(&l->talk, &head) : hf_err_make(HF_ERR_BASE_MEMORY);
+    const hf_err err = hf_fetch_open(&l->fetch, &l->line, HF_HTTP_1_1) ? hf_fetch_request(&l->fetch, &head, hf_bytes_make(NULL, 0)) : hf_err_make(HF_ERR_BASE_MEMORY);
     if (err.code == 0)
         return HF_EXIT_OK;
     snprintf(l->line.words, sizeof l->line.words, "the request cannot be sent: %s", hf_err_text(err));
@@ -144,7 +136,7 @@ hf_exit hf_live_ask(hf_live *l, const hf_field *fields, size_t count, const char
 
 void hf_live_hang_up(hf_live *l)
 {
-    hf_talk_close(&l->talk);
+    hf_fetch_close(&l->fetch);
     hf_line_close(&l->line);
 }
 

@@ -8,7 +8,7 @@
 
 #include "backoff.h"
 #include "cli.h"
-#include "talk.h"
+#include "fetch.h"
 
 enum { HF_LIVE_FIELDS = 32, HF_LIVE_ID = 1024 };
 
@@ -23,7 +23,7 @@ typedef struct hf_live {
     uint64_t retries; /* in a row */
     hf_backoff backoff;
     hf_line line;
-    hf_talk talk;
+    hf_fetch fetch;
     char id[HF_LIVE_ID]; /* what was seen last; empty: nothing */
     size_t id_length;
     hf_exit failed;      /* of the last try */

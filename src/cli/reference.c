@@ -12,6 +12,7 @@
 #include "compress.h"
 #include "error_names.h"
 #include "limit_rules.h"
+#include "outside_names.h"
 #include "request.h"
 #include "text.h"
 #include "uring.h"
@@ -153,6 +154,36 @@ static bool is_browser_name(const char *asked, hf_err err, const hf_err_info *in
     return name.len > 4 && memchr(name.ptr, '_', name.len) != NULL && (names(info->cause, name) || names(info->name, name));
 }
 
+/* A status of HTTP, or a name of the operating system's. How many were told: the JSON array is left open. */
+static size_t explain_outside(hf_cli *cli, const char *asked, uint64_t status, bool json)
+{
+    const hf_system_name *const system = hf_system_name_find(asked);
+    char title[80];
+    if (system == NULL && (status < 100 || status > 599 || hf_status_phrase((uint16_t)status).len == 0))
+        return 0;
+    if (system != NULL)
+        snprintf(title, sizeof title, "%s (%d)", system->name, system->number);
+    else
+        snprintf(title, sizeof title, "%u %.*s", (unsigned)status, HF_STR(hf_status_phrase((uint16_t)status)));
+    const char *const means = system != NULL ? system->means : hf_status_means((uint16_t)status);
+    if (json) {
+        fputs("[\n{\"name\":", cli->out);
+        hf_print_json(cli->out, title);
+        if (means != NULL)
+            json_member(cli->out, "means", means);
+        if (system != NULL)
+            json_member(cli->out, "remedy", system->remedy);
+        fputc('}', cli->out);
+        return 1;
+    }
+    fprintf(cli->out, "%s%s%s\n", cli->colour_out ? "\x1b[1m" : "", title, cli->colour_out ? "\x1b[0m" : "");
+    if (means != NULL)
+        explain_part(cli, "means", means);
+    if (system != NULL)
+        explain_part(cli, "remedy", system->remedy);
+    return 1;
+}
+
 int hf_command_explain(hf_cli *cli, const hf_arguments *arguments)
 {
     const char *asked = arguments->operands[0];
@@ -166,7 +197,7 @@ int hf_command_explain(hf_cli *cli, const hf_arguments *arguments)
     uint64_t asked_status = 0;
     const bool by_status = hf_parse_decimal(hf_text(asked), &asked_status);
     hf_nearest nearest = { .word = asked };
-    size_t found = 0;
+    size_t found = explain_outside(cli, asked, by_status ? asked_status : 0, json);
     hf_err err;
     const hf_err_info *info;
     for (size_t i = 0; hf_err_row(i, &err, &info); i++) {

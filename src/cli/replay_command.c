@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * `handfast replay`: a recording of `handfast serve --record`, played again through the same code.
+ * `handfast replay`: a recording of `handfast serve --record`, of a server or of one connection, played again through the same
+ * code.
  */
 #include "cli.h"
 
@@ -8,9 +9,13 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "allocator.h"
+#include "random.h"
 #include "recording.h"
+#include "tapes.h"
 
 #define REPLAY_MOST (UINT64_C(4) << 30) /* whatever record_bytes was there: it must fit into memory here */
 
@@ -71,14 +76,90 @@ static hf_exit replay(hf_cli *cli, const char *path, hf_recording *r, hf_tape *t
     return result;
 }
 
+/* ---- one connection ----------------------------------------------------------------------------------------------- */
+
+static void print_event(void *self, hf_time since, const hf_web_event *event)
+{
+    static const char *const names[] = { "request", "body", "trailers", "end", "refused", "sent", "reset", "writable", "opened", "want sign",
+        "want verify", "closed" };
+    FILE *const out = self;
+    fprintf(out, "%12.6f  %s", (double)since.ns / 1e9, (size_t)event->kind < HF_COUNT(names) ? names[event->kind] : "?");
+    if (event->kind != HF_WEB_CLOSED && event->kind != HF_WEB_OPENED)
+        fprintf(out, " %llu", (unsigned long long)event->exchange);
+    if (event->head != NULL)
+        fprintf(out, ": %.*s %.*s", HF_STR(event->head->method_name), HF_STR(event->head->target));
+    if (event->kind == HF_WEB_BODY)
+        fprintf(out, ": %zu bytes", event->body.len);
+    const hf_err err = event->fault != NULL ? event->fault->err : event->err;
+    if (err.code != 0)
+        fprintf(out, ": %s", hf_err_text(err));
+    fputc('\n', out);
+}
+
+static hf_exit tell_connection(hf_cli *cli, const char *path, const hf_taped_file *f, const hf_web_played *p)
+{
+    if (!p->same)
+        return hf_cli_failed(cli, "%s: a difference at byte %zu of the tape: %s", path, p->at, p->why);
+    if (p->hash != f->hash)
+        return hf_cli_failed(cli, "%s: a difference: trace %016llx, and it was %016llx", path, (unsigned long long)p->hash, (unsigned long long)f->hash);
+    fprintf(cli->out, "same %s: trace %016llx, %llu events in %llu steps, %.3f s; ended %s\n", f->fell ? "as far as it goes" : "to the end",
+        (unsigned long long)p->hash, (unsigned long long)p->events, (unsigned long long)p->steps, (double)p->ns / 1e9, f->ended);
+    return HF_EXIT_OK;
+}
+
+static hf_exit replay_connection(hf_cli *cli, const char *path, hf_bytes bytes, bool steps)
+{
+    enum { PIECES = 64, SCRATCH = 65536 }; /* as a worker has them */
+    static hf_extent pieces[PIECES];
+    static uint8_t scratch[SCRATCH];
+    char text[256];
+    hf_writer why = hf_writer_make(text, sizeof text);
+    hf_taped_file f;
+    if (!hf_taped_read(bytes, &f, &why))
+        return hf_cli_failed(cli, "%s: %.*s", path, HF_STR(hf_written(&why)));
+    if (strcmp(f.version, HF_VERSION) != 0)
+        return hf_cli_failed(cli, "%s was recorded by version %s, and this is " HF_VERSION ": only the same one does the same", path, f.version);
+    hf_random random;
+    hf_random_seed(&random, 1); /* no HTTP core draws from it */
+    const hf_env env = { .alloc = *hf_allocator_default(), .random = &random, .limits = &f.limits };
+    hf_out out = { .pieces = pieces, .capacity = PIECES, .scratch = scratch, .scratch_capacity = SCRATCH, .room = UINT64_MAX };
+    hf_web_played played;
+    hf_web_tape_play(f.tape, &env, &out, steps ? print_event : NULL, cli->out, &played);
+    return tell_connection(cli, path, &f, &played);
+}
+
+/* The whole of a file that begins as one connection's does; NULL: it does not. */
+static uint8_t *read_connection(int fd, size_t *length)
+{
+    enum { MOST = 1 << 30 };
+    char begin[sizeof HF_TAPED_FORMAT];
+    struct stat st;
+    *length = 0;
+    if (pread(fd, begin, sizeof begin - 1, 0) != sizeof begin - 1 || memcmp(begin, HF_TAPED_FORMAT, sizeof begin - 1) != 0 ||
+        fstat(fd, &st) != 0 || st.st_size > MOST)
+        return NULL;
+    uint8_t *bytes = malloc((size_t)st.st_size);
+    for (ssize_t n = 1; bytes != NULL && n > 0 && *length < (size_t)st.st_size; *length += n > 0 ? (size_t)n : 0)
+        n = pread(fd, bytes + *length, (size_t)st.st_size - *length, (off_t)*length);
+    return bytes;
+}
+
 int hf_command_replay(hf_cli *cli, const hf_arguments *arguments)
 {
     const char *const path = arguments->operands[0];
     char text[512];
     hf_writer why = hf_writer_make(text, sizeof text);
+    size_t length;
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return hf_cli_failed(cli, "%s: %s", path, strerror(errno));
+    uint8_t *const connection = read_connection(fd, &length);
+    if (connection != NULL) {
+        close(fd);
+        const hf_exit result = replay_connection(cli, path, hf_bytes_make(connection, length), hf_arguments_on(arguments, cli->command, "steps"));
+        free(connection);
+        return result;
+    }
     hf_tape *t = hf_tape_play(fd, REPLAY_MOST, &why);
     close(fd);
     if (t == NULL)

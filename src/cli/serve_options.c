@@ -182,6 +182,14 @@ static hf_exit set_tls_min(hf_cli *cli, hf_serve_options *o, const char *value)
     return HF_EXIT_OK;
 }
 
+static hf_exit set_qlog(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    if (*value == 0)
+        return hf_cli_misuse(cli, "option --qlog: got \"\"; it must be a folder");
+    o->qlog = value;
+    return HF_EXIT_OK;
+}
+
 static hf_exit set_key_log(hf_cli *cli, hf_serve_options *o, const char *value)
 {
     if (*value == 0)
@@ -366,8 +374,11 @@ static hf_exit set_user(hf_cli *cli, hf_serve_options *o, const char *value)
 static hf_exit set_record(hf_cli *cli, hf_serve_options *o, const char *value)
 {
     if (*value == 0)
-        return hf_cli_misuse(cli, "option --record: got \"\"; it must be the path of a new file");
-    o->record = value;
+        return hf_cli_misuse(cli, "option --record: got \"\"; it must be the path of a new file, or of a folder");
+    struct stat st;
+    const bool folder = stat(value, &st) == 0 && S_ISDIR(st.st_mode);
+    o->record = folder ? NULL : value;
+    o->record_folder = folder ? value : NULL;
     return HF_EXIT_OK;
 }
 
@@ -384,7 +395,7 @@ static const struct {
     hf_exit (*set)(hf_cli *, hf_serve_options *, const char *value);
 } setters[] = {
     { "try-listen", try_listener }, { "certificate", add_certificate }, { "cert", add_certificate },
-    { "key", add_key },             { "tls-min", set_tls_min },       { "key-log", set_key_log },
+    { "key", add_key },             { "tls-min", set_tls_min },       { "key-log", set_key_log },      { "qlog", set_qlog },
     { "ocsp", add_ocsp },           { "client-ca", set_client_ca },   { "client-auth", set_client_auth },
     { "listen", add_listener },     { "index", add_index },           { "threads", set_threads },
     { "spa", set_spa },             { "cache-control", set_cache_control }, { "access-log", set_access_log },
@@ -414,6 +425,8 @@ static void set_flags(const hf_cli *cli, const hf_arguments *arguments, hf_serve
     o->early_data = hf_arguments_on(arguments, cli->command, "early-data");
     o->rsa_key_exchange = hf_arguments_on(arguments, cli->command, "tls-rsa-key-exchange");
     o->door.plain = !hf_arguments_on(arguments, cli->command, "offload");
+    o->record_all = hf_arguments_on(arguments, cli->command, "record-all");
+    o->record_secrets = hf_arguments_on(arguments, cli->command, "record-secrets");
     o->files.listing = hf_arguments_on(arguments, cli->command, "listing");
     o->files.follow_symlinks = hf_arguments_on(arguments, cli->command, "follow-symlinks");
     o->files.no_precompressed = !hf_arguments_on(arguments, cli->command, "precompressed");
@@ -481,6 +494,8 @@ hf_exit hf_serve_parse(hf_cli *cli, const hf_arguments *arguments, hf_serve_opti
 /* The command line is on the recording, too. */
 static hf_exit check_record(hf_cli *cli, hf_serve_options *o)
 {
+    if ((o->record_all || o->record_secrets) && o->record_folder == NULL)
+        return hf_cli_misuse(cli, "--record-all and --record-secrets say what --record FOLDER keeps, and there is no such folder");
     if (o->record == NULL)
         return HF_EXIT_OK;
     const char *why = hf_recording_refuses(o);

@@ -116,21 +116,21 @@ static hf_exit shake_hands(socket_client *c, const hf_websocket_handshake *asked
     hf_live *const l = &c->live;
     hf_crypto *const crypto = hf_dialer_crypto(l->dialer);
     const hf_time until = hf_time_after(hf_dialer_now(l->dialer), HF_SECONDS(30));
-    hf_http1_event e;
+    hf_fetch_event e;
     hf_err why = HF_OK;
     while (hf_time_before(hf_dialer_now(l->dialer), until)) {
-        const hf_step step = hf_talk_step(&l->talk, &e, &why);
+        const hf_step step = hf_fetch_step(&l->fetch, &e, &why);
         if (step == HF_IDLE) {
-            (void)hf_dialer_wait(l->dialer, hf_time_earlier(until, hf_talk_wake(&l->talk)), -1);
+            (void)hf_dialer_wait(l->dialer, hf_time_earlier(until, hf_fetch_wake(&l->fetch)), -1);
         } else if (step != HF_EVENT) {
             break;
-        } else if (e.kind == HF_HTTP1_UPGRADED) {
+        } else if (e.kind == HF_FETCH_UPGRADED) {
             return HF_EXIT_OK;
-        } else if (e.kind == HF_HTTP1_RESPONSE && (e.response.status == 101 || e.response.status >= 200)) {
+        } else if (e.kind == HF_FETCH_HEAD && (e.head.status == 101 || e.head.status >= 200)) {
             hf_bytes protocol;
-            const hf_err err = hf_websocket_answer_check(crypto, asked, HF_HTTP_1_1, c->protocols, ready, &e.response, &protocol, agreed);
+            const hf_err err = hf_websocket_answer_check(crypto, asked, HF_HTTP_1_1, c->protocols, ready, &e.head, &protocol, agreed);
             if (err.code != 0)
-                return refused(c, err, &e.response);
+                return refused(c, err, &e.head);
             if (protocol.len > 0)
                 hf_live_note(l, "subprotocol %.*s", HF_STR(protocol));
         }
@@ -159,7 +159,7 @@ static hf_exit connect_once(socket_client *c)
     c->core = hf_websocket_client_new(hf_dialer_env(l->dialer), 1, &options, hf_dialer_now(l->dialer));
     if (c->core == NULL)
         return hf_cli_failed(l->cli, "out of memory");
-    hf_talk_close(&l->talk);
+    hf_fetch_close(&l->fetch);
     hf_backoff_reset(&l->backoff);
     hf_live_note(l, "connected");
     c->asked = c->may_go = c->over = false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * dial: from a URL to an open pipe: name, TCP, TLS with verification. A dialer is a loop for one thread with what its
- * connections share; dialing waits, what follows does not unless it is asked to.
+ * dial: from a URL to an open pipe: name, proxy, TCP and TLS with verification, or QUIC. A dialer is a loop for one thread with
+ * what its connections share. Addresses are raced (race.h): the first that answers is taken.
  *
  *     hf_dialer *d = hf_dialer_new(&(hf_dialer_options){ .roots = NULL }, &why);
  *     hf_line line;
@@ -12,6 +12,8 @@
 #define HF_CLIENT_DIAL_H
 
 #include "client_url.h"
+#include "quic_line.h"
+#include "resolver.h"
 #include "io.h"
 #include "text.h"
 #include "tls_pier.h"
@@ -29,7 +31,8 @@ typedef enum hf_dial_step {
     HF_DIAL_NAME,    /* was looked up: `host`, `port`, and the addresses */
     HF_DIAL_ADDRESS, /* was tried: the one of `addresses` */
     HF_DIAL_CHAIN,   /* was verified: `chain`, `verdict` */
-    HF_DIAL_TLS      /* shook hands, or did not: `tls` */
+    HF_DIAL_TLS,     /* shook hands, or did not: `tls` */
+    HF_DIAL_QUIC     /* an address was tried by QUIC: the one of `addresses` */
 } hf_dial_step;
 
 /* Lent for the call. */
@@ -55,6 +58,9 @@ typedef struct hf_dialer_options {
     const hf_limits *limits; /* lent; NULL: the defaults */
     const hf_dialer_alias *aliases; /* lent; the first that fits */
     size_t alias_count;
+    const char *proxy_http, *proxy_https; /* "http://[USER:PASSWORD@]HOST:PORT" or "socks5://..."; lent; NULL: none. For which URLs */
+    const char *no_proxy;   /* lent; NULL: no exceptions */
+    const hf_tls_key_log *key_log; /* lent; NULL: no secret leaves */
     void (*observe)(void *observer, const hf_dial_event *event); /* NULL: nobody looks */
     void *observer;
 } hf_dialer_options;
@@ -76,11 +82,29 @@ bool hf_dialer_wait(hf_dialer *d, hf_time until, int other);
 /* Which layer failed. */
 typedef enum hf_line_stage { HF_LINE_NAME, HF_LINE_CONNECT, HF_LINE_TLS, HF_LINE_OPEN } hf_line_stage;
 
+/* Which versions of HTTP are wanted. */
+typedef struct hf_line_wish {
+    const hf_bytes *protocols; /* offered by ALPN, most wanted first; lent until the line is closed */
+    size_t protocol_count;
+    bool quic;      /* to https: HTTP/3 is tried, too: where an HTTPS record offers it, or at `quic_port` */
+    bool quic_only; /* and nothing else, whoever offers it */
+    uint16_t quic_port; /* where Alt-Svc or the user says that it is spoken; 0: nobody did */
+} hf_line_wish;
+
+typedef struct hf_opening hf_opening;
+
 /* A connection. Address-stable. */
 typedef struct hf_line {
     hf_dialer *dialer;
-    hf_pier pier;     /* ops NULL: closed */
+    hf_opening *opening; /* NULL: open, or not to be opened */
+    hf_pier pier;     /* ops NULL: closed, or QUIC */
     hf_tls_pier *tls; /* what the pier is, where it is secured */
+    hf_quic_line *quic; /* in place of a pier */
+    hf_tls_config config;
+    bool absolute;    /* plain HTTP through a proxy: requests name the whole URL (RFC 9112 3.2.2) */
+    char login[400];  /* of such requests: their Proxy-Authorization; empty: none */
+    hf_https_record https; /* what the DNS says of the name, where it was asked */
+    hf_time began, named, connected, secured; /* when: 0: not yet, or not at all */
     hf_address peer;
     hf_line_stage stage; /* reached */
     bool fin;            /* the peer will say no more */
@@ -91,8 +115,12 @@ typedef struct hf_line {
     bool opened;
 } hf_line;
 
-/* Waits. False: stage, err and words. `protocols` are offered by ALPN, most wanted first (lent for the call). */
+/* Waits. False: stage, err and words. `protocols` are offered by ALPN, most wanted first (lent until the line is closed). */
 bool hf_line_open(hf_line *l, hf_dialer *d, const hf_client_url *url, const hf_bytes *protocols, size_t count);
+/* The same in steps: begin, then step until it is not HF_IDLE: HF_EVENT: open; HF_FAULT: stage, err and words. `l` stays where it
+ * is. To be closed in every case. */
+void hf_line_begin(hf_line *l, hf_dialer *d, const hf_client_url *url, const hf_line_wish *wish);
+hf_step hf_line_step(hf_line *l);
 void hf_line_close(hf_line *l);
 /* Takes what happened: afterwards peek has what came, and fin, broken and err are as they are. */
 void hf_line_pull(hf_line *l);

@@ -8,6 +8,8 @@ bool hf_fetch_open(hf_fetch *f, hf_line *line, hf_version version)
     const hf_env *const env = hf_dialer_env(line->dialer);
     const hf_time now = hf_dialer_now(line->dialer);
     *f = (hf_fetch){ .line = line };
+    if (line->quic != NULL)
+        return true;
     if (version == HF_HTTP_2)
         f->http2 = hf_http2_client_new(env, 1, now, NULL);
     else
@@ -22,35 +24,109 @@ void hf_fetch_close(hf_fetch *f)
     *f = (hf_fetch){ .over = true };
 }
 
+hf_version hf_fetch_version(const hf_fetch *f)
+{
+    return f->http1 != NULL ? HF_HTTP_1_1 : f->http2 != NULL ? HF_HTTP_2 : HF_HTTP_3;
+}
+
+static hf_fetch_call *find(hf_fetch *f, uint64_t id)
+{
+    for (size_t i = 0; i < HF_FETCH_CALLS; i++)
+        if (f->calls[i].asked && f->calls[i].id == id)
+            return &f->calls[i];
+    return NULL;
+}
+
 /* ---- asking ------------------------------------------------------------------------------------------------- */
 
-static void send_body(hf_fetch *f)
+static uint64_t put(hf_fetch *f, const hf_fetch_call *c, const hf_extent *e, hf_err *err)
 {
-    const hf_ending fin = { HF_ENDING_FIN, 0 };
+    if (f->http1 != NULL)
+        return hf_http1_put(f->http1, e, 1, err);
+    if (f->http2 != NULL)
+        return hf_http2_put(f->http2, (hf_http2_stream)c->id, e, 1, err);
+    return hf_http3_put(hf_quic_line_http3(f->line->quic), c->id, e, 1, err);
+}
+
+static void finish(hf_fetch *f, const hf_fetch_call *c, hf_ending how)
+{
+    const hf_fields none = { NULL, 0 };
+    const hf_err err = f->http1 != NULL   ? hf_http1_end(f->http1, how, none)
+                       : f->http2 != NULL ? hf_http2_end(f->http2, (hf_http2_stream)c->id, how, none)
+                                          : hf_http3_end(hf_quic_line_http3(f->line->quic), c->id, how, none);
+    (void)err.code; /* the peer may have ended the exchange before */
+}
+
+static void send_body(hf_fetch *f, hf_fetch_call *c)
+{
     hf_err err = HF_OK;
-    if (!f->sending)
+    if (!c->sending)
         return;
-    if (f->unsent.len > 0) {
-        const hf_extent e = { .kind = HF_EXTENT_LENT, .bytes = f->unsent };
-        const size_t n = (size_t)(f->http2 != NULL ? hf_http2_put(f->http2, f->stream, &e, 1, &err) : hf_http1_put(f->http1, &e, 1, &err));
-        f->unsent = hf_bytes_make(f->unsent.ptr + n, f->unsent.len - n);
+    if (c->unsent.len > 0) {
+        const hf_extent e = { .kind = HF_EXTENT_LENT, .bytes = c->unsent };
+        const size_t n = (size_t)put(f, c, &e, &err);
+        c->unsent = hf_bytes_make(c->unsent.ptr + n, c->unsent.len - n);
     }
-    if (f->unsent.len > 0 && err.code == 0)
+    if (c->unsent.len > 0 && err.code == 0)
         return;
-    f->sending = false; /* an answer may come before the body was sent: then nobody wants the rest */
+    c->sending = false; /* an answer may come before the body was sent: then nobody wants the rest */
     if (err.code == 0)
-        (void)!(f->http2 != NULL ? hf_http2_end(f->http2, f->stream, fin, (hf_fields){ NULL, 0 }) : hf_http1_end(f->http1, fin, (hf_fields){ NULL, 0 })).code;
+        finish(f, c, (hf_ending){ HF_ENDING_FIN, 0 });
+}
+
+static void send_bodies(hf_fetch *f)
+{
+    for (size_t i = 0; f->open > 0 && i < HF_FETCH_CALLS; i++)
+        send_body(f, &f->calls[i]);
+}
+
+static hf_err ask_http3(hf_fetch *f, const hf_request_head *head, uint64_t *id)
+{
+    hf_http3 *const h = hf_quic_line_http3(f->line->quic);
+    hf_err err = hf_http3_may_request(h, head);
+    if (err.code == 0)
+        err = hf_quic_line_open_lane(f->line->quic, id);
+    return err.code == 0 ? hf_http3_request(h, *id, head) : err;
+}
+
+hf_err hf_fetch_ask(hf_fetch *f, const hf_request_head *head, hf_bytes body, void *user)
+{
+    size_t i = 0;
+    hf_http2_stream stream = 0;
+    while (i < HF_FETCH_CALLS && f->calls[i].asked)
+        i++;
+    if (i == HF_FETCH_CALLS || (f->http1 != NULL && f->open > 0))
+        return hf_err_make(HF_ERR_BASE_LIMIT);
+    hf_fetch_call *const c = &f->calls[i];
+    *c = (hf_fetch_call){ .user = user, .unsent = body };
+    const hf_err err = f->http1 != NULL ? hf_http1_request(f->http1, head) : f->http2 != NULL ? hf_http2_request(f->http2, head, &stream) : ask_http3(f, head, &c->id);
+    if (err.code != 0)
+        return err;
+    if (f->http2 != NULL)
+        c->id = stream;
+    c->sending = c->asked = true;
+    f->open++;
+    f->asked++;
+    send_body(f, c);
+    return HF_OK;
 }
 
 hf_err hf_fetch_request(hf_fetch *f, const hf_request_head *head, hf_bytes body)
 {
-    const hf_err err = f->http2 != NULL ? hf_http2_request(f->http2, head, &f->stream) : hf_http1_request(f->http1, head);
-    if (err.code != 0)
-        return err;
-    f->unsent = body;
-    f->sending = f->asked = true;
-    send_body(f);
-    return HF_OK;
+    return hf_fetch_ask(f, head, body, NULL);
+}
+
+uint32_t hf_fetch_room(const hf_fetch *f)
+{
+    const uint32_t most = f->http1 != NULL ? 1 : HF_FETCH_CALLS;
+    uint32_t room = most > f->open ? most - f->open : 0;
+    if (hf_fetch_is_over(f))
+        return 0;
+    if (f->line->quic != NULL) {
+        const uint64_t lanes = hf_quic_line_openable(f->line->quic);
+        room = lanes < room ? (uint32_t)lanes : room;
+    }
+    return room;
 }
 
 /* ---- hearing ------------------------------------------------------------------------------------------------ */
@@ -59,9 +135,14 @@ static void send_out(hf_fetch *f, hf_time now)
 {
     uint8_t scratch[SCRATCH];
     hf_extent pieces[PIECES];
+    if (f->line->quic != NULL) {
+        send_bodies(f);
+        hf_quic_line_flush(f->line->quic);
+        return;
+    }
     while (hf_line_has_room(f->line)) {
         hf_out out = { .pieces = pieces, .capacity = PIECES, .scratch = scratch, .scratch_capacity = SCRATCH, .room = SCRATCH };
-        send_body(f);
+        send_bodies(f);
         if ((f->http2 != NULL ? hf_http2_emit(f->http2, now, &out) : hf_http1_emit(f->http1, now, &out)) == 0)
             return;
         hf_line_put(f->line, &out);
@@ -71,76 +152,118 @@ static void send_out(hf_fetch *f, hf_time now)
 static void take(hf_fetch *f)
 {
     if (f->untaken > 0 && f->http2 != NULL)
-        hf_http2_take(f->http2, f->stream, f->untaken);
-    else if (f->untaken > 0)
+        hf_http2_take(f->http2, (hf_http2_stream)f->untaken_call->id, f->untaken);
+    else if (f->untaken > 0 && f->http1 != NULL)
         hf_http1_take(f->http1, f->untaken);
-    f->untaken = 0;
+    f->untaken = 0; /* QUIC: the line has taken it */
 }
 
-static void end(hf_fetch *f, hf_fetch_event *event)
+static void let_go(hf_fetch *f, hf_fetch_call *c)
 {
-    event->kind = HF_FETCH_END;
-    f->asked = false;
-    f->over = f->over || f->sending; /* answered before it was asked whole */
-    f->sending = false;
+    f->open -= c->asked;
+    c->asked = c->sending = false;
+}
+
+static bool tell(hf_fetch *f, hf_fetch_call *c, hf_fetch_event_kind kind, hf_fetch_event *event)
+{
+    event->kind = kind;
+    event->user = c->user;
+    c->begun = true;
+    if (kind == HF_FETCH_END) {
+        f->over = f->over || (c->sending && f->http1 != NULL); /* answered before it was asked whole */
+        if (c->sending && f->http1 == NULL)
+            finish(f, c, (hf_ending){ HF_ENDING_RESET, f->http2 != NULL ? (uint64_t)HF_HTTP2_NO_ERROR : (uint64_t)HF_HTTP3_NO_ERROR });
+    }
+    if (kind == HF_FETCH_END || kind == HF_FETCH_FAILED || kind == HF_FETCH_UPGRADED)
+        let_go(f, c);
+    return true;
+}
+
+static bool tell_head(hf_fetch *f, hf_fetch_call *c, const hf_response_head *head, hf_version version, hf_fetch_event *event)
+{
+    event->head = *head;
+    if (version != HF_HTTP_1_1)
+        event->head.version = version;
+    return tell(f, c, HF_FETCH_HEAD, event);
+}
+
+static bool tell_body(hf_fetch *f, hf_fetch_call *c, hf_bytes body, hf_fetch_event *event)
+{
+    event->body = body;
+    f->untaken = body.len;
+    f->untaken_call = c;
+    return tell(f, c, HF_FETCH_BODY, event);
+}
+
+static bool tell_failed(hf_fetch *f, hf_fetch_call *c, hf_err err, int32_t otherwise, hf_fetch_event *event)
+{
+    event->err = err.code != 0 ? err : hf_err_make(otherwise);
+    return tell(f, c, HF_FETCH_FAILED, event);
 }
 
 /* True: *event was filled. */
 static bool translate_http1(hf_fetch *f, const hf_http1_event *e, hf_fetch_event *event)
 {
+    hf_fetch_call *const c = &f->calls[0];
     switch (e->kind) {
     case HF_HTTP1_RESPONSE:
-        event->kind = HF_FETCH_HEAD;
-        event->head = e->response;
         f->over = f->over || e->response.close;
-        return true;
-    case HF_HTTP1_BODY:
-        event->kind = HF_FETCH_BODY;
-        event->body = e->body;
-        f->untaken = e->body.len;
-        return true;
-    case HF_HTTP1_TRAILERS:
-        event->kind = HF_FETCH_TRAILERS;
-        event->trailers = e->trailers;
-        return true;
-    case HF_HTTP1_END:
-        end(f, event);
-        return true;
+        return tell_head(f, c, &e->response, HF_HTTP_1_1, event);
+    case HF_HTTP1_BODY: return tell_body(f, c, e->body, event);
+    case HF_HTTP1_TRAILERS: event->trailers = e->trailers; return tell(f, c, HF_FETCH_TRAILERS, event);
+    case HF_HTTP1_END: return tell(f, c, HF_FETCH_END, event);
+    case HF_HTTP1_UPGRADED: f->over = true; return tell(f, c, HF_FETCH_UPGRADED, event);
     case HF_HTTP1_REQUEST:
-    case HF_HTTP1_UPGRADED:
     case HF_HTTP1_REFUSED: break;
     }
     return false;
 }
 
-static bool translate_http2(hf_fetch *f, const hf_http2_event *e, hf_fetch_event *event, hf_err *why)
+static bool translate_http2(hf_fetch *f, const hf_http2_event *e, hf_fetch_event *event)
 {
+    hf_fetch_call *const c = e->stream != 0 ? find(f, e->stream) : NULL;
     if (e->kind == HF_HTTP2_GOAWAY)
         f->over = true;
-    if (e->stream != f->stream || !f->asked)
+    if (c == NULL)
         return false;
     switch (e->kind) {
-    case HF_HTTP2_RESPONSE:
-        event->kind = HF_FETCH_HEAD;
-        event->head = e->response;
-        event->head.version = HF_HTTP_2;
-        return true;
-    case HF_HTTP2_BODY:
-        event->kind = HF_FETCH_BODY;
-        event->body = e->body;
-        f->untaken = e->body.len;
-        return true;
-    case HF_HTTP2_TRAILERS:
-        event->kind = HF_FETCH_TRAILERS;
-        event->trailers = e->trailers;
-        return true;
-    case HF_HTTP2_END:
-        end(f, event);
-        return true;
-    case HF_HTTP2_RESET: *why = e->err.code != 0 ? e->err : hf_err_make(HF_ERR_HTTP2_PEER_RESET); break;
-    default: break;
+    case HF_HTTP2_RESPONSE: return tell_head(f, c, &e->response, HF_HTTP_2, event);
+    case HF_HTTP2_BODY: return tell_body(f, c, e->body, event);
+    case HF_HTTP2_TRAILERS: event->trailers = e->trailers; return tell(f, c, HF_FETCH_TRAILERS, event);
+    case HF_HTTP2_END: return tell(f, c, HF_FETCH_END, event);
+    case HF_HTTP2_RESET: return tell_failed(f, c, e->err, HF_ERR_HTTP2_PEER_RESET, event);
+    default: return false;
     }
-    return false;
+}
+
+static bool translate_http3(hf_fetch *f, const hf_http3_event *e, hf_fetch_event *event)
+{
+    hf_fetch_call *const c = e->lane != HF_HTTP3_NO_LANE ? find(f, e->lane) : NULL;
+    if (e->kind == HF_HTTP3_GOAWAY)
+        f->over = true;
+    if (c == NULL)
+        return false;
+    switch (e->kind) {
+    case HF_HTTP3_RESPONSE: return tell_head(f, c, &e->response, HF_HTTP_3, event);
+    case HF_HTTP3_BODY: return tell_body(f, c, e->body, event);
+    case HF_HTTP3_TRAILERS: event->trailers = e->trailers; return tell(f, c, HF_FETCH_TRAILERS, event);
+    case HF_HTTP3_END: return tell(f, c, HF_FETCH_END, event);
+    case HF_HTTP3_RESET: return tell_failed(f, c, e->err, HF_ERR_HTTP3_PEER_RESET, event);
+    default: return false;
+    }
+}
+
+static hf_step step_quic(hf_fetch *f, hf_fetch_event *event, hf_err *why)
+{
+    hf_http3_event e;
+    const hf_step s = hf_quic_line_step(f->line->quic, &e);
+    if (s == HF_EVENT)
+        return translate_http3(f, &e, event) ? HF_EVENT : HF_FULL;
+    if (s == HF_IDLE)
+        return HF_IDLE;
+    *why = hf_quic_line_fault(f->line->quic);
+    f->over = true;
+    return HF_FAULT;
 }
 
 static hf_step step_once(hf_fetch *f, hf_time now, hf_fetch_event *event, hf_err *why)
@@ -151,11 +274,11 @@ static hf_step step_once(hf_fetch *f, hf_time now, hf_fetch_event *event, hf_err
     } e;
     const hf_span held = hf_line_peek(f->line);
     hf_in in = { .ptr = held.ptr, .len = held.len, .fin = f->line->fin || f->line->broken };
-    hf_step s = f->http2 != NULL ? hf_http2_step(f->http2, now, &in, &e.two) : hf_http1_step(f->http1, now, &in, &e.one);
-    const bool told = s == HF_EVENT && (f->http2 != NULL ? translate_http2(f, &e.two, event, why) : translate_http1(f, &e.one, event));
+    const hf_step s = f->http2 != NULL ? hf_http2_step(f->http2, now, &in, &e.two) : hf_http1_step(f->http1, now, &in, &e.one);
+    const bool told = s == HF_EVENT && (f->http2 != NULL ? translate_http2(f, &e.two, event) : translate_http1(f, &e.one, event));
     hf_line_take(f->line, in.used);
     if (s == HF_EVENT)
-        return told ? HF_EVENT : why->code != 0 ? HF_FAULT : HF_FULL;
+        return told ? HF_EVENT : HF_FULL;
     if (s == HF_CLOSED || s == HF_FAULT) {
         const hf_err fault = (f->http2 != NULL ? hf_http2_fault(f->http2) : hf_http1_fault(f->http1))->err;
         *why = f->line->broken ? f->line->err : fault.code != 0 ? fault : hf_err_make(HF_ERR_HTTP1_TRUNCATED);
@@ -165,15 +288,17 @@ static hf_step step_once(hf_fetch *f, hf_time now, hf_fetch_event *event, hf_err
     return in.used > 0 ? HF_FULL : HF_IDLE;
 }
 
-hf_step hf_fetch_step(hf_fetch *f, hf_fetch_event *event, hf_err *why)
+hf_step hf_fetch_turn(hf_fetch *f, hf_fetch_event *event, hf_err *why)
 {
     *why = HF_OK;
+    if (f->http1 != NULL && f->over && f->open == 0) /* what follows an exchange that was given up is nobody's */
+        return HF_IDLE;
     take(f);
     for (;;) {
         const hf_time now = hf_dialer_now(f->line->dialer);
         send_out(f, now);
         hf_line_pull(f->line);
-        const hf_step s = step_once(f, now, event, why);
+        const hf_step s = f->line->quic != NULL ? step_quic(f, event, why) : step_once(f, now, event, why);
         if (s == HF_FULL) /* another turn */
             continue;
         send_out(f, now);
@@ -185,12 +310,36 @@ hf_step hf_fetch_step(hf_fetch *f, hf_fetch_event *event, hf_err *why)
     }
 }
 
+hf_step hf_fetch_step(hf_fetch *f, hf_fetch_event *event, hf_err *why)
+{
+    const hf_step s = hf_fetch_turn(f, event, why);
+    if (s != HF_EVENT || event->kind != HF_FETCH_FAILED)
+        return s;
+    *why = event->err;
+    return HF_FAULT;
+}
+
+void hf_fetch_cancel(hf_fetch *f, void *user)
+{
+    for (size_t i = 0; i < HF_FETCH_CALLS; i++) {
+        hf_fetch_call *const c = &f->calls[i];
+        if (!c->asked || c->user != user)
+            continue;
+        f->over = f->over || f->http1 != NULL; /* nothing can be known of where in the stream it stands */
+        if (f->http1 == NULL)
+            finish(f, c, (hf_ending){ HF_ENDING_RESET, f->http2 != NULL ? (uint64_t)HF_HTTP2_CANCEL : (uint64_t)HF_HTTP3_REQUEST_CANCELLED });
+        let_go(f, c);
+        return;
+    }
+}
+
 hf_time hf_fetch_wake(const hf_fetch *f)
 {
-    return hf_time_earlier(f->http2 != NULL ? hf_http2_wake(f->http2) : hf_http1_wake(f->http1), hf_line_wake(f->line));
+    const hf_time at = f->http2 != NULL ? hf_http2_wake(f->http2) : f->http1 != NULL ? hf_http1_wake(f->http1) : HF_NEVER;
+    return hf_time_earlier(at, hf_line_wake(f->line));
 }
 
 bool hf_fetch_is_over(const hf_fetch *f)
 {
-    return f->over || f->line == NULL || f->line->broken || f->line->fin;
+    return f->over || f->line == NULL || f->line->broken || f->line->fin || (f->line->quic != NULL && !hf_quic_line_is_open(f->line->quic));
 }

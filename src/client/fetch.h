@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fetch: HTTP over a line, in whichever version was agreed: one request at a time, and its answer as events. What waits is
- * the caller, in hf_dialer_wait until hf_fetch_wake.
+ * fetch: HTTP over a line, in whichever version was agreed: requests, and their answers as events. One at a time with HTTP/1, many
+ * with HTTP/2 and HTTP/3. What waits is the caller, in hf_dialer_wait until hf_fetch_wake.
  */
 #ifndef HF_CLIENT_FETCH_H
 #define HF_CLIENT_FETCH_H
@@ -11,38 +11,63 @@
 
 #include "dial.h"
 
+enum { HF_FETCH_CALLS = 128 };
+
 typedef enum hf_fetch_event_kind {
     HF_FETCH_HEAD,     /* event.head: interim ones (1xx) too, before the final one */
     HF_FETCH_BODY,     /* event.body: all of it is taken by the next step */
     HF_FETCH_TRAILERS, /* event.trailers */
-    HF_FETCH_END       /* the answer is whole: another request may follow, unless hf_fetch_is_over */
+    HF_FETCH_UPGRADED, /* after 101, HTTP/1: what follows on the line is no HTTP: close the fetch, keep the line */
+    HF_FETCH_END,      /* the answer is whole: another request may follow, unless hf_fetch_is_over */
+    HF_FETCH_FAILED    /* event.err: this exchange is gone, others go on */
 } hf_fetch_event_kind;
 
 /* Lends until the next step. */
 typedef struct hf_fetch_event {
     hf_fetch_event_kind kind;
+    void *user;        /* as given to hf_fetch_ask */
     hf_response_head head;
     hf_bytes body;
     hf_fields trailers;
+    hf_err err;
 } hf_fetch_event;
+
+typedef struct hf_fetch_call {
+    uint64_t id;         /* stream or lane */
+    void *user;
+    hf_bytes unsent;     /* of the request's body */
+    bool asked, sending; /* an answer is awaited; the body is not sent whole */
+    bool begun;          /* some of the answer came */
+} hf_fetch_call;
 
 typedef struct hf_fetch {
     hf_line *line;
-    hf_http1 *http1; /* the one or the other */
+    hf_http1 *http1; /* the one or the other; neither: line->quic */
     hf_http2 *http2;
-    hf_http2_stream stream;
-    size_t untaken;      /* of the last BODY */
-    hf_bytes unsent;     /* of the request's body */
-    bool sending, asked; /* the body is not sent whole; an answer is awaited */
+    hf_fetch_call calls[HF_FETCH_CALLS];
+    uint32_t open;     /* calls whose answer is awaited */
+    uint64_t asked;    /* so far */
+    hf_fetch_call *untaken_call;
+    size_t untaken;    /* of the last BODY */
     bool over;
 } hf_fetch;
 
-/* Lends the line, which is open. `version`: HF_HTTP_2, or whatever HTTP/1 is. False: no memory. */
+/* Lends the line, which is open. `version`: HF_HTTP_2, or whatever HTTP/1 is; of no matter where the line is QUIC. False: no memory. */
 bool hf_fetch_open(hf_fetch *f, hf_line *line, hf_version version);
 void hf_fetch_close(hf_fetch *f);
-/* Begins a request; `body` is lent until the answer has ended. Of the head's framing only content_length counts. */
+hf_version hf_fetch_version(const hf_fetch *f);
+/* Begins a request; `body` is lent until the answer has ended. Of the head's framing only content_length counts; `upgrade` is what it asks
+ * to change to. HF_ERR_BASE_LIMIT: hf_fetch_room was 0. */
+hf_err hf_fetch_ask(hf_fetch *f, const hf_request_head *head, hf_bytes body, void *user);
+/* How many more may be asked now. */
+uint32_t hf_fetch_room(const hf_fetch *f);
+/* HF_EVENT, HF_IDLE, or HF_FAULT and *why: all that is open is gone. Never waits. */
+hf_step hf_fetch_turn(hf_fetch *f, hf_fetch_event *event, hf_err *why);
+/* Gives up the exchange of `user`: nothing more is told of it. */
+void hf_fetch_cancel(hf_fetch *f, void *user);
+
+/* For who asks one thing at a time: as hf_fetch_ask, and as hf_fetch_turn, but that FAILED is HF_FAULT. */
 hf_err hf_fetch_request(hf_fetch *f, const hf_request_head *head, hf_bytes body);
-/* HF_EVENT, HF_IDLE, or HF_FAULT and *why. Never waits. */
 hf_step hf_fetch_step(hf_fetch *f, hf_fetch_event *event, hf_err *why);
 hf_time hf_fetch_wake(const hf_fetch *f);
 /* Nothing more can be asked on this line. */

@@ -20,13 +20,15 @@ static hf_err tell(hf_writer *why, const char *path, const char *what)
 
 static hf_err add_file(hf_trust *trust, const char *path, hf_writer *why)
 {
-    FILE *const f = fopen(path, "re");
+    const bool standard = strcmp(path, "-") == 0;
+    FILE *const f = standard ? stdin : fopen(path, "re");
     if (f == NULL)
         return tell(why, path, strerror(errno));
     char *const text = malloc(FILE_MOST);
     const size_t n = text != NULL ? fread(text, 1, FILE_MOST, f) : 0;
     const bool good = text != NULL && !ferror(f) && n < FILE_MOST;
-    fclose(f);
+    if (!standard)
+        fclose(f);
     size_t added = 0;
     const hf_err err = good ? hf_trust_add(trust, hf_bytes_make(text, n), &added) : hf_err_make(HF_ERR_TLS_CERT_UNREADABLE);
     free(text);

@@ -9,7 +9,7 @@
 
 #include "text.h"
 
-/* Adds the roots of the PEM file `path`; NULL: those of SSL_CERT_FILE, or of the system. `why` says what is wrong. */
+/* Adds the roots of the PEM file `path`, "-" being standard input; NULL: those of SSL_CERT_FILE, or of the system. `why` says what is wrong. */
 hf_err hf_roots_add(hf_trust *trust, const char *path, hf_writer *why);
 
 #endif

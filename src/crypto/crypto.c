@@ -6,11 +6,21 @@
 #include "crypto_core.h"
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/rand.h>
 
 static const char *const hash_names[] = { "SHA256", "SHA384", "SHA512", "SHA1" };
 static const char *const cipher_names[] = { "AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305" };
 static const char *const mask_names[] = { "AES-128-ECB", "AES-256-ECB", "ChaCha20" };
+
+/* What libcrypto may have or not: ML-KEM came with OpenSSL 3.5. */
+static void probe(hf_crypto *c)
+{
+    EVP_KEYMGMT *const kem = EVP_KEYMGMT_fetch(c->library, "ML-KEM-768", NULL);
+    c->mlkem = kem != NULL;
+    EVP_KEYMGMT_free(kem);
+    ERR_clear_error();
+}
 
 static bool fetch(hf_crypto *c)
 {
@@ -21,6 +31,7 @@ static bool fetch(hf_crypto *c)
         if ((c->ciphers[i] = EVP_CIPHER_fetch(c->library, cipher_names[i], NULL)) == NULL ||
             (c->masks[i] = EVP_CIPHER_fetch(c->library, mask_names[i], NULL)) == NULL)
             return false;
+    probe(c);
     return (c->scratch = EVP_MD_CTX_new()) != NULL;
 }
 

@@ -47,6 +47,7 @@ static hf_err finish(hf_chain *made, hf_err err, hf_chain **chain)
         hf_chain_free(made);
         return err;
     }
+    made->kind = hf_pkey_kind(X509_get0_pubkey(made->certificates[0]));
     *chain = made;
     return HF_OK;
 }
@@ -115,7 +116,7 @@ hf_bytes hf_chain_der(const hf_chain *chain, size_t index)
 
 hf_key_kind hf_chain_kind(const hf_chain *chain)
 {
-    return hf_pkey_kind(X509_get0_pubkey(chain->certificates[0]));
+    return chain->kind;
 }
 
 bool hf_chain_matches(const hf_chain *chain, const hf_key *key)
@@ -128,6 +129,11 @@ bool hf_chain_matches(const hf_chain *chain, const hf_key *key)
 hf_err hf_chain_check(const hf_chain *chain, hf_scheme scheme, hf_bytes message, hf_bytes signature)
 {
     return hf_pkey_verify(chain->crypto, X509_get0_pubkey(chain->certificates[0]), scheme, message, signature);
+}
+
+bool hf_chain_signs(const hf_chain *chain)
+{
+    return (X509_get_key_usage(chain->certificates[0]) & KU_DIGITAL_SIGNATURE) != 0; /* every bit without the extension */
 }
 
 bool hf_chain_enciphers(const hf_chain *chain)

@@ -19,6 +19,7 @@ enum {
 struct hf_chain {
     hf_crypto *crypto;
     size_t count;
+    hf_key_kind kind; /* of the leaf */
     X509 *certificates[HF_CHAIN_MOST];
     uint8_t *ders[HF_CHAIN_MOST];
     uint32_t lengths[HF_CHAIN_MOST];

@@ -82,18 +82,21 @@ typedef struct row {
     const char *hash;
     bool pss;
     hf_hash digest;
+    bool old; /* in TLS 1.2 alone */
 } row;
 
 static const row rows[] = {
-    { HF_SCHEME_ECDSA_P256_SHA256, HF_KEY_P256, "SHA256", false, HF_HASH_SHA256 },
-    { HF_SCHEME_ECDSA_P384_SHA384, HF_KEY_P384, "SHA384", false, HF_HASH_SHA384 },
-    { HF_SCHEME_RSA_PSS_SHA256, HF_KEY_RSA, "SHA256", true, HF_HASH_SHA256 },
-    { HF_SCHEME_RSA_PSS_SHA384, HF_KEY_RSA, "SHA384", true, HF_HASH_SHA384 },
-    { HF_SCHEME_RSA_PSS_SHA512, HF_KEY_RSA, "SHA512", true, HF_HASH_SHA512 },
-    { HF_SCHEME_ED25519, HF_KEY_ED25519, NULL, false, HF_HASH_COUNT },
-    { HF_SCHEME_RSA_PKCS1_SHA256, HF_KEY_RSA, "SHA256", false, HF_HASH_SHA256 },
-    { HF_SCHEME_RSA_PKCS1_SHA384, HF_KEY_RSA, "SHA384", false, HF_HASH_SHA384 },
-    { HF_SCHEME_RSA_PKCS1_SHA512, HF_KEY_RSA, "SHA512", false, HF_HASH_SHA512 },
+    { HF_SCHEME_ECDSA_P256_SHA256, HF_KEY_P256, "SHA256", false, HF_HASH_SHA256, false },
+    { HF_SCHEME_ECDSA_P384_SHA384, HF_KEY_P384, "SHA384", false, HF_HASH_SHA384, false },
+    { HF_SCHEME_RSA_PSS_SHA256, HF_KEY_RSA, "SHA256", true, HF_HASH_SHA256, false },
+    { HF_SCHEME_RSA_PSS_SHA384, HF_KEY_RSA, "SHA384", true, HF_HASH_SHA384, false },
+    { HF_SCHEME_RSA_PSS_SHA512, HF_KEY_RSA, "SHA512", true, HF_HASH_SHA512, false },
+    { HF_SCHEME_ED25519, HF_KEY_ED25519, NULL, false, HF_HASH_COUNT, false },
+    { HF_SCHEME_RSA_PKCS1_SHA256, HF_KEY_RSA, "SHA256", false, HF_HASH_SHA256, false },
+    { HF_SCHEME_RSA_PKCS1_SHA384, HF_KEY_RSA, "SHA384", false, HF_HASH_SHA384, false },
+    { HF_SCHEME_RSA_PKCS1_SHA512, HF_KEY_RSA, "SHA512", false, HF_HASH_SHA512, false },
+    { HF_SCHEME_ECDSA_P256_SHA256, HF_KEY_P384, "SHA256", false, HF_HASH_SHA256, true },
+    { HF_SCHEME_ECDSA_P384_SHA384, HF_KEY_P256, "SHA384", false, HF_HASH_SHA384, true },
 };
 
 static const row *find(hf_scheme scheme, hf_key_kind kind)
@@ -105,6 +108,12 @@ static const row *find(hf_scheme scheme, hf_key_kind kind)
 }
 
 bool hf_scheme_fits(hf_scheme scheme, hf_key_kind kind)
+{
+    const row *const r = find(scheme, kind);
+    return r != NULL && !r->old;
+}
+
+bool hf_scheme_fits_old(hf_scheme scheme, hf_key_kind kind)
 {
     return find(scheme, kind) != NULL;
 }

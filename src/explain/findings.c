@@ -5,9 +5,10 @@
 #include <stdio.h>
 
 #include "cache.h"
+#include "cookie_jar.h"
 #include "text.h"
 
-enum { DAY = 86400, HALF_A_YEAR = 180, COOKIE_MOST = 4096, WORTH_COMPRESSING = 1400 };
+enum { DAY = 86400, HALF_A_YEAR = 180, WORTH_COMPRESSING = 1400 };
 
 typedef struct judge {
     const hf_answer *a;
@@ -184,70 +185,31 @@ static void judge_fields(judge *j)
 
 /* ---- cookies -------------------------------------------------------------------------------------------------- */
 
-typedef struct cookie {
-    hf_bytes name, value, same_site;
-    bool secure, http_only, root, domain;
-} cookie;
-
-static cookie parse_cookie(hf_bytes text)
-{
-    cookie k = { .root = false };
-    hf_bytes name, value;
-    if (!next_pair(&text, &k.name, &k.value))
-        return k;
-    while (text.ptr != NULL && next_pair(&text, &name, &value)) {
-        k.secure = k.secure || hf_text_same(name, hf_text("Secure"));
-        k.http_only = k.http_only || hf_text_same(name, hf_text("HttpOnly"));
-        if (hf_text_same(name, hf_text("SameSite")))
-            k.same_site = value;
-        if (hf_text_same(name, hf_text("Domain")) && value.len > 0)
-            k.domain = true;
-        if (hf_text_same(name, hf_text("Path")))
-            k.root = hf_bytes_equal(value, hf_text("/"));
-    }
-    return k;
-}
-
 static bool begins(hf_bytes name, const char *prefix)
 {
     const size_t n = strlen(prefix);
     return name.len >= n && hf_text_same(hf_bytes_make(name.ptr, n), hf_text(prefix));
 }
 
-/* Why a browser drops it; NULL: it does not. RFC 6265bis 5.6 and 5.7. */
-static const char *why_dropped(const judge *j, const cookie *k)
-{
-    if (k->name.len + k->value.len > COOKIE_MOST)
-        return "name and value are more than 4096 bytes";
-    if (k->secure && !j->a->secure && !j->a->loopback)
-        return "it is Secure, and came over http";
-    if (hf_text_same(k->same_site, hf_text("None")) && !k->secure)
-        return "SameSite=None without Secure";
-    if (begins(k->name, "__Secure-") && !k->secure)
-        return "__Secure- without Secure";
-    if (begins(k->name, "__Host-") && (!k->secure || !k->root || k->domain))
-        return "__Host- wants Secure, Path=/ and no Domain";
-    return NULL;
-}
-
 static void judge_cookie(judge *j, hf_bytes text)
 {
     static const char subject[] = "Set-Cookie", rule[] = "RFC 6265bis 5.6, 5.7";
-    const cookie k = parse_cookie(text);
+    static const char *const same_sites[] = { "", "Strict", "Lax", "None" };
+    const hf_jar_request place = { .path = hf_text("/"), .secure = j->a->secure || j->a->loopback };
+    hf_jar_cookie k = { .secure = false };
+    const hf_err err = hf_cookie_judge(&place, text, (hf_wall){ 0 }, &k);
     const int n = (int)(k.name.len < 60 ? k.name.len : 60);
-    const char *const dropped = why_dropped(j, &k);
-    const bool bare = j->a->secure && !k.secure;
-    if (dropped != NULL)
-        say(j, HF_WEIGHT_WRONG, subject, rule, "set it as __Host-NAME=...; Secure; HttpOnly; SameSite=Lax; Path=/",
-            "%.*s: browsers drop it: %s", n, k.name.ptr, dropped);
-    else if (bare || !k.http_only || k.same_site.ptr == NULL)
+    const bool bare = j->a->secure && !k.secure, unsaid = k.same_site == HF_JAR_DEFAULT;
+    if (err.code != 0)
+        say(j, HF_WEIGHT_WRONG, subject, hf_err_describe(err)->rule, "set it as __Host-NAME=...; Secure; HttpOnly; SameSite=Lax; Path=/",
+            "%.*s: browsers drop it: %s%s", n, k.name.ptr, hf_err_describe(err)->name, err.code == HF_ERR_COOKIE_TOO_LARGE ? ": more than 4096 bytes" : "");
+    else if (bare || !k.http_only || unsaid)
         say(j, bare || !k.http_only ? HF_WEIGHT_WEAK : HF_WEIGHT_NOTE, subject, "RFC 6265bis 4.1.2",
             "Secure; HttpOnly (unless the page's script must read it); SameSite=Lax or Strict", "%.*s:%s%s%s", n, k.name.ptr,
             bare ? " no Secure: it is sent over http too." : "", k.http_only ? "" : " no HttpOnly: injected script can read it.",
-            k.same_site.ptr != NULL ? "" : " no SameSite: browsers differ in when other sites' requests carry it.");
+            !unsaid ? "" : " no SameSite: browsers differ in when other sites' requests carry it.");
     else
-        say(j, HF_WEIGHT_FINE, subject, rule, NULL, "%.*s: HttpOnly, SameSite=%.*s%s", n, k.name.ptr,
-            (int)(k.same_site.len < 10 ? k.same_site.len : 10), k.same_site.ptr, k.secure ? ", Secure" : "");
+        say(j, HF_WEIGHT_FINE, subject, rule, NULL, "%.*s: HttpOnly, SameSite=%s%s", n, k.name.ptr, same_sites[k.same_site], k.secure ? ", Secure" : "");
 }
 
 /* ---- time saved ----------------------------------------------------------------------------------------------- */

@@ -39,11 +39,9 @@ static const uint8_t by_length[LONGEST + 1][MOST + 1] = {
 };
 
 /* ASCII capitals of eight bytes made small, all others left alone (bytes of 0x80 and above too). */
-static uint64_t lower_eight(const uint8_t *at)
+static uint64_t lower(uint64_t x)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
-    uint64_t x;
-    memcpy(&x, at, sizeof x);
     const uint64_t low7 = x & (0x7f * ones);
     const uint64_t from_a = low7 + (0x80 - 'A') * ones;
     const uint64_t past_z = low7 + (0x7f - 'Z') * ones;
@@ -51,10 +49,28 @@ static uint64_t lower_eight(const uint8_t *at)
     return x | (capital >> 2);
 }
 
+static uint64_t lower_eight(const uint8_t *at)
+{
+    uint64_t x;
+    memcpy(&x, at, sizeof x);
+    return lower(x);
+}
+
+/* The first four of `n` bytes, and the last four: 4 to 8 bytes in all. */
+static uint64_t lower_ends(const uint8_t *at, size_t n)
+{
+    uint32_t first, last;
+    memcpy(&first, at, sizeof first);
+    memcpy(&last, at + n - sizeof last, sizeof last);
+    return lower((uint64_t)first << 32 | last);
+}
+
 /* Both have `n` bytes. */
 static bool same_folded(const uint8_t *a, const uint8_t *b, size_t n)
 {
-    if (n < 8) {
+    if (n >= 4 && n < 8)
+        return lower_ends(a, n) == lower_ends(b, n);
+    if (n < 4) {
         uint8_t differ = 0;
         for (size_t i = 0; i < n; i++)
             differ |= (uint8_t)(hf_lower(a[i]) ^ hf_lower(b[i]));

@@ -90,7 +90,7 @@ static bool grow_text(hf_field_table *t, uint32_t n)
         move_text(t, t->text, alive);
         return true;
     }
-    uint32_t capacity = t->text_capacity == 0 ? 1024 : t->text_capacity;
+    uint32_t capacity = t->text_capacity == 0 ? 256 : t->text_capacity;
     while (capacity / 2 < held + n)
         capacity *= 2;
     uint8_t *const text = hf_alloc(t->alloc, capacity);

@@ -37,6 +37,8 @@ static const uint8_t by_length[][3] = {
 
 hf_method hf_method_parse(hf_bytes name)
 {
+    if (name.len == 3 && memcmp(name.ptr, "GET", 3) == 0) /* what nearly all say */
+        return HF_METHOD_GET;
     if (name.len >= HF_COUNT(by_length))
         return HF_METHOD_UNKNOWN;
     for (size_t i = 0; i < HF_COUNT(by_length[0]); i++) {

@@ -108,7 +108,9 @@ hf_err hf_authority_parse(hf_bytes authority, hf_bytes *host, int32_t *port)
     } else {
         /* RFC 9110 4.2.4: userinfo is to be treated as an error; '@' is in no reg-name, so it ends here */
         const size_t plain = hf_span_of(authority, HF_BYTE_UNRESERVED); /* nearly always the whole host */
-        end = plain + hf_span_of(part(authority, plain, authority.len), HF_BYTE_HOST);
+        end = plain;
+        while (end < authority.len && hf_byte_is(authority.ptr[end], HF_BYTE_HOST))
+            end++;
         *host = part(authority, 0, end); /* ':' is in no reg-name, so it ends here; whatever else does is refused below */
         /* RFC 9110 4.2.1: "A recipient that processes such a URI reference [with an empty host] MUST reject it" */
         if (end == 0 ? authority.len > 0 : end > plain && !escapes_are_whole(*host))

@@ -68,13 +68,31 @@ static inline uint64_t eight(const uint8_t *p)
     return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? __builtin_bswap64(x) : x;
 }
 
-/* Which of the eight bytes at `p` are below 0x20 or 0x7f, that is controls (HTAB too), all looked at at once. 0: none. Else
- * the lowest bit that is set lies in the first of them; those above it may be wrong, for a subtraction borrows upward. */
-static inline uint64_t controls(const uint8_t *p)
+/* Which of the eight bytes at `p` are below `least` or 0x7f, all looked at at once. 0: none. Else the lowest bit that is set lies
+ * in the first of them; those above it may be wrong, for a subtraction borrows upward. */
+static inline uint64_t bytes_below(const uint8_t *p, uint8_t least)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
     const uint64_t x = eight(p), del = x ^ (ones * 0x7f);
-    return (((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & highs;
+    return (((x - ones * least) & ~x) | ((del - ones) & ~del)) & highs;
+}
+
+/* Controls, HTAB too. */
+static inline uint64_t controls(const uint8_t *p)
+{
+    return bytes_below(p, ' ');
+}
+
+const uint8_t *hf_word_end(const uint8_t *p, const uint8_t *end)
+{
+    for (; end - p >= 8; p += 8) {
+        const uint64_t found = bytes_below(p, ' ' + 1);
+        if (found != 0)
+            return p + __builtin_ctzll(found) / 8;
+    }
+    while (p != end && *p > ' ' && *p != 0x7f)
+        p++;
+    return p;
 }
 
 const uint8_t *hf_field_value_end(const uint8_t *p, const uint8_t *end)

@@ -46,6 +46,8 @@ static inline bool hf_is_token(hf_bytes b)
 {
     return b.len > 0 && hf_span_of(b, HF_BYTE_TCHAR) == b.len;
 }
+/* The first space or control at or behind `p`, or `end`. */
+const uint8_t *hf_word_end(const uint8_t *p, const uint8_t *end);
 /* The first byte at or behind `p` that no field value may hold, or `end`. */
 const uint8_t *hf_field_value_end(const uint8_t *p, const uint8_t *end);
 /* Bytes that a field value may hold; may be empty. */

@@ -5,6 +5,7 @@
 #include "http1_core.h"
 
 #include "alloc.h"
+#include "glimpse.h"
 #include "panic.h"
 
 static hf_http1 *create(const hf_env *env, uint64_t id, hf_time now, bool server)
@@ -111,6 +112,7 @@ void hf_http1_free(hf_http1 *h)
     const hf_allocator alloc = h->env->alloc;
     hf_queue_fini(&h->copied);
     hf_free(&alloc, h->fields, h->field_capacity * sizeof *h->fields);
+    hf_free(&alloc, h->host, sizeof *h->host);
     hf_free(&alloc, h->pieces, h->piece_capacity * sizeof *h->pieces);
     free_fault(h);
     hf_free(&alloc, h, sizeof *h);
@@ -145,8 +147,11 @@ hf_step hf_http1_refuse(hf_http1 *h, const hf_in *in, hf_http1_flaw flaw, hf_htt
     if (h->server && h->writing == HF_WRITE_IDLE && !h->discarding && h->reading <= HF_READ_HEAD)
         hf_http1_move_writing(h, HF_WRITE_MOVE_OWE);
     if (h->server && h->writing == HF_WRITE_OWED) {
-        hf_http1_move_reading(h, HF_READ_MOVE_REFUSE);
         event->kind = HF_HTTP1_REFUSED;
+        event->request = (hf_request_head){ 0 };
+        if (h->reading == HF_READ_HEAD && in != NULL)
+            hf_glimpse_line(hf_bytes_make(in->ptr + in->used, in->len - in->used), &event->request);
+        hf_http1_move_reading(h, HF_READ_MOVE_REFUSE);
         return HF_EVENT;
     }
     hf_http1_move_reading(h, HF_READ_MOVE_FAULT);
@@ -252,6 +257,11 @@ hf_time hf_http1_wake(const hf_http1 *h)
 void hf_http1_merge_ends(hf_http1 *h)
 {
     h->merges = true;
+}
+
+bool hf_http1_is_worn(const hf_http1 *h)
+{
+    return h->requests >= h->env->limits->requests_per_connection;
 }
 
 bool hf_http1_is_final(const hf_http1 *h)

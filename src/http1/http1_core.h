@@ -32,6 +32,11 @@ typedef struct hf_http1_piece {
 /* What a client must know of a request until its answer is there (RFC 9112 6.3). */
 enum { HF_SENT_HEAD = 1, HF_SENT_CONNECT = 2, HF_SENT_UPGRADE = 4 };
 
+/* A Host that was found good. A longer one is judged each time. */
+typedef struct hf_http1_host {
+    uint8_t length, text[63];
+} hf_http1_host;
+
 struct hf_http1 {
     const hf_env *env;
     uint64_t id;
@@ -43,6 +48,7 @@ struct hf_http1 {
     uint64_t left;   /* bytes of the body or chunk to come */
     uint64_t body_bytes; /* of the message being read */
     hf_field *fields;
+    hf_http1_host *host; /* server: the last one, which nearly every request repeats; made once there are fields */
     const hf_fault *fault; /* NULL: none. Else allocated, or the static one for memory */
     int64_t waited_ns;     /* how long the peer let us wait for this body, all pauses added */
     uint32_t line, seen;   /* of an unfinished section: start of the unfinished line, bytes searched for its end */

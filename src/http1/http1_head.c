@@ -4,6 +4,7 @@
  */
 #include "http1_core.h"
 
+#include "alloc.h"
 #include "target.h"
 
 static bool wrong(hf_http1_flaw *flaw, int32_t code, hf_bytes at, const char *wanted)
@@ -26,10 +27,29 @@ static void expect_body(hf_http1 *h, int64_t length)
 
 /* ---- requests ----------------------------------------------------------------------------------------------- */
 
+/* Is it host or host:port? One that was judged before is good for whoever says it. */
+static hf_err judge_host(hf_http1 *h, hf_bytes said)
+{
+    hf_bytes host;
+    int32_t port;
+    if (h->host != NULL && said.len > 0 && said.len == h->host->length && memcmp(said.ptr, h->host->text, said.len) == 0)
+        return HF_OK;
+    const hf_err err = hf_authority_parse(said, &host, &port);
+    if (err.code != 0 || said.len == 0 || said.len > sizeof h->host->text)
+        return err;
+    if (h->host == NULL)
+        h->host = hf_alloc(&h->env->alloc, sizeof *h->host);
+    if (h->host != NULL) { /* without it all goes on, a little slower */
+        h->host->length = (uint8_t)said.len;
+        memcpy(h->host->text, said.ptr, said.len);
+    }
+    return HF_OK;
+}
+
 /* RFC 9112 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a
  * Host header field and to any request message that contains more than one Host header field line or a Host header field
  * with an invalid field value." */
-static bool check_host(const hf_http1_summary *s, const hf_http1_start *start, hf_request_head *head, hf_http1_flaw *flaw)
+static bool check_host(hf_http1 *h, const hf_http1_summary *s, const hf_http1_start *start, hf_request_head *head, hf_http1_flaw *flaw)
 {
     if (s->second_host != NULL)
         return wrong(flaw, HF_ERR_HTTP1_HOST_REPEATED, s->second_host->name, "one Host field");
@@ -38,9 +58,7 @@ static bool check_host(const hf_http1_summary *s, const hf_http1_start *start, h
             return true;
         return wrong(flaw, HF_ERR_HTTP1_HOST_MISSING, start->method, "a Host field");
     }
-    hf_bytes host;
-    int32_t port;
-    const hf_err err = hf_authority_parse(s->host->value, &host, &port);
+    const hf_err err = judge_host(h, s->host->value);
     if (err.code != 0)
         return wrong(flaw, err.code, s->host->value, "host or host:port");
     /* RFC 9112 3.2.2: with an absolute target "the origin server MUST ignore the received Host header field (if any)" */
@@ -55,7 +73,7 @@ static bool request_meaning(hf_http1 *h, const hf_http1_start *start, const hf_h
     const hf_err err = hf_target_parse(start->target, head->method, head);
     if (err.code != 0)
         return wrong(flaw, err.code, start->target, "a request target that fits the method: /path for most");
-    if (!check_host(s, start, head, flaw) || !hf_http1_request_length(s, start->version, &head->content_length, flaw))
+    if (!check_host(h, s, start, head, flaw) || !hf_http1_request_length(s, start->version, &head->content_length, flaw))
         return false;
     head->keep_alive = hf_http1_persists(s, start->version);
     /* RFC 9110 10.1.1: "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that

@@ -51,6 +51,11 @@ static hf_http1_line request_version_parse(const uint8_t **cursor, const uint8_t
                                            hf_http1_start *out, hf_http1_flaw *flaw)
 {
     unsigned major, minor;
+    if (end - p >= 10 && memcmp(p, "HTTP/1.1\r\n", 10) == 0) { /* what nearly all say */
+        out->version = HF_HTTP_1_1;
+        *cursor = p + 10;
+        return HF_LINE_GOOD;
+    }
     if (end - p < 9 || !version_parse(p, &major, &minor))
         return bad(flaw, HF_ERR_HTTP1_REQUEST_LINE, p, end, "HTTP/1.1, in capitals, behind the target and one space");
     if (p[8] != '\r' || end - p < 10 || p[9] != '\n')
@@ -79,8 +84,7 @@ hf_http1_line hf_http1_request_line_parse(const uint8_t **cursor, const uint8_t 
         return bad_byte(flaw, HF_ERR_HTTP1_REQUEST_LINE, p, end, "one space behind the method");
     const uint8_t *const target = ++p;
     /* Which bytes a target may hold is hf_target_parse's to say; here only its end is looked for. */
-    while (p != end && *p > ' ' && *p != 0x7f)
-        p++;
+    p = hf_word_end(p, end);
     out->target = hf_bytes_make(target, (size_t)(p - target));
     if (p == end)
         return HF_LINE_MORE;

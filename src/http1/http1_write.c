@@ -29,8 +29,10 @@ void hf_http1_trim(hf_http1 *h)
     HF_ASSERT(hf_http1_output_empty(h) && h->lent == 0);
     hf_queue_trim(&h->copied);
     hf_free(&h->env->alloc, h->fields, h->field_capacity * sizeof *h->fields);
+    hf_free(&h->env->alloc, h->host, sizeof *h->host);
     hf_free(&h->env->alloc, h->pieces, h->piece_capacity * sizeof *h->pieces);
     h->fields = NULL;
+    h->host = NULL;
     h->pieces = NULL;
     h->field_count = h->field_capacity = 0;
     h->piece_first = h->piece_count = h->piece_capacity = 0;
@@ -222,7 +224,7 @@ static bool must_close(const hf_http1 *h, const hf_response_head *head)
     /* RFC 9110 10.1.1: a final status before the body was read "SHOULD indicate whether it intends to close". A client
      * that got no 100 may send the body or not: what comes next cannot be told apart, so we close. */
     return head->close || h->closing || h->draining || !h->keep_alive || h->expecting ||
-           h->requests >= h->env->limits->requests_per_connection;
+           hf_http1_is_worn(h);
 }
 
 static void write_persistence(const hf_http1 *h, hf_writer *w)
@@ -458,11 +460,10 @@ static uint64_t put_nowhere(hf_http1 *h, const hf_extent *extents, size_t count,
 }
 
 /* A small body in one piece, for which there is room: what nearly all are. False: the long way must be gone. */
-static bool put_at_once(hf_http1 *h, const hf_extent *e)
+static bool put_at_once(hf_http1 *h, hf_bytes body)
 {
-    const size_t n = e->bytes.len;
-    if (h->writing != HF_WRITE_LENGTH || e->kind != HF_EXTENT_COPIED || n > h->put_left || n > copied_room(h) ||
-        !hf_queue_append(&h->copied, e->bytes))
+    const size_t n = body.len;
+    if (h->writing != HF_WRITE_LENGTH || n > h->put_left || n > copied_room(h) || !hf_queue_append(&h->copied, body))
         return false;
     h->tail += n;
     h->put_left -= n;
@@ -472,7 +473,7 @@ static bool put_at_once(hf_http1 *h, const hf_extent *e)
 
 static uint64_t put(hf_http1 *h, const hf_extent *extents, size_t count, hf_err *err)
 {
-    if (count == 1 && put_at_once(h, extents))
+    if (count == 1 && extents->kind == HF_EXTENT_COPIED && put_at_once(h, extents->bytes))
         return extents->bytes.len;
     if (h->writing == HF_WRITE_EMPTY)
         return put_nowhere(h, extents, count, err);
@@ -547,6 +548,26 @@ static void settle_request(hf_http1 *h)
     h->discard_left = HF_HTTP1_DISCARD_BYTES;
 }
 
+static void end_message(hf_http1 *h)
+{
+    hf_http1_move_writing(h, HF_WRITE_MOVE_END);
+    hf_trace(h->env, h->now, h->id, HF_TRACE_HTTP1_SENT_END, h->sent_bytes, 0);
+    if (h->server)
+        settle_request(h);
+}
+
+hf_err hf_http1_answer(hf_http1 *h, const hf_response_head *head, hf_bytes body, bool *whole)
+{
+    *whole = false;
+    const hf_err err = hf_http1_respond(h, head);
+    if (err.code != 0)
+        return err;
+    *whole = h->writing == HF_WRITE_EMPTY || (h->put_left == body.len && put_at_once(h, body));
+    if (*whole)
+        end_message(h);
+    return HF_OK;
+}
+
 hf_err hf_http1_end(hf_http1 *h, hf_ending ending, hf_fields trailers)
 {
     const bool answering = h->writing > HF_WRITE_OWED && h->writing < HF_WRITE_BROKEN;
@@ -562,9 +583,6 @@ hf_err hf_http1_end(hf_http1 *h, hf_ending ending, hf_fields trailers)
         if (err.code != 0)
             return err;
     }
-    hf_http1_move_writing(h, HF_WRITE_MOVE_END);
-    hf_trace(h->env, h->now, h->id, HF_TRACE_HTTP1_SENT_END, h->sent_bytes, 0);
-    if (h->server)
-        settle_request(h);
+    end_message(h);
     return HF_OK;
 }

@@ -271,6 +271,11 @@ bool hf_http2_is_idle(const hf_http2 *h)
     return hf_http2_is_at_rest(h);
 }
 
+bool hf_http2_is_worn(const hf_http2 *h)
+{
+    return h->requests >= h->env->limits->requests_per_connection;
+}
+
 int64_t hf_http2_round_trip_ns(const hf_http2 *h)
 {
     return h->round_trip_ns;

@@ -5,6 +5,7 @@
  */
 #include "http2_core.h"
 
+#include "glimpse.h"
 #include "message.h"
 
 static bool answers(hf_step *answer, hf_step with)
@@ -56,6 +57,7 @@ static bool refuse_request(hf_http2 *h, const hf_in *in, hf_http2_exchange *s, h
     s->why = flaw.code;
     hf_http2_await(h, s);
     *event = (hf_http2_event){ .kind = HF_HTTP2_REFUSED, .stream = s->id, .err = hf_err_make(flaw.code) };
+    hf_glimpse_fields((hf_fields){ h->list.at, h->list.count }, HF_HTTP_2, &event->request);
     return answers(answer, HF_EVENT);
 }
 
@@ -74,7 +76,8 @@ static bool accept_request(hf_http2 *h, hf_in *in, hf_http2_event *event, hf_ste
     hf_http2_flaw flaw;
     hf_message p;
     *event = (hf_http2_event){ .kind = HF_HTTP2_REQUEST, .stream = h->block_stream };
-    if (++h->requests >= h->env->limits->requests_per_connection)
+    h->requests++;
+    if (hf_http2_is_worn(h))
         hf_http2_drain(h);
     const bool partial = h->list.too_large || h->list.too_many;
     if (!partial && (!hf_message_parse(&rules, &h->list, &p, &flaw) || !fill_request(h, &p, ends, event, &flaw)))

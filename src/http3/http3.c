@@ -403,6 +403,11 @@ bool hf_http3_is_idle(const hf_http3 *h)
     return h->exchanges == 0 && hf_http3_own_waiting(h) == 0 && h->acts == NULL && !hf_tokens_wait(&h->tokens);
 }
 
+bool hf_http3_is_worn(const hf_http3 *h)
+{
+    return h->requests >= h->env->limits->requests_per_connection;
+}
+
 size_t hf_http3_open_lanes(const hf_http3 *h)
 {
     return h->exchanges;

@@ -115,7 +115,8 @@ static void check_lane(hf_http3 *h, hf_http3_lane *l)
 static bool holds_memory(const hf_http3 *h)
 {
     return h->control.memory != NULL || h->scratch.memory != NULL || h->list.at != NULL || h->list.text != NULL ||
-           h->spare != NULL || h->tokens.tokens != NULL || h->encoder.say.memory != NULL || h->decoder.say.memory != NULL;
+           h->spare != NULL || h->tokens.tokens != NULL || h->encoder.say.memory != NULL || h->decoder.say.memory != NULL ||
+           !hf_qpack_encoder_is_at_rest(&h->encoder);
 }
 
 static void trim(hf_http3 *h)
@@ -124,6 +125,7 @@ static void trim(hf_http3 *h)
     hf_queue_trim(&h->scratch);
     hf_queue_trim(&h->encoder.say);
     hf_queue_trim(&h->decoder.say);
+    hf_qpack_encoder_rest(&h->encoder);
     hf_field_list_fini(&h->list);
     hf_http3_trim_spare(h);
     hf_tokens_fini(&h->tokens, &h->env->alloc);
@@ -177,6 +179,8 @@ bool hf_http3_check_clock(hf_http3 *h, hf_step *answer)
         *answer = hf_http3_fail(h, NULL, NULL, flaw);
         return true;
     }
+    if (is_late(h, idle_deadline(h))) /* in good order, but a limit did it */
+        h->fault = (hf_fault){ .err = { HF_ERR_HTTP3_IDLE }, .wanted = "a request" };
     if (is_late(h, drain_deadline(h)) || is_late(h, idle_deadline(h)))
         hf_http3_finish_drain(h);
     if (is_late(h, trim_deadline(h)))

@@ -5,6 +5,8 @@
  */
 #include "http3_core.h"
 
+#include "glimpse.h"
+
 /* What RFC 9114 4 calls the rules of a message. */
 const hf_message_rules hf_http3_rules = {
     HF_HTTP_3, HF_ERR_HTTP3_FIELD_NAME, HF_ERR_HTTP3_FIELD_VALUE, HF_ERR_HTTP3_FIELD_FORBIDDEN, HF_ERR_HTTP3_PSEUDO,
@@ -78,7 +80,8 @@ static bool accept_request(hf_http3 *h, hf_http3_lane *l, hf_in *in, hf_http3_ev
     hf_http3_flaw flaw;
     hf_message m;
     *event = (hf_http3_event){ .kind = HF_HTTP3_REQUEST, .lane = l->id };
-    if (++h->requests >= h->env->limits->requests_per_connection)
+    h->requests++;
+    if (hf_http3_is_worn(h))
         hf_http3_drain(h, h->now, HF_SECONDS(1));
     const bool partial = is_partial(h);
     const bool protocol = h->options.connect_protocol;
@@ -89,7 +92,9 @@ static bool accept_request(hf_http3 *h, hf_http3_lane *l, hf_in *in, hf_http3_ev
         return memory_ended(h, answer);
     if (is_too_large(h, event, &flaw)) {
         l->place = HF_PLACE_BODY;
-        return hf_http3_refuse(h, l, in, flaw, event, answer);
+        const bool done = hf_http3_refuse(h, l, in, flaw, event, answer);
+        hf_glimpse_fields((hf_fields){ h->list.at, h->list.count }, HF_HTTP_3, &event->request);
+        return done;
     }
     note_request(l, &event->request, m.length);
     find_priority(h, l, event->request.fields);

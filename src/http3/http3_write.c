@@ -62,6 +62,15 @@ bool hf_http3_say_settings(hf_http3 *h)
     return hf_http3_say(h, HF_H3_MAX_PUSH_ID, h->push_allowed - 1);
 }
 
+uint64_t hf_http3_settings_number(const hf_limits *l, const hf_http3_options *options)
+{
+    const uint64_t all[] = { l->http3_table_bytes, l->http3_blocked_streams, l->header_bytes, options->connect_protocol };
+    uint64_t n = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < HF_COUNT(all); i++)
+        n = (n ^ all[i]) * UINT64_C(0x100000001b3) ^ n >> 29;
+    return n;
+}
+
 /* ---- field sections ----------------------------------------------------------------------------------------- */
 
 bool hf_http3_open_section(hf_http3 *h, hf_lane lane, size_t most, hf_http3_section *s)

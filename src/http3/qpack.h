@@ -103,6 +103,9 @@ typedef struct hf_qpack_encoder {
 
 void hf_qpack_encoder_init(hf_qpack_encoder *e, const hf_allocator *alloc, uint32_t most);
 void hf_qpack_encoder_fini(hf_qpack_encoder *e);
+/* Gives back what can be made again from the table; the next section does. */
+void hf_qpack_encoder_rest(hf_qpack_encoder *e);
+bool hf_qpack_encoder_is_at_rest(const hf_qpack_encoder *e);
 /* The peer's SETTINGS, once. */
 void hf_qpack_encoder_allow(hf_qpack_encoder *e, uint64_t capacity, uint64_t blocked);
 /* Obeys the decoder stream; as hf_qpack_instruct. The rest is at most HF_PREFIX_INT_BYTES. False:

@@ -29,6 +29,21 @@ void hf_qpack_encoder_fini(hf_qpack_encoder *e)
     hf_queue_fini(&e->say);
 }
 
+bool hf_qpack_encoder_is_at_rest(const hf_qpack_encoder *e)
+{
+    return e->index == NULL && (e->sections == NULL || e->section_count > 0);
+}
+
+void hf_qpack_encoder_rest(hf_qpack_encoder *e)
+{
+    hf_free(e->table.alloc, e->index, sizeof *e->index);
+    e->index = NULL;
+    if (e->section_count > 0)
+        return;
+    hf_free(e->table.alloc, e->sections, HF_QPACK_SECTIONS * sizeof *e->sections);
+    e->sections = NULL;
+}
+
 void hf_qpack_encoder_allow(hf_qpack_encoder *e, uint64_t capacity, uint64_t blocked)
 {
     e->allowed = capacity < UINT32_MAX ? (uint32_t)capacity : UINT32_MAX;
@@ -184,6 +199,19 @@ static bool insert(hf_qpack_encoder *e, const hf_field_search *s, bool dynamic_n
 
 /* ---- sections ----------------------------------------------------------------------------------------------- */
 
+/* What the table holds can be found (again, where the encoder was at rest). NULL when memory ends. */
+static void make_index(hf_qpack_encoder *e)
+{
+    e->index = hf_alloc_zeroed(e->table.alloc, sizeof *e->index);
+    for (uint32_t age = e->table.count; age > 0 && e->index != NULL; age--) {
+        const hf_field f = hf_field_table_at(&e->table, age - 1);
+        const unsigned by_id = hf_qpack_static_id[f.id];
+        hf_field_search s = { .name = f.name, .value = f.value, .id = f.id, .static_name = by_id != 0 ? by_id : hf_qpack_static_name(f.name) };
+        hf_field_search_hash(&s);
+        *hf_field_pair_slot(e->index, &s) = *hf_field_name_slot(e->index, &s) = e->table.inserted - (age - 1);
+    }
+}
+
 void hf_qpack_begin(hf_qpack_encoder *e, uint64_t stream, hf_writer *w)
 {
     HF_ASSERT(w->capacity - w->length >= HF_QPACK_PREFIX_MOST);
@@ -197,7 +225,7 @@ void hf_qpack_begin(hf_qpack_encoder *e, uint64_t stream, hf_writer *w)
     if (e->sections == NULL)
         e->sections = hf_alloc(e->table.alloc, HF_QPACK_SECTIONS * sizeof *e->sections);
     if (e->index == NULL)
-        e->index = hf_alloc_zeroed(e->table.alloc, sizeof *e->index);
+        make_index(e);
     e->may_refer = e->sections != NULL && e->index != NULL;
     e->may_block = may_block(e, stream);
 }

@@ -88,3 +88,20 @@ bool hf_address_same(const hf_address *a, const hf_address *b)
 {
     return a->port == b->port && hf_address_same_host(a, b);
 }
+
+static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+void hf_address_map(const hf_address *a, uint8_t ip[16])
+{
+    const bool is_ipv6 = a->family == 6;
+    if (!is_ipv6)
+        memcpy(ip, mapped, sizeof mapped);
+    memcpy(ip + (is_ipv6 ? 0 : 12), a->ip, is_ipv6 ? 16 : 4);
+}
+
+void hf_address_unmap(const uint8_t ip[16], hf_address *a)
+{
+    const bool is_ipv4 = memcmp(ip, mapped, sizeof mapped) == 0;
+    a->family = is_ipv4 ? 4 : 6;
+    memcpy(a->ip, ip + (is_ipv4 ? 12 : 0), is_ipv4 ? 4 : 16);
+}

@@ -43,7 +43,7 @@ struct hf_epoll {
     hf_watch wake;
     listener listeners[LISTENERS]; /* watch.fd -1: free */
     hf_watch plain[LISTENERS];     /* what was given to watch; fd -1: free */
-    hf_time now, resting_until; /* resting_until: HF_NEVER when not resting */
+    hf_time resting_until; /* HF_NEVER when not resting */
     int64_t wall_ms;
     struct epoll_event seen[HF_EPOLL_BATCH];
 };
@@ -52,7 +52,7 @@ static void read_clocks(hf_epoll *e)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    e->now = hf_time_make((int64_t)t.tv_sec * 1000000000 + t.tv_nsec);
+    e->home.now = hf_time_make((int64_t)t.tv_sec * 1000000000 + t.tv_nsec);
     clock_gettime(CLOCK_REALTIME_COARSE, &t);
     e->wall_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
@@ -67,7 +67,7 @@ static hf_time epoll_clock(hf_io *io)
 
 static hf_time epoll_now(hf_io *io)
 {
-    return ((hf_epoll *)io)->now;
+    return ((hf_epoll *)io)->home.now;
 }
 
 static hf_wall epoll_wall(hf_io *io)
@@ -88,7 +88,7 @@ static void listen_again(hf_epoll *e, bool on)
             continue;
         (void)epoll_ctl(e->home.epoll_fd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, e->listeners[i].watch.fd, &ev);
     }
-    e->resting_until = on ? HF_NEVER : hf_time_after(e->now, REST_NS);
+    e->resting_until = on ? HF_NEVER : hf_time_after(e->home.now, REST_NS);
 }
 
 static size_t accept_some(hf_epoll *e, listener *l, hf_io_event *events, size_t capacity)
@@ -156,7 +156,7 @@ static size_t pass_on(hf_epoll *e, hf_io_event *events, size_t capacity)
 
 static int timeout_until(const hf_epoll *e, hf_time until)
 {
-    until = hf_time_earlier(until, e->resting_until);
+    until = hf_time_earlier(until, hf_time_earlier(e->resting_until, e->home.look_at));
     if (until.ns == HF_NEVER_NS)
         return -1;
     struct timespec t;
@@ -181,7 +181,7 @@ static size_t epoll_wait_events(hf_io *io, hf_time until, hf_io_event *events, s
         e->home.seen_at = 0;
         e->home.seen_count = count < 0 ? 0 : count;
         read_clocks(e);
-        if (!hf_time_before(e->now, e->resting_until))
+        if (!hf_time_before(e->home.now, e->resting_until))
             listen_again(e, true);
     }
     return n + pass_on(e, events + n, capacity - n);
@@ -419,8 +419,8 @@ int hf_epoll_descriptor(const hf_io *io)
 hf_time hf_epoll_wake(const hf_io *io)
 {
     const hf_epoll *e = (const hf_epoll *)io;
-    const bool waits = e->home.again != NULL || e->home.seen_at < e->home.seen_count;
-    return waits ? hf_time_make(0) : e->resting_until;
+    const bool waits = e->home.again.first != NULL || e->home.seen_at < e->home.seen_count;
+    return waits ? hf_time_make(0) : hf_time_earlier(e->resting_until, e->home.look_at);
 }
 
 static const hf_io_ops epoll_ops = {
@@ -451,7 +451,7 @@ hf_io *hf_epoll_new(const hf_env *env, hf_err *err)
     for (size_t i = 0; i < LISTENERS; i++)
         e->listeners[i].watch.fd = e->plain[i].fd = -1;
     e->home = (hf_socket_home){ .ops = &home_ops, .env = env, .shared = hf_alloc(&env->alloc, HF_SHARED_BYTES), .seen = e->seen,
-        .epoll_fd = epoll_create1(EPOLL_CLOEXEC) };
+        .look_at = HF_NEVER, .epoll_fd = epoll_create1(EPOLL_CLOEXEC) };
     e->wake = (hf_watch){ .kind = HF_WATCH_WAKE, .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) };
     e->resting_until = HF_NEVER;
     read_clocks(e);

@@ -45,6 +45,10 @@ enum { HF_SHARED_BYTES = 65536, HF_EPOLL_BATCH = 256 };
 
 typedef struct hf_socket_home hf_socket_home;
 
+typedef struct hf_socket_list {
+    hf_socket *first, *last;
+} hf_socket_list;
+
 /* What differs between the ways to wait: epoll here, a ring in uring.c. */
 typedef struct hf_home_ops {
     size_t more_bytes; /* room behind each socket that is the loop's own: hf_socket_more */
@@ -65,7 +69,11 @@ struct hf_socket_home {
     int epoll_fd;
     uint8_t *shared;       /* HF_SHARED_BYTES */
     hf_socket *borrower;   /* whose unread bytes lie in `shared` */
-    hf_socket *again, *again_last; /* sockets that gave up their turn with work left, in that order: READY at the next wait */
+    hf_time now;           /* when the last wait ended */
+    hf_socket_list again;  /* sockets that gave up their turn with work left, in that order: READY at the next wait */
+    hf_socket_list later;  /* those who wait for what no event tells: READY at the first wait that begins at or after look_at */
+    hf_time look_at;       /* HF_NEVER while there is none */
+    uint64_t buffer_most;  /* how large the kernel lets a send buffer become; 0: nobody has asked yet */
     struct epoll_event *seen; /* what epoll said and the loop has not passed on: seen[seen_at..seen_count) */
     int seen_at, seen_count;  /* a freed socket takes its own out (data.ptr NULL) */
     uint64_t calls_receive, calls_send; /* system calls, for those who count */
@@ -78,7 +86,7 @@ hf_pier hf_socket_new(hf_socket_home *home, int fd, bool connecting);
 void hf_socket_own(hf_pier pier, void *owner);
 /* epoll, or a ring in its words, saw `events` for this socket. */
 void hf_socket_notify(hf_watch *watch, uint32_t events);
-/* The next socket of the `again` list, taken off it; NULL when there is none. */
+/* The next socket that is READY without an event, taken off its list; NULL when there is none. */
 hf_watch *hf_socket_again(hf_socket_home *home);
 /* READY at the next wait; whether that is so already. */
 void hf_socket_come_again(hf_watch *watch);

@@ -15,6 +15,7 @@
 
 enum {
     LISTENERS = 64,
+    WATCHES = 8,
     PACKETS_OUT = 64, /* written before it is looked around */
     PACKETS_IN = 256, /* read likewise: what has come counts before it is asked what is late */
     PIECES = 64,
@@ -39,6 +40,9 @@ typedef struct host_io {
     hf_host *host;
     int wake_fd;
     listener listeners[LISTENERS];
+    struct pollfd polled[2 + WATCHES]; /* the door, the wake, and what is watched */
+    void *watchers[WATCHES];
+    unsigned watched;
     hf_time now;
     int64_t wall_ms;
     uint8_t *room[2];   /* one packet, as it was read; and the one before it, which somebody may still read */
@@ -223,14 +227,51 @@ static size_t collect(host_io *h, hf_io_event *events, size_t capacity)
  * called. */
 static bool sleep_until(host_io *h, hf_time until)
 {
-    struct pollfd fds[] = { { .fd = h->door->fd, .events = (short)(POLLIN | (h->late_length > 0 ? POLLOUT : 0)) }, { .fd = h->wake_fd, .events = POLLIN } };
+    struct pollfd *fds = h->polled;
+    fds[0] = (struct pollfd){ .fd = h->door->fd, .events = (short)(POLLIN | (h->late_length > 0 ? POLLOUT : 0)) };
+    fds[1] = (struct pollfd){ .fd = h->wake_fd, .events = POLLIN };
     const int64_t left = until.ns == HF_NEVER_NS ? HF_SECONDS(3600) : until.ns - read_clock().ns;
     const struct timespec t = { left > 0 ? left / 1000000000 : 0, left > 0 ? left % 1000000000 : 0 };
     uint64_t count;
-    int n = ppoll(fds, HF_COUNT(fds), &t, NULL);
+    int n = ppoll(fds, 2 + h->watched, &t, NULL);
     if (n > 0 && (fds[0].revents & (POLLERR | POLLNVAL)) != 0 && (fds[0].revents & POLLIN) == 0) /* the device is gone */
-        n = poll(&fds[1], 1, GONE_MS);
+        n = poll(&fds[1], 1 + h->watched, GONE_MS);
     return n > 0 && (fds[1].revents & POLLIN) != 0 && read(h->wake_fd, &count, sizeof count) == sizeof count;
+}
+
+/* What sleep_until saw of the watched descriptors. The events that they became. */
+static size_t tell_watchers(host_io *h, hf_io_event *events, size_t capacity)
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < h->watched && n < capacity; i++)
+        if (h->polled[2 + i].revents != 0) {
+            h->polled[2 + i].revents = 0; /* a sleep that a signal ends fills in none */
+            events[n++] = (hf_io_event){ .kind = HF_IO_READABLE, .owner = h->watchers[i] };
+        }
+    return n;
+}
+
+static hf_err host_io_watch(hf_io *io, int descriptor, void *owner)
+{
+    host_io *h = (host_io *)io;
+    if (h->watched == WATCHES)
+        return hf_err_make(HF_ERR_BASE_LIMIT);
+    h->polled[2 + h->watched] = (struct pollfd){ .fd = descriptor, .events = POLLIN };
+    h->watchers[h->watched++] = owner;
+    return HF_OK;
+}
+
+static void host_io_unwatch(hf_io *io, int descriptor)
+{
+    host_io *h = (host_io *)io;
+    unsigned kept = 0;
+    for (unsigned i = 0; i < h->watched; i++) {
+        if (h->polled[2 + i].fd == descriptor)
+            continue;
+        h->polled[2 + kept] = h->polled[2 + i];
+        h->watchers[kept++] = h->watchers[i];
+    }
+    h->watched = kept;
 }
 
 static size_t host_io_wait(hf_io *io, hf_time until, hf_io_event *events, size_t capacity)
@@ -252,6 +293,7 @@ static size_t host_io_wait(hf_io *io, hf_time until, hf_io_event *events, size_t
         const hf_time host = h->late_length > 0 ? HF_NEVER : hf_host_wake(h->host);
         if (sleep_until(h, more ? h->now : hf_time_earlier(until, host)))
             events[n++] = (hf_io_event){ .kind = HF_IO_WOKEN };
+        n += tell_watchers(h, events + n, capacity - n);
         if (n > 0 || !hf_time_before(read_clock(), until)) {
             read_clocks(h);
             return n;
@@ -403,6 +445,8 @@ static const hf_io_ops host_io_ops = {
     .unlisten = host_io_unlisten,
     .unlisten_at = host_io_unlisten_at,
     .connect = host_io_connect,
+    .watch = host_io_watch,
+    .unwatch = host_io_unwatch,
     .own = host_io_own,
     .wake = host_io_wake,
     .free = host_io_free,

@@ -6,9 +6,11 @@
  * and file ranges as references. Input is described at HF_SHARED_BYTES.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -26,10 +28,17 @@ enum {
     SEND_CHUNK = 1 << 20,      /* of a file, per system call */
     SEND_TURN = 4 << 20,       /* of files, per turn: then others have theirs */
     FILE_PART = 64 * 1024,     /* of a file that is read rather than lent, per system call */
-    READ_LEAST = 1 << 20,      /* at the end of a file so much is read, */
-    READ_BUFFERS = 4,          /* or, where that is more, this many times what the kernel may hold unacknowledged */
+    READ_LEAST = 1 << 20,      /* at the end of a file so much is read rather than lent, at least */
+    READ_BEYOND = 2 * FILE_PART, /* and so much more than the kernel may come to hold: it takes one part more than fits */
+    BUFFER_GROWS = 4,          /* so many times larger may a send buffer become while what was lent lies in it */
+    BUFFER_MOST = 4 << 20,     /* where the system does not say how large it may become: what Linux has by default */
     WIDE_AFTER = 1 << 20,      /* of what did not leave at once, that the peer then took */
 };
+
+/* Of an acknowledgement no event tells. Who waits for one looks again after this, all together: at once would be for ever. */
+#define LOOK_AGAIN_NS HF_MILLISECONDS(5)
+
+typedef enum listed_in { IN_NONE, IN_AGAIN, IN_LATER } listed_in; /* home->again, home->later */
 
 /* What the kernel would not take. */
 typedef struct backlog {
@@ -43,8 +52,7 @@ typedef struct backlog {
 struct hf_socket {
     hf_watch watch; /* first */
     hf_socket_home *home;
-    hf_socket *next_again;
-    bool is_again;
+    hf_socket *next; /* in its list */
     bool readable, writable; /* as far as we know: cleared by a short call */
     bool watches_output;     /* EPOLLOUT is asked for */
     bool fin_received;
@@ -57,6 +65,7 @@ struct hf_socket {
     bool failure_told : 1;
     bool lends_pages : 1; /* the kernel may hold pages of a file that can change */
     uint8_t token_count;
+    uint8_t listed; /* listed_in */
     hf_err failed; /* HF_OK while alive */
     uint32_t shared_at, shared_end; /* unread part of home->shared while we are the borrower */
     uint32_t behind_pages; /* bytes that were copied to the kernel behind the last such page */
@@ -96,19 +105,75 @@ static void watch_output(hf_socket *s, bool on)
     s->watches_output = on;
 }
 
-/* READY at the next wait. First come, first served: else the newest would starve the oldest. */
+/* ---- turns -------------------------------------------------------------------------------------------------- */
+
+static hf_socket_list *list_of(hf_socket *s)
+{
+    return s->listed == IN_AGAIN ? &s->home->again : &s->home->later;
+}
+
+/* At the end: first come, first served, else the newest would starve the oldest. */
+static void list_add(hf_socket *s, listed_in in)
+{
+    s->listed = (uint8_t)in;
+    s->next = NULL;
+    hf_socket_list *const list = list_of(s);
+    if (list->first != NULL)
+        list->last->next = s;
+    else
+        list->first = s;
+    list->last = s;
+}
+
+static void list_leave(hf_socket *s)
+{
+    hf_socket_list *const list = list_of(s);
+    hf_socket *before = NULL;
+    if (s->listed == IN_NONE)
+        return;
+    for (hf_socket *at = list->first; at != s; at = at->next)
+        before = at;
+    if (before != NULL)
+        before->next = s->next;
+    else
+        list->first = s->next;
+    if (list->last == s)
+        list->last = before;
+    s->listed = IN_NONE;
+    if (s->home->later.first == NULL)
+        s->home->look_at = HF_NEVER;
+}
+
+/* READY at the next wait. */
 static void come_again(hf_socket *s)
 {
-    hf_socket_home *home = s->home;
-    if (s->is_again)
+    if (s->listed == IN_AGAIN)
         return;
-    s->is_again = true;
-    s->next_again = NULL;
-    if (home->again != NULL)
-        home->again_last->next_again = s;
-    else
-        home->again = s;
-    home->again_last = s;
+    list_leave(s);
+    list_add(s, IN_AGAIN);
+}
+
+/* READY after a while, unless it is so sooner. */
+static void come_later(hf_socket *s)
+{
+    hf_socket_home *home = s->home;
+    if (s->listed != IN_NONE)
+        return;
+    if (home->later.first == NULL)
+        home->look_at = hf_time_after(home->now, LOOK_AGAIN_NS);
+    list_add(s, IN_LATER);
+}
+
+hf_watch *hf_socket_again(hf_socket_home *home)
+{
+    if (!hf_time_before(home->now, home->look_at))
+        while (home->later.first != NULL)
+            come_again(home->later.first);
+    hf_socket *s = home->again.first;
+    if (s == NULL)
+        return NULL;
+    list_leave(s);
+    return &s->watch;
 }
 
 /* ---- queues that most sockets do not have --------------------------------------------------------------------- */
@@ -141,7 +206,7 @@ static void let_go(const hf_socket *s, hf_queue **q)
     *q = NULL;
 }
 
-static void let_go_if_empty(const hf_socket *s, hf_queue **q)
+static inline void let_go_if_empty(const hf_socket *s, hf_queue **q)
 {
     if (*q != NULL && hf_queue_length(*q) == 0)
         let_go(s, q);
@@ -309,15 +374,37 @@ static bool pages_are_home(hf_socket *s)
     return true;
 }
 
-/* How much of a file's end is read rather than lent: more than the kernel holds at once, so that by the last byte nothing
- * is left of what was lent, without waiting for it. */
-static uint64_t bytes_to_read(const hf_socket *s)
+/* How large the system lets a send buffer become: the last number of net.ipv4.tcp_wmem. */
+static uint64_t buffer_most(hf_socket_home *home)
+{
+    char text[64] = "";
+    unsigned long long most = 0;
+    if (home->buffer_most > 0)
+        return home->buffer_most;
+    const int fd = open("/proc/sys/net/ipv4/tcp_wmem", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && read(fd, text, sizeof text - 1) > 0)
+        (void)sscanf(text, "%*u %*u %llu", &most);
+    if (fd >= 0)
+        close(fd);
+    home->buffer_most = most >= READ_LEAST && most < UINT32_MAX ? most : BUFFER_MOST;
+    return home->buffer_most;
+}
+
+/* How much of what is left of a file may be lent. The rest is read: more than the kernel can hold at once, so that by the last
+ * byte nothing is left of what was lent, without waiting for it. */
+static uint64_t bytes_to_lend(const hf_socket *s, uint64_t left)
 {
     int buffer = 0;
     socklen_t size = sizeof buffer;
-    if (getsockopt(s->watch.fd, SOL_SOCKET, SO_SNDBUF, &buffer, &size) != 0 || buffer < READ_LEAST / READ_BUFFERS)
-        return READ_LEAST;
-    return (uint64_t)buffer * READ_BUFFERS;
+    if (left <= READ_LEAST)
+        return 0;
+    uint64_t held = buffer_most(s->home);
+    if (left > held + READ_BEYOND) /* whatever this one's buffer is */
+        return left - held - READ_BEYOND;
+    if (getsockopt(s->watch.fd, SOL_SOCKET, SO_SNDBUF, &buffer, &size) == 0 && (uint64_t)buffer * BUFFER_GROWS < held)
+        held = (uint64_t)buffer * BUFFER_GROWS;
+    const uint64_t read = held + READ_BEYOND > READ_LEAST ? held + READ_BEYOND : READ_LEAST;
+    return left > read ? left - read : 0;
 }
 
 /* A part of a file that is read, and leaves when the file was found unchanged after that. */
@@ -326,7 +413,7 @@ static size_t send_file_read(hf_socket *s, const hf_extent *e, bool more)
     uint8_t part[FILE_PART];
     const size_t length = e->length < FILE_PART ? (size_t)e->length : FILE_PART;
     if (length == e->length && !pages_are_home(s)) {
-        come_again(s);
+        come_later(s);
         return 0;
     }
     const ssize_t n = pread(e->file->handle, part, length, (off_t)e->offset);
@@ -363,10 +450,10 @@ static size_t send_file(hf_socket *s, const hf_extent *e, bool more)
 {
     if (e->file->fixed != NULL)
         return send_file_lent(s, e, e->length);
-    const uint64_t last = e->length > READ_LEAST ? bytes_to_read(s) : READ_LEAST;
-    if (e->length <= last)
+    const uint64_t most = bytes_to_lend(s, e->length);
+    if (most == 0)
         return send_file_read(s, e, more);
-    const size_t n = send_file_lent(s, e, e->length - last);
+    const size_t n = send_file_lent(s, e, most);
     if (n > 0) {
         s->lends_pages = true;
         s->behind_pages = 0;
@@ -390,7 +477,7 @@ static size_t send_pieces(hf_socket *s, hf_extent *pieces, size_t count, hf_queu
             turn += n;
             pieces[done].offset += n;
             pieces[done].length -= n;
-            if (n == 0 && s->is_again) /* it waits for an acknowledgement */
+            if (n == 0 && s->listed != IN_NONE) /* it waits for an acknowledgement: its turn comes */
                 break;
             if (pieces[done].length == 0)
                 release(s, pieces[done++].token);
@@ -627,7 +714,7 @@ static hf_step socket_event(void *self, hf_time now, hf_pier_event *event)
         if (finish_connecting(s, event))
             return HF_EVENT;
     }
-    if (s->out != NULL && s->writable && !s->is_again && s->failed.code == 0)
+    if (s->out != NULL && s->writable && s->listed != IN_AGAIN && s->failed.code == 0)
         resume(s);
     if (next_token(s, &event->token)) {
         event->kind = HF_PIER_RELEASED;
@@ -678,7 +765,7 @@ void hf_socket_come_again(hf_watch *watch)
 
 bool hf_socket_is_again(const hf_watch *watch)
 {
-    return ((const hf_socket *)watch)->is_again;
+    return ((const hf_socket *)watch)->listed == IN_AGAIN;
 }
 
 void *hf_socket_more(hf_watch *watch)
@@ -691,31 +778,7 @@ size_t hf_socket_held(const hf_watch *watch)
     return held((const hf_socket *)watch).len;
 }
 
-hf_watch *hf_socket_again(hf_socket_home *home)
-{
-    hf_socket *s = home->again;
-    if (s == NULL)
-        return NULL;
-    home->again = s->next_again;
-    s->is_again = false;
-    return &s->watch;
-}
-
 /* ---- life --------------------------------------------------------------------------------------------------- */
-
-static void leave_again(hf_socket *s)
-{
-    hf_socket_home *home = s->home;
-    hf_socket *before = NULL;
-    for (hf_socket *at = home->again; at != s; at = at->next_again)
-        before = at;
-    if (before != NULL)
-        before->next_again = s->next_again;
-    else
-        home->again = s->next_again;
-    if (home->again_last == s)
-        home->again_last = before;
-}
 
 static void socket_free(void *self)
 {
@@ -723,8 +786,7 @@ static void socket_free(void *self)
     hf_socket_home *home = s->home;
     if (home->borrower == s)
         home->borrower = NULL;
-    if (s->is_again)
-        leave_again(s);
+    list_leave(s);
     /* What did not leave whole must not look whole, and a peer that reads nothing must not keep the kernel's memory. */
     if (s->reset_wanted || s->out != NULL) {
         const struct linger now = { .l_onoff = 1, .l_linger = 0 };

@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -79,13 +80,14 @@ typedef struct hf_uring {
     struct io_uring ring;
     bool has_ring, enabled;
     pthread_t thread; /* the one that waits, once `enabled` */
+    int bell, outside; /* an eventfd that the kernel rings for completions, and an epoll of it and of wake; -1: nobody waits elsewhere */
     hf_watch wake;
     uint64_t wake_count;
     bool wake_armed;
     listener listeners[LISTENERS];
     listener plain[LISTENERS]; /* descriptors that are polled: what was given to watch */
     bool unarmed; /* a listener is to be armed, when the rest is over */
-    hf_time now, resting_until;
+    hf_time resting_until;
     int64_t wall_ms;
     hf_watch *gone; /* linked by `owner` */
     struct io_uring_buf_ring *offered; /* to the kernel */
@@ -110,7 +112,7 @@ static void read_clocks(hf_uring *u)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    u->now = hf_time_make((int64_t)t.tv_sec * 1000000000 + t.tv_nsec);
+    u->home.now = hf_time_make((int64_t)t.tv_sec * 1000000000 + t.tv_nsec);
     clock_gettime(CLOCK_REALTIME_COARSE, &t);
     u->wall_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
@@ -501,7 +503,7 @@ static void on_output(hf_watch *w)
 
 static void rest(hf_uring *u)
 {
-    u->resting_until = hf_time_after(u->now, REST_NS);
+    u->resting_until = hf_time_after(u->home.now, REST_NS);
 }
 
 /* Fills one event, or none. */
@@ -605,7 +607,7 @@ static void await(hf_uring *u, hf_time until)
     struct timespec t;
     struct __kernel_timespec left = { 0 };
     int result;
-    until = hf_time_earlier(until, u->resting_until);
+    until = hf_time_earlier(until, hf_time_earlier(u->resting_until, u->home.look_at));
     if (until.ns != HF_NEVER_NS) {
         clock_gettime(CLOCK_MONOTONIC, &t);
         const int64_t ns = until.ns - ((int64_t)t.tv_sec * 1000000000 + t.tv_nsec);
@@ -629,10 +631,10 @@ static size_t uring_wait_events(hf_io *io, hf_time until, hf_io_event *events, s
     size_t n = 0;
     HF_ASSERT(capacity > 1);
     prepare(u);
-    const bool busy = u->home.again != NULL || u->hungry != NULL || io_uring_cq_ready(&u->ring) > 0;
+    const bool busy = u->home.again.first != NULL || u->hungry != NULL || io_uring_cq_ready(&u->ring) > 0;
     await(u, busy ? hf_time_make(0) : until);
     read_clocks(u);
-    if (!hf_time_before(u->now, u->resting_until)) {
+    if (!hf_time_before(u->home.now, u->resting_until)) {
         u->resting_until = HF_NEVER;
         u->unarmed = true;
     }
@@ -661,7 +663,7 @@ static hf_time uring_clock(hf_io *io)
 
 static hf_time uring_now(hf_io *io)
 {
-    return ((hf_uring *)io)->now;
+    return ((hf_uring *)io)->home.now;
 }
 
 static hf_wall uring_wall(hf_io *io)
@@ -814,6 +816,10 @@ static void uring_free(hf_io *io)
     bury(u, true);
     if (u->wake.fd >= 0)
         close(u->wake.fd);
+    if (u->bell >= 0)
+        close(u->bell);
+    if (u->outside >= 0)
+        close(u->outside);
     if (u->offered != NULL)
         munmap(u->offered, BUFFERS * sizeof(struct io_uring_buf));
     hf_free(a, u->buffers, (size_t)BUFFERS * BUFFER_STRIDE);
@@ -911,8 +917,9 @@ hf_io *hf_uring_new(const hf_env *env, bool plain, hf_err *err)
     if (u == NULL)
         return NULL;
     u->io.ops = &uring_ops;
-    u->home = (hf_socket_home){ .ops = &home_ops, .env = env, .epoll_fd = -1,
+    u->home = (hf_socket_home){ .ops = &home_ops, .env = env, .epoll_fd = -1, .look_at = HF_NEVER,
         .shared = hf_alloc(&env->alloc, HF_SHARED_BYTES) };
+    u->bell = u->outside = -1;
     u->buffers = hf_alloc(&env->alloc, (size_t)BUFFERS * BUFFER_STRIDE);
     u->wake = (hf_watch){ .kind = HF_WATCH_WAKE, .fd = eventfd(0, EFD_CLOEXEC) };
     u->resting_until = HF_NEVER;
@@ -935,4 +942,55 @@ hf_io *hf_uring_new(const hf_env *env, bool plain, hf_err *err)
 bool hf_uring_is_built(void)
 {
     return true;
+}
+
+/* ---- a loop that waits elsewhere ---------------------------------------------------------------------------- */
+
+bool hf_uring_is(const hf_io *io)
+{
+    return io->ops == &uring_ops;
+}
+
+static bool add_outside(const hf_uring *u, int fd)
+{
+    struct epoll_event ev = { .events = EPOLLIN };
+    return epoll_ctl(u->outside, EPOLL_CTL_ADD, fd, &ev) == 0;
+}
+
+/* The ring's own descriptor does not always wake who sleeps in poll on it for what is only done when the ring is entered
+ * (IORING_SETUP_DEFER_TASKRUN), and an eventfd that is rung because another was written to may be rung much later. So both are
+ * looked at: the bell for sockets, and the eventfd of wake by itself. */
+int hf_uring_descriptor(hf_io *io)
+{
+    hf_uring *u = (hf_uring *)io;
+    if (u->outside >= 0)
+        return u->outside;
+    u->outside = epoll_create1(EPOLL_CLOEXEC);
+    u->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (u->outside >= 0 && u->bell >= 0 && add_outside(u, u->bell) && add_outside(u, u->wake.fd) &&
+        io_uring_register_eventfd(&u->ring, u->bell) == 0)
+        return u->outside;
+    if (u->outside >= 0)
+        close(u->outside);
+    if (u->bell >= 0)
+        close(u->bell);
+    u->outside = u->bell = -1;
+    return -1;
+}
+
+hf_time hf_uring_wake(const hf_io *io)
+{
+    const hf_uring *u = (const hf_uring *)io;
+    const bool waits = !u->enabled || u->home.again.first != NULL || u->hungry != NULL || io_uring_cq_ready(&u->ring) > 0;
+    return waits ? hf_time_make(0) : hf_time_earlier(u->resting_until, u->home.look_at);
+}
+
+void hf_uring_settle(hf_io *io)
+{
+    hf_uring *u = (hf_uring *)io;
+    uint64_t rung;
+    if (u->bell >= 0 && read(u->bell, &rung, sizeof rung) < 0) /* first: what comes from now on rings again */
+        rung = 0;
+    prepare(u);
+    (void)io_uring_submit_and_get_events(&u->ring); /* what does not go now goes with the next wait */
 }

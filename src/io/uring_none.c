@@ -18,3 +18,26 @@ bool hf_uring_is_built(void)
 {
     return false;
 }
+
+bool hf_uring_is(const hf_io *io)
+{
+    (void)io;
+    return false;
+}
+
+int hf_uring_descriptor(hf_io *io)
+{
+    (void)io;
+    return -1;
+}
+
+hf_time hf_uring_wake(const hf_io *io)
+{
+    (void)io;
+    return HF_NEVER;
+}
+
+void hf_uring_settle(hf_io *io)
+{
+    (void)io;
+}

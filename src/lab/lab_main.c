@@ -192,7 +192,7 @@ int hf_lab_main(int argc, char **argv)
     if (!o.has_first)
         o.first %= 1000000000000; /* short enough to be read out over a telephone */
     if (!o.quiet)
-        printf("first seed %" PRIu64 ", %" PRIu64 " seeds\n", o.first, o.count);
+        printf("first seed %" PRIu64 ", %" PRIu64 " seed%s in each world\n", o.first, o.count, o.count == 1 ? "" : "s");
     catch_crashes();
     hf_log_setup(HF_LOG_ERROR, false); /* a server under faults warns of each */
     for (size_t i = 0; hf_lab_world(i) != NULL; i++)
@@ -200,7 +200,7 @@ int hf_lab_main(int argc, char **argv)
             for (uint64_t n = 0; n < o.count; n++)
                 run_seed(&o, hf_lab_world(i), o.first + n, &t);
     if (!o.quiet)
-        printf("%" PRIu64 " seeds (%" PRIu64 " calm), %" PRIu64 " faults, %" PRIu64 " packets, %.0f s of virtual time; %" PRIu64
+        printf("%" PRIu64 " runs (%" PRIu64 " calm), %" PRIu64 " faults, %" PRIu64 " packets, %.0f s of virtual time; %" PRIu64
                " exchanges: %" PRIu64 " answered, %" PRIu64 " failed by name\n",
                t.seeds, t.calm, t.faults, t.packets, t.virtual_s, t.exchanges, t.answered, t.failed);
     return t.worst;

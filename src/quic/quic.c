@@ -18,7 +18,7 @@ static void init_space(hf_quic_space *s)
     s->eliciting_at = hf_time_make(-1);
 }
 
-hf_quic *hf_quic_new(hf_quic_endpoint *ep, hf_time now, bool server, const hf_quic_path *path)
+hf_quic *hf_quic_new(hf_quic_endpoint *ep, hf_time now, bool server, uint32_t version, const hf_quic_path *path)
 {
     const hf_quic_config *const config = hf_quic_config_of(ep);
     const hf_env *const env = hf_quic_env(ep);
@@ -28,19 +28,23 @@ hf_quic *hf_quic_new(hf_quic_endpoint *ep, hf_time now, bool server, const hf_qu
     q->env = env;
     q->ep = ep;
     q->server = server;
+    q->version = q->first_version = version;
     q->now = q->started = q->control_at = now;
     q->state = HF_QUIC_SHAKING;
     q->half_open = true;
     q->control_level = env->limits->quic_control * 1000000;
-    q->alive_at = q->pace_at = q->last_read_until = q->over_at = HF_NEVER;
+    q->alive_at = q->pace_at = q->last_read_until = q->over_at = q->rest_at = HF_NEVER;
     q->idle_at = hf_time_after(now, config->idle_ns > 0 ? config->idle_ns : (int64_t)env->limits->quic_idle_ns);
-    q->datagram_bytes = config->datagram_bytes >= HF_QUIC_DATAGRAM_LEAST && config->datagram_bytes <= 1452 ? config->datagram_bytes : HF_QUIC_DATAGRAM_LEAST;
     q->close_after = 1;
     hf_queue_init(&q->token, &env->alloc);
     hf_queue_init(&q->session, &env->alloc);
     hf_queue_init(&q->new_token, &env->alloc);
-    for (unsigned i = 0; i < HF_LEVEL_COUNT; i++)
-        init_space(&q->spaces[i]);
+    q->shaking = hf_alloc_zeroed(&env->alloc, sizeof *q->shaking);
+    for (unsigned i = 0; i < HF_LEVEL_APPLICATION; i++)
+        q->spaces[i] = q->shaking != NULL ? &q->shaking->spaces[i] : hf_quic_no_space(ep);
+    q->spaces[HF_LEVEL_APPLICATION] = &q->application;
+    for (unsigned i = 0; i < HF_LEVEL_COUNT && q->shaking != NULL; i++)
+        init_space(q->spaces[i]);
     for (unsigned i = 0; i < HF_QUIC_URGENCIES; i++)
         hf_list_init(&q->sendable[i]);
     hf_list_init(&q->telling);
@@ -52,11 +56,12 @@ hf_quic *hf_quic_new(hf_quic_endpoint *ep, hf_time now, bool server, const hf_qu
     q->routes[0].validated = !server;
     hf_quic_new_path_recovery(q);
     q->skip_next = 16 + hf_random_below(env->random, 256);
-    if (!hf_handshake_init(&q->hs, env, config->tls, server)) {
+    if (q->shaking == NULL || !hf_handshake_init(&q->hs, env, config->tls, server)) {
         hf_quic_destroy(q);
         return NULL;
     }
     q->hs.quic = true;
+    q->hs.carrier_version = version;
     return q;
 }
 
@@ -74,6 +79,47 @@ static void free_half(hf_quic *q)
     q->token_count = q->token_first = q->token_capacity = q->tokens_out = 0;
 }
 
+static void free_shaking(hf_quic *q)
+{
+    if (q->shaking == NULL)
+        return;
+    for (unsigned i = 0; i < HF_LEVEL_APPLICATION; i++) {
+        q->spaces[i]->gone = false; /* whatever came to be there since it was discarded */
+        hf_quic_discard(q, (hf_level)i);
+        q->spaces[i] = hf_quic_no_space(q->ep);
+    }
+    hf_quic_keys_fini(&q->shaking->first_read);
+    hf_wipe(q->shaking, sizeof *q->shaking);
+    hf_free(&q->env->alloc, q->shaking, sizeof *q->shaking);
+    q->shaking = NULL;
+}
+
+void hf_quic_busy(hf_quic *q)
+{
+    q->rest_at = hf_time_after(q->now, HF_QUIC_REST_NS);
+}
+
+/* Nothing came or left for a while: contexts, and all that is empty, are given back. The next packet makes them anew. */
+void hf_quic_rest(hf_quic *q)
+{
+    hf_quic_space *const s = &q->application;
+    q->rest_at = HF_NEVER;
+    if (!q->confirmed)
+        return;
+    free_shaking(q);
+    hf_quic_keys_rest(&s->read);
+    hf_quic_keys_rest(&s->write);
+    hf_quic_keys_rest(&q->next_read);
+    hf_quic_keys_rest(&q->last_read);
+    hf_sent_rest(&s->sent, &q->env->alloc);
+    if (q->tokens_out == 0 && q->token_capacity > 0) {
+        hf_free(&q->env->alloc, q->tokens, q->token_capacity * sizeof *q->tokens);
+        q->tokens = NULL;
+        q->token_first = q->token_capacity = 0;
+    }
+    hf_queue_trim(&q->token);
+}
+
 void hf_quic_destroy(hf_quic *q)
 {
     const hf_allocator *const alloc = &q->env->alloc;
@@ -81,10 +127,9 @@ void hf_quic_destroy(hf_quic *q)
     hf_link_leave(&q->noticed);
     hf_link_leave(&q->all);
     free_half(q);
-    for (unsigned i = 0; i < HF_LEVEL_COUNT; i++) {
-        q->spaces[i].gone = false;
-        hf_quic_discard(q, (hf_level)i);
-    }
+    hf_quic_early_forget(q);
+    free_shaking(q);
+    hf_quic_discard(q, HF_LEVEL_APPLICATION);
     hf_quic_keys_fini(&q->next_read);
     hf_quic_keys_fini(&q->last_read);
     hf_queue_fini(&q->token);
@@ -138,6 +183,7 @@ uint64_t hf_quic_transport_code(const hf_quic_fault *fault)
         { HF_ERR_QUIC_STREAM_STATE, 0x05 },  { HF_ERR_QUIC_FINAL_SIZE, 0x06 },  { HF_ERR_QUIC_ID_LIMIT, 0x09 },
         { HF_ERR_QUIC_TOKEN, 0x0b },         { HF_ERR_QUIC_CRYPTO_BUFFER, 0x0d }, { HF_ERR_QUIC_KEY_UPDATE, 0x0e },
         { HF_ERR_QUIC_KEYS_WORN, 0x0f },     { HF_ERR_BASE_MEMORY, 0x01 },
+        { HF_ERR_QUIC_VERSIONS, 0x11 },
     };
     for (size_t i = 0; i < HF_COUNT(rows); i++)
         if (rows[i].code == fault->err.code)
@@ -228,10 +274,10 @@ bool hf_quic_has_events(const hf_quic *q)
 {
     if (q->state >= HF_QUIC_CLOSING)
         return !q->told_over;
-    return q->tell_opened || q->tell_confirmed || q->tell_sign || q->tell_verify || q->tell_session || q->tell_token || q->tell_moved ||
+    return q->tell_early || q->tell_rejected || q->tell_opened || q->tell_confirmed || q->tell_sign || q->tell_verify || q->tell_session || q->tell_token || q->tell_moved ||
            q->token_count > 0 || !hf_list_is_empty(&q->telling) || q->datagrams_in.first != NULL ||
-           (q->streams_wanted[0] && q->may_open[0] > q->opened[0] && q->state == HF_QUIC_OPEN) ||
-           (q->streams_wanted[1] && q->may_open[1] > q->opened[1] && q->state == HF_QUIC_OPEN);
+           (q->streams_wanted[0] && q->may_open[0] > q->opened[0] && hf_quic_is_usable(q)) ||
+           (q->streams_wanted[1] && q->may_open[1] > q->opened[1] && hf_quic_is_usable(q));
 }
 
 static hf_bytes queue_bytes(const hf_queue *queue)
@@ -262,6 +308,10 @@ static bool next_of_connection(hf_quic *q, hf_quic_event *event)
     } else if (once(&q->tell_sign)) {
         q->signing = true;
         ask(q, event, HF_QUIC_WANT_SIGN);
+    } else if (once(&q->tell_early)) {
+        event->kind = HF_QUIC_EARLY;
+    } else if (once(&q->tell_rejected)) {
+        event->kind = HF_QUIC_EARLY_REJECTED;
     } else if (once(&q->tell_opened)) {
         event->kind = HF_QUIC_OPENED;
     } else if (once(&q->tell_confirmed)) {
@@ -293,7 +343,7 @@ static bool next_of_lanes(hf_quic *q, hf_quic_event *event)
     if (hf_stream_tell_next(q, event))
         return true;
     for (unsigned k = 0; k < 2; k++)
-        if (q->streams_wanted[k] && q->may_open[k] > q->opened[k] && q->state == HF_QUIC_OPEN) {
+        if (q->streams_wanted[k] && q->may_open[k] > q->opened[k] && hf_quic_is_usable(q)) {
             q->streams_wanted[k] = false;
             *event = (hf_quic_event){ .kind = HF_QUIC_STREAMS, .one_way = k };
             return true;
@@ -352,15 +402,6 @@ hf_err hf_quic_send_datagram(hf_quic *q, hf_bytes bytes)
 
 /* ---- what is known ------------------------------------------------------------------------------------------ */
 
-void hf_quic_path_mtu(hf_quic *q, uint16_t bytes)
-{
-    const uint16_t least = HF_QUIC_DATAGRAM_LEAST, to = bytes > least ? bytes : least;
-    if (to < q->datagram_bytes) {
-        q->datagram_bytes = to;
-        hf_congestion_resize(&q->congestion, to);
-    }
-}
-
 const hf_quic_fault *hf_quic_fault_of(const hf_quic *q)
 {
     return &q->fault;
@@ -368,9 +409,9 @@ const hf_quic_fault *hf_quic_fault_of(const hf_quic *q)
 
 static size_t memory_of(const hf_quic *q)
 {
-    size_t n = sizeof *q + q->bucket_count * sizeof(hf_stream *) + q->token_capacity * sizeof *q->tokens;
+    size_t n = sizeof *q + (q->shaking != NULL ? sizeof *q->shaking : 0) + (q->zero != NULL ? sizeof *q->zero : 0) + q->bucket_count * sizeof(hf_stream *) + q->token_capacity * sizeof *q->tokens;
     for (unsigned i = 0; i < HF_LEVEL_COUNT; i++) {
-        const hf_quic_space *const s = &q->spaces[i];
+        const hf_quic_space *const s = q->spaces[i];
         n += s->sent.packet_capacity * sizeof(hf_sent_packet) + s->sent.frame_capacity * sizeof(hf_sent_frame) + s->received.capacity * sizeof(hf_range);
     }
     for (uint32_t i = 0; i < q->bucket_count; i++)
@@ -383,7 +424,7 @@ void hf_quic_info_of(const hf_quic *q, hf_quic_info *info)
 {
     *info = (hf_quic_info){
         .path = q->routes[q->route].path, .id = q->id, .server = q->server, .open = q->state == HF_QUIC_OPEN, .confirmed = q->confirmed,
-        .resumed = q->resumed, .retried = q->retried, .ecn = q->ecn, .version = HF_QUIC_V1, .datagram_bytes = q->datagram_bytes,
+        .resumed = q->resumed, .early = q->early_taken, .retried = q->retried, .ecn = q->ecn, .version = q->version, .datagram_bytes = q->datagram_bytes,
         .congestion_window = hf_congestion_window(&q->congestion), .threshold = q->congestion.now.threshold, .in_flight = q->in_flight,
         .slow_start = hf_congestion_slow_start(&q->congestion), .rtt_ns = q->rtt.smoothed_ns, .rtt_variation_ns = q->rtt.variation_ns,
         .rtt_least_ns = q->rtt.least_ns, .packets_sent = q->packets_sent, .packets_received = q->packets_received,
@@ -391,6 +432,11 @@ void hf_quic_info_of(const hf_quic *q, hf_quic_info *info)
         .key_updates = q->key_updates, .migrations = q->migrations, .send_allowed = q->send_allowed, .sent = q->sent_bytes,
         .receive_allowed = q->receive_allowed, .received = q->received_bytes, .lanes = q->stream_count, .memory = memory_of(q),
     };
+}
+
+bool hf_quic_is_early(const hf_quic *q)
+{
+    return q->early_on;
 }
 
 const char *hf_quic_suite(const hf_quic *q)
@@ -404,6 +450,7 @@ const char *hf_quic_group(const hf_quic *q)
     case HF_GROUP_X25519: return "x25519";
     case HF_GROUP_P256: return "secp256r1";
     case HF_GROUP_P384: return "secp384r1";
+    case HF_GROUP_X25519MLKEM768: return "X25519MLKEM768";
     default: return "none";
     }
 }

@@ -27,7 +27,7 @@ enum {
     HF_QUIC_ACK_DELAY_MS = 25,
     HF_QUIC_EARLY_MOST = 4,   /* datagrams kept until their keys are here */
     HF_QUIC_URGENCIES = 8,
-    HF_QUIC_RETIRED = 32      /* at least limit quic_retirements */
+    HF_QUIC_RETIRED = 16      /* at least limit quic_retirements */
 };
 
 /* RFC 9000 20.1. */
@@ -172,6 +172,30 @@ typedef struct hf_datagrams {
     size_t count;
 } hf_datagrams;
 
+/* The search for the largest datagram that passes. */
+typedef struct hf_quic_sizing {
+    hf_time at;                /* when the next may be tried; HF_NEVER: never */
+    uint64_t bytes_before;     /* that were sent when the path was taken */
+    uint16_t least_bad;        /* what is known not to pass; 0: nothing */
+    uint8_t failed, black;
+    bool out;                  /* a probe is */
+} hf_quic_sizing;
+
+/* What only the handshake needs. */
+typedef struct hf_quic_shaking {
+    hf_quic_space spaces[HF_LEVEL_APPLICATION];
+    uint8_t parameters[HF_QUIC_PARAMS_MOST];
+    hf_quic_keys first_read;   /* server that went on with another version: for Initial packets of the first one */
+    bool judged;               /* server: which version to go on with was decided */
+} hf_quic_shaking;
+
+/* 0-RTT: there only as long as it may be used. */
+typedef struct hf_quic_zero {
+    hf_quic_keys keys;         /* client: for writing; server: for reading */
+    hf_quic_params remembered; /* client: of the server, when the session was made */
+    hf_time until;             /* server: late packets are read until then */
+} hf_quic_zero;
+
 struct hf_quic {
     hf_timer timer;            /* first: the endpoint's heap holds these */
     hf_link ready, noticed, all;
@@ -179,6 +203,8 @@ struct hf_quic {
     const hf_env *env;
     void *user;
     uint64_t id;
+    uint32_t version;          /* in use; first_version: of the client's first packet */
+    uint32_t first_version;
     hf_time now, started;
     uint8_t state;
     bool server, told_over, orphan, half_open;
@@ -186,19 +212,24 @@ struct hf_quic {
 
     /* the handshake */
     hf_handshake hs;
-    uint8_t parameters[HF_QUIC_PARAMS_MOST];
     hf_level read_level;
     bool hello_done, confirmed, done_due, token_due, signing, verifying;
     bool got_packet;           /* client: an authentic packet came: no Version Negotiation or Retry after it */
     bool retried, resumed;
+    hf_quic_zero *zero;        /* NULL: no 0-RTT, or no longer */
+    bool early_taken;          /* server: 0-RTT is. Client: the server says so */
+    bool early_on;             /* lanes are used, and the handshake is not complete */
     hf_queue token;            /* client: for Initial packets */
     hf_queue session, new_token;
     hf_cid original, retry_scid, first_scid; /* RFC 9000 7.3 */
     hf_quic_params ours, theirs;
 
-    hf_quic_space spaces[HF_LEVEL_COUNT];
-    hf_quic_keys next_read, last_read, next_write;
+    hf_quic_space *spaces[HF_LEVEL_COUNT]; /* never NULL: two are the shaking's, or nobody's; one is `application` */
+    hf_quic_space application;
+    hf_quic_shaking *shaking;  /* NULL: confirmed, and at rest since */
+    hf_quic_keys next_read, last_read;
     bool read_phase, write_phase, update_confirmed;
+    bool spin, spins;          /* RFC 9000 17.4: the bit that we send; whether it means anything on this path */
     uint64_t phase_from;       /* the first packet number received in this phase */
     uint64_t phase_sent_from;  /* the first that we sent in it */
     uint64_t sealed, forged;
@@ -214,6 +245,7 @@ struct hf_quic {
     bool limited;              /* the window held us back */
     bool ecn, ecn_failed;
     uint16_t datagram_bytes;   /* the largest we send */
+    hf_quic_sizing sizing;
     hf_time first_rtt_at;
     uint64_t skip_next;        /* a packet number that will be left out: RFC 9000 21.4 */
 
@@ -223,6 +255,7 @@ struct hf_quic {
     hf_our_id first_id;        /* server: the DCID that the client chose, while it may be used */
     hf_their_id their_ids[HF_QUIC_THEIR_IDS];
     uint64_t retire_prior;
+    uint64_t their_next, their_seen; /* above all sequence numbers that came; of the 64 below it, which came, the highest in bit 0 */
     uint64_t dcid_sequence, route_sequence; /* of our ids: by which the last packet came, and the one that made us move */
     uint64_t retire_due[HF_QUIC_RETIRED]; /* sequence numbers to be retired, and told and not acknowledged */
     bool retire_sent[HF_QUIC_RETIRED];
@@ -252,13 +285,14 @@ struct hf_quic {
 
     /* time */
     hf_time idle_at, alive_at, pace_at;
+    hf_time rest_at;           /* quiet until then: what can be made again is given back. HF_NEVER: it was */
     bool sent_since;           /* a packet that elicits left since the last one came */
     bool ping_due;
     uint64_t control_level;    /* the bucket of limit quic_control, in millionths */
     hf_time control_at;
 
     /* what is to be told */
-    bool tell_opened, tell_confirmed, tell_sign, tell_verify, tell_session, tell_token, tell_moved;
+    bool tell_early, tell_rejected, tell_opened, tell_confirmed, tell_sign, tell_verify, tell_session, tell_token, tell_moved;
 
     /* the end */
     hf_quic_fault fault;
@@ -270,9 +304,17 @@ struct hf_quic {
     uint64_t packets_sent, packets_received, packets_lost, bytes_sent, bytes_received, probes_sent, key_updates, migrations;
 };
 
+/* May lanes be opened and used? */
+static inline bool hf_quic_is_usable(const hf_quic *q)
+{
+    return q->state == HF_QUIC_OPEN || (q->state == HF_QUIC_SHAKING && q->early_on);
+}
+
+#define HF_QUIC_REST_NS HF_MILLISECONDS(200)
+
 /* ---- quic.c ------------------------------------------------------------------------------------------------- */
 
-hf_quic *hf_quic_new(hf_quic_endpoint *ep, hf_time now, bool server, const hf_quic_path *path);
+hf_quic *hf_quic_new(hf_quic_endpoint *ep, hf_time now, bool server, uint32_t version, const hf_quic_path *path);
 /* Frees memory; the endpoint has forgotten it. */
 void hf_quic_destroy(hf_quic *q);
 void hf_quic_move(hf_quic *q, hf_quic_state to);
@@ -284,6 +326,9 @@ void hf_quic_end_silently(hf_quic *q, int32_t code);
 void hf_quic_peer_closed(hf_quic *q, const hf_frame *f);
 /* Something is to be sent, told or timed anew. */
 void hf_quic_touch(hf_quic *q);
+/* Something came or left. */
+void hf_quic_busy(hf_quic *q);
+void hf_quic_rest(hf_quic *q);
 bool hf_quic_has_events(const hf_quic *q);
 uint64_t hf_quic_transport_code(const hf_quic_fault *fault);
 
@@ -319,6 +364,8 @@ void hf_quic_discard(hf_quic *q, hf_level level);
 /* All that was sent in the space is sent anew (Retry). */
 bool hf_quic_resend_all(hf_quic *q, hf_level level);
 void hf_quic_new_path_recovery(hf_quic *q);
+/* Nothing of what was sent in 0-RTT is out any more, nor will it be sent again. */
+void hf_quic_abandon_sent(hf_quic *q);
 
 /* ---- quic_stream.c ------------------------------------------------------------------------------------------ */
 
@@ -334,6 +381,10 @@ uint64_t hf_stream_may_send(const hf_quic *q, const hf_stream *s);
 /* Forgets it when both directions are over and told. */
 void hf_stream_settle(hf_quic *q, hf_stream *s);
 void hf_streams_free(hf_quic *q);
+/* Lets go of all that was put; what was LENT is told. */
+void hf_streams_release(hf_quic *q);
+/* The peer's parameters allow more than those that were remembered. */
+void hf_streams_allow(hf_quic *q);
 void hf_streams_unblock(hf_quic *q);
 void hf_streams_uncrowd(hf_quic *q);
 hf_send_released hf_quic_released(hf_quic *q);
@@ -350,6 +401,48 @@ bool hf_quic_hello_data(hf_quic *q, hf_level level, uint64_t offset, hf_bytes by
 bool hf_quic_hello_step(hf_quic *q);
 bool hf_quic_write_parameters(hf_quic *q);
 void hf_quic_confirm(hf_quic *q);
+
+/* ---- quic_mtu.c --------------------------------------------------------------------------------------------- */
+
+/* A new path. */
+void hf_quic_mtu_begin(hf_quic *q);
+/* The size of a probe that may leave now; 0: none. */
+size_t hf_quic_mtu_due(hf_quic *q);
+void hf_quic_mtu_sent(hf_quic *q);
+void hf_quic_mtu_settled(hf_quic *q, uint16_t size, bool arrived);
+/* An acknowledgement was read: datagrams above the least size arrived, or were lost by it. */
+void hf_quic_mtu_heard(hf_quic *q, bool large_arrived, bool large_lost);
+void hf_quic_mtu_timeout(hf_quic *q);
+
+/* ---- quic_early.c ------------------------------------------------------------------------------------------- */
+
+/* The secret of 0-RTT is there. */
+bool hf_quic_early_keys(hf_quic *q, const uint8_t *secret);
+/* Lanes may be used from now on. */
+void hf_quic_early_begin(hf_quic *q);
+void hf_quic_early_rejected(hf_quic *q);
+void hf_quic_early_forget(hf_quic *q);
+/* The keys of 0-RTT packets that we send, or receive; NULL: there are none. */
+hf_quic_keys *hf_quic_early_writes(hf_quic *q);
+hf_quic_keys *hf_quic_early_reads(hf_quic *q);
+/* Server: a number for all that a client remembers. */
+uint64_t hf_quic_settings_number(const hf_quic *q);
+/* Client: the session to be told. False: no memory. */
+bool hf_quic_remember(hf_quic *q);
+/* Client: takes such a session apart; what is none is an empty one. False: no memory. */
+bool hf_quic_recall(hf_quic *q, hf_bytes session, hf_bytes *tls);
+bool hf_quic_early_kept(const hf_quic_params *before, const hf_quic_params *now);
+
+/* ---- quic_version.c ----------------------------------------------------------------------------------------- */
+
+/* Server: the ClientHello in `hello` decides; false: it is not whole yet. */
+bool hf_quic_version_judge(hf_quic *q, hf_bytes hello);
+/* Client: an Initial packet of another version came, which we offered. True: q goes on with it. */
+bool hf_quic_version_follow(hf_quic *q, uint32_t version);
+/* What we say of versions in our parameters. */
+void hf_quic_version_params(const hf_quic *q, hf_quic_params *p);
+/* RFC 9368 4: what the peer says agrees with what was seen. */
+bool hf_quic_version_agrees(const hf_quic *q);
 
 /* ---- quic_id.c ---------------------------------------------------------------------------------------------- */
 
@@ -382,6 +475,8 @@ uint64_t hf_quic_route_room(const hf_quic *q, const hf_route *r);
 /* ---- quic_endpoint.c ---------------------------------------------------------------------------------------- */
 
 const hf_env *hf_quic_env(const hf_quic_endpoint *ep);
+/* The space of a level that is over: it is gone, has no keys and no deadlines. */
+hf_quic_space *hf_quic_no_space(hf_quic_endpoint *ep);
 const hf_quic_config *hf_quic_config_of(const hf_quic_endpoint *ep);
 /* Makes an id with its reset token and puts it in the table. False: no memory or entropy. */
 bool hf_quic_make_id(hf_quic_endpoint *ep, hf_quic *q, hf_our_id *id);
@@ -389,7 +484,7 @@ bool hf_quic_table_add(hf_quic_endpoint *ep, hf_our_id *id);
 void hf_quic_table_remove(hf_quic_endpoint *ep, hf_our_id *id);
 bool hf_quic_reset_token(hf_quic_endpoint *ep, const hf_cid *cid, uint8_t token[HF_QUIC_RESET_TOKEN]);
 /* A token for a later connection from this address. */
-bool hf_quic_later_token(hf_quic_endpoint *ep, hf_time now, const hf_quic_address *remote, hf_writer *w);
+bool hf_quic_later_token(hf_quic_endpoint *ep, hf_time now, uint32_t version, const hf_quic_address *remote, hf_writer *w);
 void hf_quic_schedule(hf_quic *q, hf_time wake, bool ready, bool notice);
 void hf_quic_opened(hf_quic *q);
 void hf_quic_count_forged(hf_quic_endpoint *ep);

@@ -14,7 +14,7 @@ typedef struct draft {
     size_t start, number_at, length_at, length; /* in the datagram; length_at 0: short header */
     unsigned number_length;
     uint64_t frames_from; /* of the space's ring */
-    bool eliciting, padded, probe;
+    bool eliciting, padded, probe, early, sizing; /* early: 0-RTT. sizing: a probe of the path's size */
 } draft;
 
 typedef struct datagram {
@@ -304,14 +304,14 @@ static bool put_streams(packet *p)
 /* Does the space have anything that elicits an acknowledgement? */
 static bool has_eliciting(const hf_quic *q, hf_level level)
 {
-    const hf_quic_space *const s = &q->spaces[level];
+    const hf_quic_space *const s = q->spaces[level];
     if (hf_send_is_ready(&s->hello_out, UINT64_MAX) || s->probes > 0)
         return true;
     if (level != HF_LEVEL_APPLICATION)
         return false;
     for (unsigned i = 0; i < HF_QUIC_URGENCIES; i++)
         if (!hf_list_is_empty(&q->sendable[i]))
-            return q->state == HF_QUIC_OPEN;
+            return hf_quic_is_usable(q);
     for (unsigned i = 0; i < q->retire_count; i++)
         if (!q->retire_sent[i])
             return true;
@@ -324,7 +324,7 @@ static bool has_eliciting(const hf_quic *q, hf_level level)
 
 static bool has_ack(const hf_quic *q, hf_level level)
 {
-    return q->spaces[level].ack_at.ns <= q->now.ns;
+    return q->spaces[level]->ack_at.ns <= q->now.ns;
 }
 
 static void write_header(packet *p)
@@ -335,11 +335,13 @@ static void write_header(packet *p)
     const hf_span token = hf_queue_peek(&q->token);
     HF_ASSERT(to != NULL);
     p->d.number_length = hf_quic_number_length(number, p->space->largest_acked);
-    if (p->level == HF_LEVEL_APPLICATION) {
-        hf_write_byte(&p->w, (uint8_t)(0x40 | (q->write_phase ? 4 : 0) | (p->d.number_length - 1)));
+    if (p->level == HF_LEVEL_APPLICATION && !p->d.early) {
+        hf_write_byte(&p->w, (uint8_t)(0x40 | (q->spins && q->spin ? 0x20 : 0) | (q->write_phase ? 4 : 0) | (p->d.number_length - 1)));
         hf_write(&p->w, hf_cid_bytes(&to->cid));
     } else {
-        hf_quic_write_long(&p->w, p->level == HF_LEVEL_INITIAL ? HF_QUIC_INITIAL : HF_QUIC_HANDSHAKE, p->d.number_length, &to->cid,
+        const hf_quic_kind kind = p->d.early ? HF_QUIC_ZERO_RTT : p->level == HF_LEVEL_INITIAL ? HF_QUIC_INITIAL : HF_QUIC_HANDSHAKE;
+        /* RFC 9369 4.1: 0-RTT packets are of the version in which the connection began */
+        hf_quic_write_long(&p->w, p->d.early ? q->first_version : q->version, kind, p->d.number_length, &to->cid,
                            &q->our_ids[0].cid, hf_bytes_make(token.ptr, q->server ? 0 : token.len), &p->d.length_at);
     }
     p->d.number_at = p->w.length;
@@ -349,7 +351,7 @@ static void write_header(packet *p)
 /* A number is left out now and then: who acknowledges it did not wait for the packet (RFC 9000 21.4). */
 static bool skip_number(hf_quic *q, hf_quic_space *s)
 {
-    if (s != &q->spaces[HF_LEVEL_APPLICATION] || s->sent.next != q->skip_next)
+    if (s != q->spaces[HF_LEVEL_APPLICATION] || s->sent.next != q->skip_next)
         return true;
     if (!hf_sent_reserve(&s->sent, &q->env->alloc, 0))
         return hf_quic_no_memory(q);
@@ -361,9 +363,9 @@ static bool skip_number(hf_quic *q, hf_quic_space *s)
 
 static bool begin_packet(packet *p, hf_quic *q, hf_level level, const datagram *dg)
 {
-    hf_quic_space *const s = &q->spaces[level];
+    hf_quic_space *const s = q->spaces[level];
     *p = (packet){ .q = q, .space = s, .level = level, .w = { dg->bytes, dg->most - HF_QUIC_TAG, dg->length, false } };
-    p->d = (draft){ .level = level, .start = dg->length, .frames_from = s->sent.next_frame };
+    p->d = (draft){ .level = level, .start = dg->length, .frames_from = s->sent.next_frame, .early = !s->write.on };
     if (!skip_number(q, s))
         return false;
     if (!hf_sent_reserve(&s->sent, &q->env->alloc, HF_QUIC_FRAMES_MOST))
@@ -388,15 +390,16 @@ static void end_packet(packet *p, datagram *dg)
 /* Adds a packet of this level. False: the connection failed. */
 static bool add_packet(hf_quic *q, datagram *dg, hf_level level, bool may_elicit)
 {
-    hf_quic_space *const s = &q->spaces[level];
+    hf_quic_space *const s = q->spaces[level];
     const bool elicit = may_elicit && has_eliciting(q, level);
     enum { LEAST = 1 + 4 + 2 * (1 + HF_QUIC_CID_MOST) + 2 + 2 + 4 + HF_QUIC_TAG + 64, ALONE = 32 };
-    if (!s->write.on || dg->length + LEAST + hf_queue_length(&q->token) > dg->most || (!elicit && !has_ack(q, level)))
+    const bool early = level == HF_LEVEL_APPLICATION && !s->write.on && hf_quic_early_writes(q) != NULL;
+    if ((!s->write.on && !early) || dg->length + LEAST + hf_queue_length(&q->token) > dg->most || (!elicit && (early || !has_ack(q, level))))
         return true;
     packet p;
     if (!begin_packet(&p, q, level, dg))
         return false;
-    if (s->unacked > 0 || has_ack(q, level))
+    if (!early && (s->unacked > 0 || has_ack(q, level)))
         put_ack(&p);
     if (s->alone >= ALONE && level == HF_LEVEL_APPLICATION && s->received.count > 1 && put_numbers(&p, 0x01, NULL, 0))
         note(&p, HF_FRAME_PING, 0, 0, 0, false); /* RFC 9000 13.2.4: now and then, so that old ranges can be forgotten */
@@ -406,7 +409,7 @@ static bool add_packet(hf_quic *q, datagram *dg, hf_level level, bool may_elicit
         if (level == HF_LEVEL_APPLICATION) {
             put_control(&p);
             put_datagrams(&p);
-            if (q->state == HF_QUIC_OPEN && !put_streams(&p))
+            if (hf_quic_is_usable(q) && !put_streams(&p))
                 return false;
         }
         if (s->probes > 0 && !p.d.eliciting && put_numbers(&p, 0x01, NULL, 0))
@@ -435,7 +438,7 @@ static void pad(datagram *dg, size_t to)
 
 static bool worn(const hf_quic *q)
 {
-    return q->sealed >= q->env->limits->quic_key_packets && q->spaces[HF_LEVEL_APPLICATION].write.aead.kind != HF_AEAD_CHACHA20_POLY1305;
+    return q->sealed >= q->env->limits->quic_key_packets && q->spaces[HF_LEVEL_APPLICATION]->write.aead.kind != HF_AEAD_CHACHA20_POLY1305;
 }
 
 static bool seal(hf_quic *q, datagram *dg, const hf_route *r)
@@ -443,17 +446,19 @@ static bool seal(hf_quic *q, datagram *dg, const hf_route *r)
     const bool on_route = r == hf_quic_route(q);
     for (unsigned i = 0; i < dg->count; i++) {
         draft *const d = &dg->drafts[i];
-        hf_quic_space *const s = &q->spaces[d->level];
+        hf_quic_space *const s = q->spaces[d->level];
         uint8_t *const at = dg->bytes + d->start;
         if (d->length_at > 0)
             hf_put_varint2(dg->bytes + d->length_at, d->start + d->length + HF_QUIC_TAG - d->number_at);
         const uint64_t number = s->sent.next;
-        if (!hf_quic_seal(&s->write, number, at, d->number_at - d->start, d->number_length, d->length))
+        hf_quic_keys *const keys = d->early ? hf_quic_early_writes(q) : &s->write;
+        if (!hf_quic_seal(keys, number, at, d->number_at - d->start, d->number_length, d->length))
             return hf_quic_no_memory(q);
         const hf_sent_packet sent = { .at = q->now, .size = (uint16_t)(d->length + HF_QUIC_TAG),
                                       /* nobody waits for what is acknowledgements alone: they are not acknowledged */
                                       .state = d->eliciting || (on_route && d->padded) ? HF_SENT_OUT : HF_SENT_ACKED, .era = q->era,
-                                      .eliciting = d->eliciting, .in_flight = on_route && (d->eliciting || d->padded), .marked = q->ecn };
+                                      .eliciting = d->eliciting, .in_flight = on_route && (d->eliciting || d->padded), .marked = q->ecn,
+                                      .sizing = d->sizing };
         hf_sent_push(&s->sent, &sent);
         hf_sent_trim(&s->sent);
         s->alone = d->eliciting ? 0 : s->alone + 1;
@@ -464,7 +469,7 @@ static bool seal(hf_quic *q, datagram *dg, const hf_route *r)
             q->in_flight += sent.size;
         if (d->eliciting)
             s->eliciting_at = q->now;
-        hf_trace(q->env, q->now, q->id, HF_TRACE_QUIC_SENT, number << 2 | d->level, sent.size);
+        hf_trace(q->env, q->now, q->id, HF_TRACE_QUIC_SENT, number << 2 | (d->early ? 3 : d->level), sent.size);
         /* RFC 9001 4.9.1: a client is done with Initial packets when it first sends a Handshake packet */
         if (d->level == HF_LEVEL_HANDSHAKE && !q->server)
             hf_quic_discard(q, HF_LEVEL_INITIAL);
@@ -478,15 +483,15 @@ static bool seal(hf_quic *q, datagram *dg, const hf_route *r)
 static bool may_elicit(hf_quic *q, size_t bytes)
 {
     for (unsigned i = 0; i < HF_LEVEL_COUNT; i++)
-        if (q->spaces[i].probes > 0)
+        if (q->spaces[i]->probes > 0)
             return true;
     return q->in_flight + bytes <= hf_congestion_window(&q->congestion) && hf_pacer_room(&q->pacer, q->now) >= bytes;
 }
 
-static bool has_anything(const hf_quic *q)
+static bool has_anything(hf_quic *q)
 {
     for (unsigned i = 0; i < HF_LEVEL_COUNT; i++)
-        if (q->spaces[i].write.on && has_eliciting(q, (hf_level)i))
+        if ((q->spaces[i]->write.on || (i == HF_LEVEL_APPLICATION && hf_quic_early_writes(q) != NULL)) && has_eliciting(q, (hf_level)i))
             return true;
     return false;
 }
@@ -528,6 +533,26 @@ static size_t build(hf_quic *q, uint8_t *bytes, size_t most)
         }
     }
     r->sent += dg.length;
+    return dg.length;
+}
+
+/* A datagram larger than is known to pass: a PING and nothing that would be missed (RFC 9000 14.4). */
+static size_t build_sizing(hf_quic *q, uint8_t *bytes, size_t size)
+{
+    datagram dg = { .bytes = bytes, .most = size };
+    packet p;
+    if (!hf_quic_route(q)->validated || !may_elicit(q, size) || !begin_packet(&p, q, HF_LEVEL_APPLICATION, &dg))
+        return 0;
+    (void)put_numbers(&p, 0x01, NULL, 0);
+    note(&p, HF_FRAME_PING, 0, 0, 0, false);
+    p.d.sizing = true;
+    end_packet(&p, &dg);
+    pad(&dg, size);
+    if (!seal(q, &dg, hf_quic_route(q)))
+        return 0;
+    hf_quic_mtu_sent(q);
+    hf_pacer_sent(&q->pacer, dg.length);
+    hf_quic_route(q)->sent += dg.length;
     return dg.length;
 }
 
@@ -581,7 +606,7 @@ static size_t build_probe(hf_quic *q, hf_route *r, uint8_t *bytes, size_t most)
 
 static hf_route *probe_due(hf_quic *q)
 {
-    if (!q->spaces[HF_LEVEL_APPLICATION].write.on || !q->hello_done)
+    if (!q->spaces[HF_LEVEL_APPLICATION]->write.on || !q->hello_done)
         return NULL;
     for (unsigned i = 0; i < HF_QUIC_ROUTES; i++)
         if (q->routes[i].on && (q->routes[i].challenge_due || q->routes[i].answer_count > 0) &&
@@ -600,7 +625,7 @@ static size_t build_close(hf_quic *q, uint8_t *bytes, size_t most)
     datagram dg = { .bytes = bytes, .most = allowed < most ? (size_t)allowed : most };
     q->close_due = false;
     for (unsigned level = 0; level < HF_LEVEL_COUNT; level++) {
-        const hf_quic_space *const s = &q->spaces[level];
+        const hf_quic_space *const s = q->spaces[level];
         const bool plain = q->fault.application && level == HF_LEVEL_APPLICATION;
         const size_t said = plain ? q->fault.reason_length : 0;
         packet p;
@@ -656,6 +681,9 @@ bool hf_quic_emit(hf_quic *q, hf_time now, hf_out *out, hf_quic_output *output)
         if (other != NULL && (length = build_probe(q, other, at, q->datagram_bytes)) > 0)
             r = other;
         enum { BATCH = 64, BYTES = 65000 };
+        const size_t larger_one = length == 0 && has_anything(q) ? hf_quic_mtu_due(q) : 0;
+        if (larger_one > 0 && larger_one <= space)
+            length = segment = build_sizing(q, at, larger_one);
         while (r == hf_quic_route(q) && length == segment * count && count < BATCH && q->state < HF_QUIC_CLOSING) {
             const size_t most = segment > 0 ? segment : q->datagram_bytes;
             if (length + most > space || length + most > BYTES)
@@ -668,8 +696,10 @@ bool hf_quic_emit(hf_quic *q, hf_time now, hf_out *out, hf_quic_output *output)
             count++;
         }
     }
-    if (length > 0)
+    if (length > 0) {
+        hf_quic_busy(q);
         give(q, out, output, r, at, length, segment, count);
+    }
     hf_streams_uncrowd(q);
     return length > 0;
 }

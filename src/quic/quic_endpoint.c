@@ -31,7 +31,7 @@ struct hf_quic_endpoint {
     uint64_t reply_count;
     uint64_t reset_level;    /* the bucket of limit quic_reset_rate, in billionths */
     hf_time reset_at;
-    uint64_t next_connection;
+    hf_quic_space no_space;
     hf_quic_counts counts;
 };
 
@@ -49,6 +49,7 @@ hf_quic_endpoint *hf_quic_endpoint_new(const hf_env *env, const hf_quic_config *
     ep->now = ep->reset_at = now;
     ep->last_reply = &ep->replies;
     ep->reset_level = env->limits->quic_reset_rate * 1000000000;
+    ep->no_space = (hf_quic_space){ .ack_at = HF_NEVER, .loss_at = HF_NEVER, .largest_acked = UINT64_MAX, .eliciting_at = { -1 }, .gone = true };
     hf_timers_init(&ep->timers, &env->alloc);
     hf_list_init(&ep->ready);
     hf_list_init(&ep->noticed);
@@ -88,6 +89,11 @@ const hf_env *hf_quic_env(const hf_quic_endpoint *ep)
     return ep->env;
 }
 
+hf_quic_space *hf_quic_no_space(hf_quic_endpoint *ep)
+{
+    return &ep->no_space;
+}
+
 const hf_quic_config *hf_quic_config_of(const hf_quic_endpoint *ep)
 {
     return &ep->config;
@@ -101,6 +107,11 @@ void hf_quic_endpoint_accept(hf_quic_endpoint *ep, bool accept)
 void hf_quic_endpoint_retarget(hf_quic_endpoint *ep, const hf_tls_config *tls)
 {
     ep->config.tls = tls;
+}
+
+void hf_quic_endpoint_settings(hf_quic_endpoint *ep, uint64_t settings)
+{
+    ep->config.settings = settings;
 }
 
 bool hf_quic_endpoint_uses(const hf_quic_endpoint *ep, const hf_tls_config *tls)
@@ -205,9 +216,9 @@ bool hf_quic_reset_token(hf_quic_endpoint *ep, const hf_cid *cid, uint8_t token[
     return hf_quic_reset_make(&ep->secrets, cid, token);
 }
 
-bool hf_quic_later_token(hf_quic_endpoint *ep, hf_time now, const hf_quic_address *remote, hf_writer *w)
+bool hf_quic_later_token(hf_quic_endpoint *ep, hf_time now, uint32_t version, const hf_quic_address *remote, hf_writer *w)
 {
-    return hf_quic_token_write(&ep->secrets, HF_QUIC_TOKEN_LATER, remote, now, NULL, w);
+    return hf_quic_token_write(&ep->secrets, HF_QUIC_TOKEN_LATER, version, remote, now, NULL, w);
 }
 
 /* ---- what connections tell the endpoint --------------------------------------------------------------------- */
@@ -249,9 +260,9 @@ void hf_quic_forget(hf_quic *q)
 }
 
 /* A connection with its first id and its place among the timers. NULL: no memory. */
-static hf_quic *make(hf_quic_endpoint *ep, hf_time now, bool server, const hf_quic_path *path)
+static hf_quic *make(hf_quic_endpoint *ep, hf_time now, bool server, uint32_t version, const hf_quic_path *path)
 {
-    hf_quic *q = hf_quic_new(ep, now, server, path);
+    hf_quic *q = hf_quic_new(ep, now, server, version, path);
     if (q == NULL)
         return NULL;
     if (!hf_quic_make_id(ep, q, &q->our_ids[0]) || !hf_timer_set(&ep->timers, &q->timer, hf_quic_deadline(q))) {
@@ -260,7 +271,8 @@ static hf_quic *make(hf_quic_endpoint *ep, hf_time now, bool server, const hf_qu
         return NULL;
     }
     q->our_next = 1;
-    q->id = ++ep->next_connection;
+    q->id = hf_random_next(ep->env->random) >> 16; /* one that no other thread's connection has, either */
+    hf_trace(ep->env, now, q->id, HF_TRACE_QUIC_BEGUN, server, version);
     hf_list_push(&ep->all, &q->all);
     ep->counts.connections++;
     ep->counts.half_open++;
@@ -314,16 +326,16 @@ static hf_err send_retry(hf_quic_endpoint *ep, const hf_quic_input *in, const hf
     hf_writer t = hf_writer_make(token, sizeof token);
     hf_cid scid;
     size_t length_at;
-    if (!hf_quic_id_make(&ep->secrets, &scid) || !hf_quic_token_write(&ep->secrets, HF_QUIC_TOKEN_RETRY, &in->path.remote, ep->now, &h->dcid, &t))
+    if (!hf_quic_id_make(&ep->secrets, &scid) || !hf_quic_token_write(&ep->secrets, HF_QUIC_TOKEN_RETRY, h->version, &in->path.remote, ep->now, &h->dcid, &t))
         return hf_err_make(HF_ERR_BASE_MEMORY);
     reply *const r = new_reply(ep, &in->path);
     if (r == NULL)
         return hf_err_make(HF_ERR_QUIC_BUSY);
     hf_writer w = hf_writer_make(r->bytes, sizeof r->bytes);
-    hf_quic_write_long(&w, HF_QUIC_RETRY, 1, &h->scid, &scid, hf_bytes_make(NULL, 0), &length_at);
+    hf_quic_write_long(&w, h->version, HF_QUIC_RETRY, 1, &h->scid, &scid, hf_bytes_make(NULL, 0), &length_at);
     w.length = length_at; /* a Retry has neither length nor number */
     hf_write(&w, hf_written(&t));
-    if (!hf_quic_retry_tag(ep->config.tls->crypto, &h->dcid, hf_written(&w), tag))
+    if (!hf_quic_retry_tag(ep->config.tls->crypto, h->version, &h->dcid, hf_written(&w), tag))
         return hf_err_make(HF_ERR_BASE_MEMORY);
     hf_write(&w, hf_bytes_make(tag, sizeof tag));
     HF_ASSERT(!w.overflowed);
@@ -363,10 +375,10 @@ static hf_err send_reset(hf_quic_endpoint *ep, const hf_quic_input *in, const hf
 
 static hf_err begin(hf_quic_endpoint *ep, const hf_quic_input *in, const hf_quic_header *h, bool retried, bool proven, const hf_cid *original)
 {
-    hf_quic *const q = make(ep, ep->now, true, &in->path);
+    hf_quic *const q = make(ep, ep->now, true, h->version, &in->path);
     if (q == NULL)
         return hf_err_make(HF_ERR_BASE_MEMORY);
-    hf_quic_space *const s = &q->spaces[HF_LEVEL_INITIAL];
+    hf_quic_space *const s = q->spaces[HF_LEVEL_INITIAL];
     q->original = *original;
     q->retried = retried;
     q->retry_scid = h->dcid;
@@ -375,7 +387,7 @@ static hf_err begin(hf_quic_endpoint *ep, const hf_quic_input *in, const hf_quic
     q->routes[0].validated = proven;
     q->first_id.cid = h->dcid;
     q->first_id.quic = q;
-    if (!hf_quic_keys_initial(&s->read, &s->write, ep->config.tls->crypto, &h->dcid, true) || !hf_quic_write_parameters(q) ||
+    if (!hf_quic_keys_initial(&s->read, &s->write, ep->config.tls->crypto, h->version, &h->dcid, true) || !hf_quic_write_parameters(q) ||
         !hf_quic_table_add(ep, &q->first_id)) {
         unmake(q);
         return hf_err_make(HF_ERR_BASE_MEMORY);
@@ -398,7 +410,7 @@ static hf_err initial(hf_quic_endpoint *ep, const hf_quic_input *in, const hf_qu
         return hf_err_make(HF_ERR_QUIC_NO_CONNECTION);
     if (in->bytes.len < HF_QUIC_DATAGRAM_LEAST || h->dcid.length < HF_QUIC_CLIENT_CID_LEAST) /* RFC 9000 14.1, 7.2 */
         return hf_err_make(HF_ERR_QUIC_SHORT);
-    const bool proven = h->token.len > 0 && hf_quic_token_open(&ep->secrets, h->token, &in->path.remote, ep->now, (int64_t)l->quic_retry_ns,
+    const bool proven = h->token.len > 0 && hf_quic_token_open(&ep->secrets, h->version, h->token, &in->path.remote, ep->now, (int64_t)l->quic_retry_ns,
                                                                (int64_t)l->quic_token_ns, &kind, &told);
     ep->counts.tokens_good += proven;
     ep->counts.tokens_bad += h->token.len > 0 && !proven;
@@ -425,10 +437,10 @@ hf_quic *hf_quic_connect(hf_quic_endpoint *ep, hf_time now, const hf_quic_target
         *err = hf_err_make(HF_ERR_QUIC_BUSY);
         return NULL;
     }
-    hf_quic *const q = make(ep, now, false, &target->path);
+    hf_quic *const q = make(ep, now, false, ep->config.version_2 ? HF_QUIC_V2 : HF_QUIC_V1, &target->path);
     if (q == NULL)
         return NULL;
-    hf_quic_space *const s = &q->spaces[HF_LEVEL_INITIAL];
+    hf_quic_space *const s = q->spaces[HF_LEVEL_INITIAL];
     q->user = user;
     q->accepted = true;
     if (!hf_crypto_random(ep->config.tls->crypto, random, sizeof random)) {
@@ -437,7 +449,7 @@ hf_quic *hf_quic_connect(hf_quic_endpoint *ep, hf_time now, const hf_quic_target
     }
     q->original = hf_cid_make(hf_bytes_make(random, sizeof random));
     q->their_ids[0] = (hf_their_id){ .cid = q->original, .on = true, .used = true };
-    if (!hf_quic_keys_initial(&s->write, &s->read, ep->config.tls->crypto, &q->original, false) || !hf_quic_write_parameters(q) ||
+    if (!hf_quic_keys_initial(&s->write, &s->read, ep->config.tls->crypto, q->version, &q->original, false) || !hf_quic_write_parameters(q) ||
         !hf_queue_append(&q->token, target->token) || !hf_quic_hello_begin(q, target->host, target->session)) {
         unmake(q);
         return NULL;

@@ -36,11 +36,14 @@ bool hf_quic_write_parameters(hf_quic *q)
         p->retry = q->retry_scid;
         p->has_reset_token = hf_quic_reset_token(q->ep, &p->initial, p->reset_token);
     }
+    hf_quic_version_params(q, p);
+    q->hs.takes_early |= q->server;
+    q->hs.early_settings = hf_quic_settings_number(q);
     for (unsigned k = 0; k < 2; k++)
         q->peer_may[k] = q->peer_told[k] = k == 0 ? p->streams : p->one_way_streams;
     q->receive_allowed = q->window = p->data;
     q->window_at = q->now;
-    hf_writer w = hf_writer_make(q->parameters, sizeof q->parameters);
+    hf_writer w = hf_writer_make(q->shaking->parameters, sizeof q->shaking->parameters);
     hf_quic_params_write(&w, p);
     q->hs.our_parameters = hf_written(&w);
     return !w.overflowed;
@@ -67,6 +70,10 @@ static bool read_parameters(hf_quic *q)
         return hf_quic_fail(q, err.code, 0, wanted);
     if (!ids_agree(q))
         return hf_quic_fail(q, HF_ERR_QUIC_IDS_DIFFER, 0, "the connection ids of the handshake in the parameters");
+    if (!q->server && q->early_taken && !hf_quic_early_kept(&q->zero->remembered, &q->theirs))
+        return hf_quic_fail(q, HF_ERR_QUIC_EARLY, 0, "limits not below those that were remembered for 0-RTT");
+    if (!hf_quic_version_agrees(q))
+        return hf_quic_fail(q, HF_ERR_QUIC_VERSIONS, 0, "the version in use in the parameters");
     q->may_open[0] = q->theirs.streams;
     q->may_open[1] = q->theirs.one_way_streams;
     q->send_allowed = q->theirs.data;
@@ -77,6 +84,8 @@ static bool read_parameters(hf_quic *q)
     if (q->datagram_bytes > q->theirs.payload_most)
         q->datagram_bytes = (uint16_t)q->theirs.payload_most;
     hf_queue_fini(&q->hs.peer_parameters);
+    if (q->early_on)
+        hf_streams_allow(q);
     return true;
 }
 
@@ -84,14 +93,17 @@ static bool read_parameters(hf_quic *q)
 
 static bool set_keys(hf_quic *q, hf_level level, bool sealing, const uint8_t *secret)
 {
-    hf_quic_space *const s = &q->spaces[level];
-    return hf_quic_keys_set(sealing ? &s->write : &s->read, q->hs.crypto, q->hs.suite, sealing, secret) || hf_quic_no_memory(q);
+    hf_quic_space *const s = q->spaces[level];
+    return hf_quic_keys_set(sealing ? &s->write : &s->read, q->hs.crypto, q->version, q->hs.suite, sealing, secret) || hf_quic_no_memory(q);
 }
 
 static bool opened(hf_quic *q)
 {
     q->hello_done = true;
     q->resumed = q->hs.resumed;
+    q->early_on = false;
+    if (q->zero != NULL) /* RFC 9001 4.9.3: for packets that were overtaken, "no more than three times the PTO" */
+        q->zero->until = hf_time_after(q->now, 3 * hf_quic_timeout_ns(q, HF_LEVEL_APPLICATION));
     hf_quic_move(q, HF_QUIC_OPEN);
     q->tell_opened = true;
     hf_quic_opened(q);
@@ -103,7 +115,7 @@ static bool opened(hf_quic *q)
     uint8_t token[128];
     hf_writer w = hf_writer_make(token, sizeof token);
     q->done_due = true;
-    if (!hf_quic_later_token(q->ep, q->now, &hf_quic_route(q)->path.remote, &w) || !hf_queue_append(&q->new_token, hf_written(&w)))
+    if (!hf_quic_later_token(q->ep, q->now, q->version, &hf_quic_route(q)->path.remote, &w) || !hf_queue_append(&q->new_token, hf_written(&w)))
         return hf_quic_no_memory(q);
     q->token_due = true;
     hf_quic_confirm(q);
@@ -120,23 +132,43 @@ void hf_quic_confirm(hf_quic *q)
     hf_quic_discard(q, HF_LEVEL_HANDSHAKE); /* RFC 9001 4.9.2 */
 }
 
+/* 1-RTT packets may be sent. */
+static bool may_write(hf_quic *q, const uint8_t *secret)
+{
+    if (!read_parameters(q) || !set_keys(q, HF_LEVEL_APPLICATION, true, secret))
+        return false;
+    if (!q->server)
+        hf_quic_early_forget(q); /* RFC 9001 4.9.3: "as soon as it installs 1-RTT keys" */
+    else if (q->early_taken)
+        hf_quic_early_begin(q);
+    return true;
+}
+
 static bool on_event(hf_quic *q, const hf_hs_event *e)
 {
     switch (e->kind) {
-    case HF_HS_WRITE_HANDSHAKE: return set_keys(q, HF_LEVEL_HANDSHAKE, true, e->secret);
+    case HF_HS_WRITE_EARLY: return hf_quic_early_keys(q, e->secret);
+    case HF_HS_READ_EARLY:
+        q->early_taken = true;
+        return hf_quic_early_keys(q, e->secret);
+    case HF_HS_EARLY_ENDED: q->early_taken = true; return true;
+    case HF_HS_EARLY_REJECTED: hf_quic_early_rejected(q); return true;
+    case HF_HS_WRITE_HANDSHAKE:
+        q->hs.carrier_version = q->version; /* new tickets are of the version that goes on */
+        return set_keys(q, HF_LEVEL_HANDSHAKE, true, e->secret);
     case HF_HS_READ_HANDSHAKE:
         q->read_level = HF_LEVEL_HANDSHAKE;
         return set_keys(q, HF_LEVEL_HANDSHAKE, false, e->secret);
-    case HF_HS_WRITE_APPLICATION: return read_parameters(q) && set_keys(q, HF_LEVEL_APPLICATION, true, e->secret);
+    case HF_HS_WRITE_APPLICATION: return may_write(q, e->secret);
     case HF_HS_READ_APPLICATION:
         q->read_level = HF_LEVEL_APPLICATION;
         /* RFC 9001 6.3: the next keys are made ahead, so that an update takes no longer than any packet */
         return set_keys(q, HF_LEVEL_APPLICATION, false, e->secret) &&
-               (hf_quic_keys_next(&q->spaces[HF_LEVEL_APPLICATION].read, &q->next_read) || hf_quic_no_memory(q));
+               (hf_quic_keys_next(&q->spaces[HF_LEVEL_APPLICATION]->read, &q->next_read) || hf_quic_no_memory(q));
     case HF_HS_WANT_VERIFY: q->tell_verify = true; return true;
     case HF_HS_WANT_SIGN: q->tell_sign = true; return true;
     case HF_HS_SESSION:
-        if (hf_queue_length(&q->session) == 0 && !hf_queue_append(&q->session, hf_handshake_session(&q->hs)))
+        if (hf_queue_length(&q->session) == 0 && !hf_quic_remember(q))
             return hf_quic_no_memory(q);
         q->tell_session = true;
         return true;
@@ -153,7 +185,7 @@ static bool flush(hf_quic *q)
         const hf_span held = hf_queue_peek(out);
         if (held.len == 0)
             continue;
-        if (!hf_send_put(&q->spaces[level].hello_out, &q->env->alloc, hf_bytes_make(held.ptr, held.len), true, 0))
+        if (!hf_send_put(&q->spaces[level]->hello_out, &q->env->alloc, hf_bytes_make(held.ptr, held.len), true, 0))
             return hf_quic_no_memory(q);
         hf_queue_take(out, held.len);
     }
@@ -163,9 +195,10 @@ static bool flush(hf_quic *q)
 bool hf_quic_hello_step(hf_quic *q)
 {
     for (;;) {
-        hf_receive *const in = &q->spaces[q->read_level].hello_in;
+        hf_receive *const in = &q->spaces[q->read_level]->hello_in;
         const hf_span held = hf_receive_peek(in);
-        const bool feed = held.len > 0 && !q->hs.suspended && !q->hs.failed;
+        const bool feed = held.len > 0 && !q->hs.suspended && !q->hs.failed &&
+                          hf_quic_version_judge(q, hf_bytes_make(held.ptr, held.len));
         if (feed) {
             if (!hf_handshake_feed(&q->hs, hf_bytes_make(held.ptr, held.len)))
                 return hf_quic_no_memory(q);
@@ -189,12 +222,13 @@ bool hf_quic_hello_step(hf_quic *q)
 
 bool hf_quic_hello_begin(hf_quic *q, hf_bytes host, hf_bytes session)
 {
-    return hf_handshake_begin(&q->hs, q->now, host, session) && flush(q);
+    hf_bytes tls;
+    return hf_quic_recall(q, session, &tls) && hf_handshake_begin(&q->hs, q->now, host, tls) && hf_quic_hello_step(q);
 }
 
 bool hf_quic_hello_data(hf_quic *q, hf_level level, uint64_t offset, hf_bytes bytes)
 {
-    hf_receive *const in = &q->spaces[level].hello_in;
+    hf_receive *const in = &q->spaces[level]->hello_in;
     const uint64_t end = offset + bytes.len;
     if (level < q->read_level)
         return end <= in->highest || hf_quic_fail(q, HF_ERR_QUIC_CRYPTO_PAST, 0x06, "no handshake data beyond the end of its level");

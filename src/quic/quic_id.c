@@ -117,6 +117,25 @@ static bool replace_on_routes(hf_quic *q)
     return true;
 }
 
+/* Did it come before? Then it is here, or was retired since: a frame that is late, or sent again, gives nothing back. */
+static bool came_before(hf_quic *q, uint64_t sequence)
+{
+    if (q->their_next == 0) { /* the one of the handshake has number 0 */
+        q->their_next = 1;
+        q->their_seen = 1;
+    }
+    if (sequence < q->their_next) {
+        const uint64_t age = q->their_next - 1 - sequence;
+        const bool seen = age >= 64 || (q->their_seen >> age & 1);
+        q->their_seen |= age < 64 ? UINT64_C(1) << age : 0;
+        return seen;
+    }
+    const uint64_t more = sequence + 1 - q->their_next;
+    q->their_seen = (more < 64 ? q->their_seen << more : 0) | 1;
+    q->their_next = sequence + 1;
+    return false;
+}
+
 bool hf_quic_new_id(hf_quic *q, const hf_frame *f)
 {
     const hf_cid cid = hf_cid_make(f->bytes);
@@ -133,6 +152,8 @@ bool hf_quic_new_id(hf_quic *q, const hf_frame *f)
         if (same || id->sequence == f->id)
             return hf_quic_fail(q, HF_ERR_QUIC_ID_REUSED, f->type, "one id for one sequence number");
     }
+    if (came_before(q, f->id))
+        return retire_below(q, f->offset) && replace_on_routes(q);
     if (f->id < q->retire_prior)
         return owe_retirement(q, f->id);
     if (!retire_below(q, f->offset))

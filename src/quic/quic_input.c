@@ -57,7 +57,7 @@ static hf_err negotiation(hf_quic *q, const hf_quic_header *h)
         return dropped;
     hf_reader r = hf_reader_make(h->versions);
     while (r.at != r.end)
-        if (hf_read_number(&r, 4) == HF_QUIC_V1)
+        if (hf_read_number(&r, 4) == q->version)
             return dropped;
     hf_quic_end_silently(q, HF_ERR_QUIC_VERSION);
     return HF_OK;
@@ -68,18 +68,20 @@ static hf_err retry(hf_quic *q, const hf_quic_header *h, hf_bytes packet)
 {
     const hf_err dropped = hf_err_make(HF_ERR_QUIC_HEADER);
     uint8_t tag[HF_QUIC_TAG];
-    hf_quic_space *const s = &q->spaces[HF_LEVEL_INITIAL];
-    if (q->server || q->got_packet || q->retried || h->token.len == 0 || hf_cid_equal(&h->scid, &q->their_ids[0].cid) ||
+    hf_quic_space *const s = q->spaces[HF_LEVEL_INITIAL];
+    if (q->server || q->got_packet || q->retried || h->version != q->version || h->token.len == 0 || hf_cid_equal(&h->scid, &q->their_ids[0].cid) ||
         !hf_cid_equal(&h->dcid, &q->our_ids[0].cid))
         return dropped;
     const hf_bytes body = hf_bytes_make(packet.ptr, packet.len - HF_QUIC_TAG);
-    if (!hf_quic_retry_tag(q->hs.crypto, &q->original, body, tag) || !hf_secret_equal(tag, packet.ptr + body.len, HF_QUIC_TAG))
+    if (!hf_quic_retry_tag(q->hs.crypto, q->version, &q->original, body, tag) || !hf_secret_equal(tag, packet.ptr + body.len, HF_QUIC_TAG))
         return hf_err_make(HF_ERR_QUIC_UNDECRYPTABLE);
     q->retried = true;
     q->retry_scid = q->their_ids[0].cid = h->scid;
     hf_queue_take(&q->token, hf_queue_length(&q->token));
-    if (!hf_queue_append(&q->token, h->token) || !hf_quic_keys_initial(&s->write, &s->read, q->hs.crypto, &h->scid, false) ||
-        !hf_quic_resend_all(q, HF_LEVEL_INITIAL))
+    if (!hf_queue_append(&q->token, h->token) || !hf_quic_keys_initial(&s->write, &s->read, q->hs.crypto, q->version, &h->scid, false) ||
+        !hf_quic_resend_all(q, HF_LEVEL_INITIAL) ||
+        /* 17.2.5.3: 0-RTT packets "that were sent prior to receiving the Retry packet were likely lost" */
+        (hf_quic_early_writes(q) != NULL && !hf_quic_resend_all(q, HF_LEVEL_APPLICATION)))
         (void)hf_quic_no_memory(q);
     return HF_OK;
 }
@@ -89,7 +91,7 @@ static hf_err retry(hf_quic *q, const hf_quic_header *h, hf_bytes packet)
 /* RFC 9001 6: the peer uses new keys, and so shall we. */
 static bool follow_update(hf_quic *q, uint64_t number)
 {
-    hf_quic_space *const s = &q->spaces[HF_LEVEL_APPLICATION];
+    hf_quic_space *const s = q->spaces[HF_LEVEL_APPLICATION];
     hf_quic_keys_fini(&q->last_read);
     q->last_read.aead = s->read.aead;
     memcpy(q->last_read.iv, s->read.iv, sizeof s->read.iv);
@@ -119,7 +121,7 @@ static bool follow_update(hf_quic *q, uint64_t number)
 
 hf_err hf_quic_update_keys(hf_quic *q, hf_time now)
 {
-    hf_quic_space *const s = &q->spaces[HF_LEVEL_APPLICATION];
+    hf_quic_space *const s = q->spaces[HF_LEVEL_APPLICATION];
     hf_quic_keys next = { 0 };
     q->now = now;
     /* RFC 9001 6.1: not before the handshake is confirmed, nor before a packet of this phase is acknowledged */
@@ -138,13 +140,13 @@ hf_err hf_quic_update_keys(hf_quic *q, hf_time now)
 }
 
 /* Opens the packet in place. False: it is not authentic. */
-static bool open_packet(hf_quic *q, hf_level level, hf_span packet, size_t number_at, uint64_t *number, hf_bytes *payload)
+static bool open_packet(hf_quic *q, hf_level level, hf_quic_keys *keys, hf_span packet, size_t number_at, uint64_t *number, hf_bytes *payload)
 {
-    hf_quic_space *const s = &q->spaces[level];
+    hf_quic_space *const s = q->spaces[level];
     const uint64_t next = s->received.count > 0 ? s->received.at[s->received.count - 1].to : s->floor;
     unsigned length = 0;
     uint64_t truncated = 0;
-    if (!hf_quic_unmask(&s->read.mask, packet, number_at, &length, &truncated))
+    if (!hf_quic_unmask(&keys->mask, packet, number_at, &length, &truncated))
         return false;
     *number = hf_quic_number_decode(next, truncated, length);
     const size_t at = number_at + length;
@@ -152,8 +154,8 @@ static bool open_packet(hf_quic *q, hf_level level, hf_span packet, size_t numbe
     if (packet.len < at + HF_QUIC_TAG)
         return false;
     const bool phase = packet.ptr[0] & 4;
-    if (level != HF_LEVEL_APPLICATION || phase == q->read_phase)
-        return hf_quic_open_packet(&s->read, *number, packet, at);
+    if (level != HF_LEVEL_APPLICATION || keys != &s->read || phase == q->read_phase)
+        return hf_quic_open_packet(keys, *number, packet, at);
     if (*number < q->phase_from)
         return q->last_read.on && hf_quic_open_packet(&q->last_read, *number, packet, at);
     return hf_quic_open_packet(&q->next_read, *number, packet, at) && follow_update(q, *number);
@@ -164,7 +166,7 @@ static bool open_packet(hf_quic *q, hf_level level, hf_span packet, size_t numbe
 /* When it is to be acknowledged (RFC 9000 13.2.1, 13.2.2). */
 static bool note_received(hf_quic *q, hf_level level, uint64_t number, bool eliciting, uint8_t ecn)
 {
-    hf_quic_space *const s = &q->spaces[level];
+    hf_quic_space *const s = q->spaces[level];
     const uint64_t next = s->received.count > 0 ? s->received.at[s->received.count - 1].to : 0;
     if (!hf_ranges_add(&s->received, &q->env->alloc, number, number + 1))
         return hf_quic_no_memory(q);
@@ -211,13 +213,13 @@ static void alive(hf_quic *q)
 
 static hf_err authentic(hf_quic *q, hf_level level, const hf_quic_header *h, uint64_t number, uint8_t first, hf_bytes payload, uint8_t ecn)
 {
-    hf_quic_space *const s = &q->spaces[level];
+    hf_quic_space *const s = q->spaces[level];
     bool eliciting = false, probing = false;
     if (number < s->floor || hf_ranges_has(&s->received, number))
         return hf_err_make(HF_ERR_QUIC_DUPLICATE);
     if (!note_peer(q, h))
         return hf_err_make(HF_ERR_QUIC_HEADER);
-    hf_trace(q->env, q->now, q->id, HF_TRACE_QUIC_ARRIVED, number << 2 | level, payload.len);
+    hf_trace(q->env, q->now, q->id, HF_TRACE_QUIC_ARRIVED, number << 2 | (h->kind == HF_QUIC_ZERO_RTT ? 3 : level), payload.len);
     q->got_packet = true;
     q->reading = number;
     q->packets_received++;
@@ -233,6 +235,8 @@ static hf_err authentic(hf_quic *q, hf_level level, const hf_quic_header *h, uin
     const bool newest = s->received.count == 0 || number >= s->received.at[s->received.count - 1].to;
     if (!hf_quic_frames(q, level, h->kind, payload, &eliciting, &probing) || s->gone || !note_received(q, level, number, eliciting, ecn))
         return HF_OK;
+    if (newest && h->kind == HF_QUIC_SHORT) /* RFC 9000 17.4: servers reflect it, clients turn it over */
+        q->spin = ((first & 0x20) != 0) == q->server;
     if (newest && !probing && level == HF_LEVEL_APPLICATION)
         (void)hf_quic_route_used(q, q->from_route);
     return HF_OK;
@@ -241,18 +245,28 @@ static hf_err authentic(hf_quic *q, hf_level level, const hf_quic_header *h, uin
 static hf_err protected_packet(hf_quic *q, const hf_quic_header *h, hf_span packet, hf_bytes datagram, uint8_t ecn)
 {
     const hf_level level = h->kind == HF_QUIC_INITIAL ? HF_LEVEL_INITIAL : h->kind == HF_QUIC_HANDSHAKE ? HF_LEVEL_HANDSHAKE : HF_LEVEL_APPLICATION;
-    hf_quic_space *const s = &q->spaces[level];
+    hf_quic_space *const s = q->spaces[level];
+    const bool zero = h->kind == HF_QUIC_ZERO_RTT;
+    if (h->kind == HF_QUIC_INITIAL && h->version != q->version && !q->server && !hf_quic_version_follow(q, h->version))
+        return hf_err_make(HF_ERR_QUIC_VERSION);
+    if ((h->kind == HF_QUIC_HANDSHAKE && h->version != q->version) || (zero && h->version != q->first_version))
+        return hf_err_make(HF_ERR_QUIC_VERSION);
+    /* RFC 9368 2.3: a client that has not heard of it yet goes on with the first version */
+    const bool former = h->kind == HF_QUIC_INITIAL && h->version != q->version && q->shaking != NULL;
+    hf_quic_keys *const keys = zero ? hf_quic_early_reads(q) : former ? &q->shaking->first_read : &s->read;
+    /* 0-RTT whose ClientHello was read is taken, or never will be */
+    const bool hopeless = s->gone || q->state != HF_QUIC_SHAKING || (zero && (!q->server || q->spaces[HF_LEVEL_HANDSHAKE]->read.on));
     uint64_t number = 0;
     hf_bytes payload;
-    if (!s->read.on) {
-        if (!s->gone && q->state == HF_QUIC_SHAKING && q->early.count < HF_QUIC_EARLY_MOST &&
+    if (keys == NULL || !keys->on) {
+        if (!hopeless && q->early.count < HF_QUIC_EARLY_MOST &&
             !hf_datagrams_push(&q->early, &q->env->alloc, hf_bytes_make(packet.ptr, packet.len)))
             (void)hf_quic_no_memory(q);
         return hf_err_make(HF_ERR_QUIC_UNDECRYPTABLE);
     }
     if (h->kind == HF_QUIC_INITIAL && !q->server && h->token.len > 0) /* RFC 9000 17.2.2 */
         return hf_err_make(HF_ERR_QUIC_HEADER);
-    if (!open_packet(q, level, packet, h->number_at, &number, &payload)) {
+    if (!open_packet(q, level, keys, packet, h->number_at, &number, &payload)) {
         if (q->faulted)
             return HF_OK;
         if (h->kind == HF_QUIC_SHORT && hf_quic_is_reset(q, datagram)) {
@@ -284,8 +298,8 @@ static hf_err packets(hf_quic *q, uint8_t ecn, hf_span datagram)
             err = negotiation(q, &h);
         else if (h.kind == HF_QUIC_RETRY)
             err = retry(q, &h, hf_bytes_make(rest.ptr, rest.len));
-        else if (h.kind == HF_QUIC_OTHER || h.kind == HF_QUIC_ZERO_RTT)
-            err = hf_err_make(HF_ERR_QUIC_UNDECRYPTABLE); /* early data is not taken */
+        else if (h.kind == HF_QUIC_OTHER)
+            err = hf_err_make(HF_ERR_QUIC_UNDECRYPTABLE);
         else
             err = protected_packet(q, &h, (hf_span){ rest.ptr, h.length }, whole, ecn);
         if (err.code == 0 || at == 0)
@@ -297,7 +311,7 @@ static hf_err packets(hf_quic *q, uint8_t ecn, hf_span datagram)
 
 void hf_quic_datagrams_late(hf_quic *q)
 {
-    if (q->early.count == 0 || !q->spaces[HF_LEVEL_HANDSHAKE].read.on)
+    if (q->early.count == 0 || !q->spaces[HF_LEVEL_HANDSHAKE]->read.on)
         return;
     hf_datagrams waiting = q->early;
     q->early = (hf_datagrams){ 0 };
@@ -324,6 +338,7 @@ hf_err hf_quic_datagram(hf_quic *q, hf_time now, const hf_quic_path *path, uint8
     const int route = hf_quic_route_of(q, path);
     if (route < 0)
         return hf_err_make(HF_ERR_QUIC_NO_CONNECTION);
+    hf_quic_busy(q);
     q->from_route = (uint8_t)route;
     q->routes[route].received += datagram.len;
     const hf_err err = packets(q, ecn & 3, datagram);

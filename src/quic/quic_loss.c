@@ -6,6 +6,7 @@
 #include "quic_core.h"
 
 #include "panic.h"
+#include "random.h"
 
 enum { PACKETS = 3, REMEMBERED = 256 }; /* RFC 9002 6.1.1: kPacketThreshold; and how late a packet may come behind others */
 #define GRANULARITY HF_MILLISECONDS(1)
@@ -74,7 +75,7 @@ static void id_settled(hf_quic *q, uint64_t sequence, bool arrived)
 
 static bool frame_settled(hf_quic *q, hf_level level, const hf_sent_frame *f, bool arrived)
 {
-    hf_quic_space *const s = &q->spaces[level];
+    hf_quic_space *const s = q->spaces[level];
     const hf_send_released released = hf_quic_released(q);
     switch (f->kind) {
     case HF_FRAME_ACK:
@@ -107,7 +108,7 @@ static bool frame_settled(hf_quic *q, hf_level level, const hf_sent_frame *f, bo
 static bool frames_settled(hf_quic *q, hf_level level, const hf_sent_packet *p, bool arrived)
 {
     for (uint32_t i = 0; i < p->frames; i++) {
-        const hf_sent_frame f = *hf_sent_frame_of(&q->spaces[level].sent, p, i);
+        const hf_sent_frame f = *hf_sent_frame_of(&q->spaces[level]->sent, p, i);
         if (!frame_settled(q, level, &f, arrived))
             return false;
     }
@@ -140,6 +141,7 @@ static int64_t persistent_ns(const hf_quic *q)
 }
 
 typedef struct losses {
+    bool large;           /* one was larger than every path carries */
     hf_time newest;       /* of the lost packets of this era, by when they left; -1: none */
     hf_time run_from;     /* of an unbroken run of losses, -1: none */
     bool persistent;
@@ -147,12 +149,17 @@ typedef struct losses {
 
 static bool lose(hf_quic *q, hf_level level, uint64_t number, losses *l)
 {
-    hf_quic_space *const s = &q->spaces[level];
+    hf_quic_space *const s = q->spaces[level];
     hf_sent_packet *const p = hf_sent_find(&s->sent, number);
     leave_flight(q, s, p, HF_SENT_LOST);
     q->packets_lost++;
     hf_trace(q->env, q->now, q->id, HF_TRACE_QUIC_LOST, number, level);
+    if (p->sizing && p->era == q->era) { /* RFC 9000 14.4: no "reliable indication of congestion" */
+        hf_quic_mtu_settled(q, p->size, false);
+        return frames_settled(q, level, p, false);
+    }
     if (p->era == q->era && p->in_flight) {
+        l->large |= p->size > HF_QUIC_DATAGRAM_LEAST;
         l->newest = p->at;
         if (p->eliciting && p->at.ns > q->first_rtt_at.ns && q->first_rtt_at.ns >= 0) {
             if (l->run_from.ns < 0)
@@ -164,11 +171,11 @@ static bool lose(hf_quic *q, hf_level level, uint64_t number, losses *l)
 }
 
 /* RFC 9002 A.10. */
-static bool detect(hf_quic *q, hf_level level)
+static bool detect(hf_quic *q, hf_level level, bool large_arrived)
 {
-    hf_quic_space *const s = &q->spaces[level];
+    hf_quic_space *const s = q->spaces[level];
     const int64_t delay = larger(larger(q->rtt.latest_ns, q->rtt.smoothed_ns) / 8 * 9, GRANULARITY);
-    losses l = { { -1 }, { -1 }, false };
+    losses l = { .newest = { -1 }, .run_from = { -1 } };
     s->loss_at = HF_NEVER;
     if (s->largest_acked == UINT64_MAX)
         return true;
@@ -186,6 +193,7 @@ static bool detect(hf_quic *q, hf_level level)
         }
     }
     hf_sent_trim(&s->sent);
+    hf_quic_mtu_heard(q, large_arrived, l.large);
     if (l.newest.ns >= 0 && hf_congestion_lost(&q->congestion, q->now, l.newest))
         hf_trace(q->env, q->now, q->id, HF_TRACE_QUIC_WINDOW, hf_congestion_window(&q->congestion), q->in_flight);
     if (l.persistent) {
@@ -201,13 +209,13 @@ typedef struct tally {
     uint64_t bytes;       /* newly acknowledged, of this era */
     hf_time newest;       /* when the newest of them left, -1: none */
     hf_time largest_at;   /* when the largest acknowledged left; -1 when it was known before */
-    bool eliciting, largest_era;
+    bool eliciting, largest_era, large;
     uint64_t marked;      /* how many had ECT(0) */
 } tally;
 
 static bool ack_one(hf_quic *q, hf_level level, uint64_t number, uint64_t largest, tally *t)
 {
-    hf_quic_space *const s = &q->spaces[level];
+    hf_quic_space *const s = q->spaces[level];
     hf_sent_packet *const p = hf_sent_find(&s->sent, number);
     if (p == NULL || p->state == HF_SENT_ACKED)
         return true;
@@ -223,6 +231,9 @@ static bool ack_one(hf_quic *q, hf_level level, uint64_t number, uint64_t larges
         leave_flight(q, s, p, HF_SENT_ACKED);
         if (p->in_flight && p->era == q->era) {
             t->bytes += p->size;
+            t->large |= p->size > HF_QUIC_DATAGRAM_LEAST;
+            if (p->sizing)
+                hf_quic_mtu_settled(q, p->size, true);
             if (p->at.ns > t->newest.ns)
                 t->newest = p->at;
         }
@@ -270,7 +281,7 @@ static void sample(hf_quic *q, hf_level level, const hf_frame_ack *a, const tall
 
 bool hf_quic_acked(hf_quic *q, hf_level level, const hf_frame_ack *a)
 {
-    hf_quic_space *const s = &q->spaces[level];
+    hf_quic_space *const s = q->spaces[level];
     if (a->largest >= s->sent.next)
         return hf_quic_fail(q, HF_ERR_QUIC_ACK_UNSENT, 0x02, "an acknowledgement of packets that were sent");
     tally t = { .newest = { -1 }, .largest_at = { -1 } };
@@ -290,20 +301,22 @@ bool hf_quic_acked(hf_quic *q, hf_level level, const hf_frame_ack *a)
     if (t.largest_at.ns >= 0 && t.eliciting && t.largest_era && newer) {
         sample(q, level, a, &t);
         rtt = q->rtt.latest_ns;
+        hf_trace(q->env, q->now, q->id, HF_TRACE_QUIC_RTT, (uint64_t)q->rtt.smoothed_ns / 1000, (uint64_t)rtt / 1000);
     }
     if (newer)
         check_marks(q, s, a, &t, t.largest_at);
-    if (!detect(q, level))
+    if (!detect(q, level, t.large))
         return false;
     if (t.newest.ns >= 0) {
         const hf_congestion_ack ack = { t.bytes, t.newest, rtt, q->rtt.smoothed_ns, q->limited };
         hf_congestion_acked(&q->congestion, q->now, &ack);
+        hf_trace(q->env, q->now, q->id, HF_TRACE_QUIC_WINDOW, hf_congestion_window(&q->congestion), q->in_flight);
         hf_pacer_set(&q->pacer, q->now, hf_congestion_rate(&q->congestion, q->rtt.smoothed_ns), 10 * (uint64_t)q->datagram_bytes);
     }
     /* RFC 9002 6.2.2.1: a client backs off until it knows that the server took its address for good */
     if (t.eliciting && (q->server || q->confirmed || level != HF_LEVEL_INITIAL))
         q->timeouts = 0;
-    if (s->sent.eliciting == 0)
+    if (s->sent.eliciting == 0 && s->sent.packet_capacity > 64)
         hf_sent_rest(&s->sent, &q->env->alloc);
     return true;
 }
@@ -330,7 +343,7 @@ static hf_time probe_at(const hf_quic *q, hf_level *which)
         return first;
     unsigned out = 0;
     for (unsigned level = 0; level < HF_LEVEL_COUNT; level++) {
-        const hf_quic_space *const s = &q->spaces[level];
+        const hf_quic_space *const s = q->spaces[level];
         if (s->sent.eliciting == 0 || s->gone || (level == HF_LEVEL_APPLICATION && !q->confirmed && !q->hello_done))
             continue;
         out += s->sent.eliciting;
@@ -342,10 +355,10 @@ static hf_time probe_at(const hf_quic *q, hf_level *which)
     }
     /* RFC 9002 6.2.2.1: a client must not let the server run into its amplification limit */
     if (out == 0 && !q->server && !q->confirmed) {
-        *which = q->spaces[HF_LEVEL_HANDSHAKE].write.on ? HF_LEVEL_HANDSHAKE : HF_LEVEL_INITIAL;
-        const hf_time since = q->spaces[*which].eliciting_at;
-        if (since.ns >= 0 || q->spaces[HF_LEVEL_INITIAL].eliciting_at.ns >= 0)
-            first = hf_time_after(since.ns >= 0 ? since : q->spaces[HF_LEVEL_INITIAL].eliciting_at, hf_quic_timeout_ns(q, *which) << shift);
+        *which = q->spaces[HF_LEVEL_HANDSHAKE]->write.on ? HF_LEVEL_HANDSHAKE : HF_LEVEL_INITIAL;
+        const hf_time since = q->spaces[*which]->eliciting_at;
+        if (since.ns >= 0 || q->spaces[HF_LEVEL_INITIAL]->eliciting_at.ns >= 0)
+            first = hf_time_after(since.ns >= 0 ? since : q->spaces[HF_LEVEL_INITIAL]->eliciting_at, hf_quic_timeout_ns(q, *which) << shift);
     }
     return first;
 }
@@ -353,11 +366,12 @@ static hf_time probe_at(const hf_quic *q, hf_level *which)
 /* The oldest packets' frames are sent once more, without taking them for lost. */
 static bool probe(hf_quic *q, hf_level level)
 {
-    hf_quic_space *const s = &q->spaces[level];
+    hf_quic_space *const s = q->spaces[level];
     unsigned again = 0;
     s->probes = 2;
     q->timeouts++;
     q->probes_sent++;
+    hf_quic_mtu_timeout(q);
     if (q->timeouts == 3 && q->ecn) { /* marks may be what the path drops */
         q->ecn = false;
         q->ecn_failed = true;
@@ -378,7 +392,7 @@ static bool probe(hf_quic *q, hf_level level)
 
 void hf_quic_discard(hf_quic *q, hf_level level)
 {
-    hf_quic_space *const s = &q->spaces[level];
+    hf_quic_space *const s = q->spaces[level];
     const hf_allocator *const alloc = &q->env->alloc;
     if (s->gone)
         return;
@@ -393,6 +407,8 @@ void hf_quic_discard(hf_quic *q, hf_level level)
     hf_send_fini(&s->hello_out, alloc);
     hf_quic_keys_fini(&s->read);
     hf_quic_keys_fini(&s->write);
+    if (level == HF_LEVEL_INITIAL && q->shaking != NULL)
+        hf_quic_keys_fini(&q->shaking->first_read);
     s->ack_at = s->loss_at = HF_NEVER;
     s->probes = 0;
     s->gone = true;
@@ -401,7 +417,7 @@ void hf_quic_discard(hf_quic *q, hf_level level)
 
 bool hf_quic_resend_all(hf_quic *q, hf_level level)
 {
-    hf_quic_space *const s = &q->spaces[level];
+    hf_quic_space *const s = q->spaces[level];
     for (uint64_t n = s->sent.first; n < s->sent.next; n++) {
         hf_sent_packet *const p = hf_sent_find(&s->sent, n);
         if (p->state != HF_SENT_OUT)
@@ -414,9 +430,23 @@ bool hf_quic_resend_all(hf_quic *q, hf_level level)
     return true;
 }
 
+void hf_quic_abandon_sent(hf_quic *q)
+{
+    hf_quic_space *const s = q->spaces[HF_LEVEL_APPLICATION];
+    for (uint64_t n = s->sent.first; n < s->sent.next; n++) {
+        hf_sent_packet *const p = hf_sent_find(&s->sent, n);
+        if (p->state == HF_SENT_OUT)
+            leave_flight(q, s, p, HF_SENT_LOST);
+    }
+    hf_sent_trim(&s->sent); /* so that no acknowledgement finds them: their frames are of lanes that are no more */
+}
+
 void hf_quic_new_path_recovery(hf_quic *q)
 {
     const hf_quic_config *const config = hf_quic_config_of(q->ep);
+    hf_quic_mtu_begin(q);
+    q->spin = false;
+    q->spins = hf_random_below(q->env->random, 16) != 0; /* RFC 9000 17.4: not on "at least one in every 16" paths */
     const uint32_t segment = q->datagram_bytes;
     /* RFC 9002 7.2: ten datagrams, but no more than 14,720 bytes */
     const uint64_t window = 10 * segment < 14720 ? 10 * segment : 14720 > 2 * segment ? 14720 : 2 * segment;
@@ -444,11 +474,14 @@ hf_time hf_quic_deadline(const hf_quic *q)
     if (q->state == HF_QUIC_SHAKING)
         at = hf_time_earlier(at, hf_time_after(q->started, (int64_t)q->env->limits->quic_handshake_ns));
     for (unsigned i = 0; i < HF_LEVEL_COUNT; i++) {
-        at = hf_time_earlier(at, q->spaces[i].loss_at);
-        if (q->spaces[i].write.on && may_probe(q))
-            at = hf_time_earlier(at, q->spaces[i].ack_at);
+        at = hf_time_earlier(at, q->spaces[i]->loss_at);
+        if (q->spaces[i]->write.on && may_probe(q))
+            at = hf_time_earlier(at, q->spaces[i]->ack_at);
     }
     at = hf_time_earlier(hf_time_earlier(at, q->pace_at), hf_time_earlier(q->alive_at, q->last_read_until));
+    at = hf_time_earlier(at, q->rest_at);
+    if (q->zero != NULL)
+        at = hf_time_earlier(at, q->zero->until);
     return hf_time_earlier(at, hf_quic_route_deadline(q));
 }
 
@@ -474,6 +507,10 @@ void hf_quic_timers(hf_quic *q)
         hf_quic_keys_fini(&q->last_read);
         q->last_read_until = HF_NEVER;
     }
+    if (q->zero != NULL && q->zero->until.ns <= now.ns)
+        hf_quic_early_forget(q);
+    if (q->rest_at.ns <= now.ns)
+        hf_quic_rest(q);
     if (q->pace_at.ns <= now.ns)
         q->pace_at = HF_NEVER;
     if (q->alive_at.ns <= now.ns) {
@@ -482,9 +519,9 @@ void hf_quic_timers(hf_quic *q)
     }
     bool lost = false;
     for (unsigned i = 0; i < HF_LEVEL_COUNT; i++)
-        if (q->spaces[i].loss_at.ns <= now.ns) {
+        if (q->spaces[i]->loss_at.ns <= now.ns) {
             lost = true;
-            if (!detect(q, (hf_level)i))
+            if (!detect(q, (hf_level)i, false))
                 return;
         }
     hf_level level = HF_LEVEL_INITIAL;

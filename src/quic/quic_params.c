@@ -4,7 +4,7 @@
 enum {
     ORIGINAL = 0x00, IDLE = 0x01, RESET_TOKEN = 0x02, PAYLOAD = 0x03, DATA = 0x04, STREAM_LOCAL = 0x05, STREAM_REMOTE = 0x06,
     STREAM_ONE_WAY = 0x07, STREAMS = 0x08, ONE_WAY_STREAMS = 0x09, ACK_EXPONENT = 0x0a, ACK_DELAY = 0x0b, NO_MIGRATION = 0x0c,
-    PREFERRED = 0x0d, CIDS = 0x0e, INITIAL = 0x0f, RETRY = 0x10, DATAGRAM = 0x20, GREASE_BIT = 0x2ab2
+    PREFERRED = 0x0d, CIDS = 0x0e, INITIAL = 0x0f, RETRY = 0x10, VERSIONS = 0x11, DATAGRAM = 0x20, GREASE_BIT = 0x2ab2
 };
 
 void hf_quic_params_init(hf_quic_params *p)
@@ -51,6 +51,21 @@ static bool read_preferred(hf_bytes value, hf_quic_params *p)
     return hf_reader_done(&r) && cid.len >= 1 && cid.len <= HF_QUIC_CID_MOST;
 }
 
+/* RFC 9368 3: the version in use, then those that could be. "If ... any of the versions ... is equal to zero" it is an error. */
+static bool read_versions(hf_bytes value, hf_quic_params *p)
+{
+    hf_reader r = hf_reader_make(value);
+    p->chosen = (uint32_t)hf_read_number(&r, 4);
+    bool good = value.len % 4 == 0 && p->chosen != 0;
+    while (r.at != r.end && good) {
+        const uint64_t version = hf_read_number(&r, 4);
+        good = version != 0;
+        p->speaks_1 |= version == HF_QUIC_V1;
+        p->speaks_2 |= version == HF_QUIC_V2;
+    }
+    return good && !r.bad;
+}
+
 static bool read_one(hf_quic_params *p, uint64_t id, hf_bytes value)
 {
     uint64_t *const number = number_of(p, id);
@@ -72,6 +87,7 @@ static bool read_one(hf_quic_params *p, uint64_t id, hf_bytes value)
     case NO_MIGRATION: p->no_migration = true; return value.len == 0;
     case GREASE_BIT: p->grease_bit = true; return value.len == 0;
     case PREFERRED: return read_preferred(value, p);
+    case VERSIONS: return read_versions(value, p);
     default: return true; /* RFC 9000 7.4.2: "An endpoint MUST ignore transport parameters that it does not support" */
     }
 }
@@ -142,6 +158,15 @@ void hf_quic_params_write(hf_writer *w, const hf_quic_params *p)
         write_bytes(w, RETRY, hf_cid_bytes(&p->retry));
     if (p->has_reset_token)
         write_bytes(w, RESET_TOKEN, hf_bytes_make(p->reset_token, HF_QUIC_RESET_TOKEN));
+    if (p->chosen != 0) {
+        hf_write_varint(w, VERSIONS);
+        hf_write_varint(w, 4 + 4 * (p->speaks_1 + 0u) + 4 * (p->speaks_2 + 0u));
+        hf_write_number(w, p->chosen, 4);
+        if (p->speaks_2)
+            hf_write_number(w, HF_QUIC_V2, 4);
+        if (p->speaks_1)
+            hf_write_number(w, HF_QUIC_V1, 4);
+    }
     if (p->no_migration)
         write_bytes(w, NO_MIGRATION, hf_bytes_make(NULL, 0));
     if (p->grease_bit)

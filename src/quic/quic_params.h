@@ -17,6 +17,8 @@ typedef struct hf_quic_params {
     uint64_t cids;               /* active_connection_id_limit, 2 */
     uint64_t datagram_most;      /* 0: none are taken */
     bool no_migration, grease_bit;
+    uint32_t chosen;             /* RFC 9368: 0: nothing was said of versions */
+    bool speaks_1, speaks_2;     /* are among those that it names */
     bool has_original, has_initial, has_retry, has_reset_token, has_preferred;
     hf_cid original, initial, retry;
     uint8_t reset_token[HF_QUIC_RESET_TOKEN];

@@ -10,6 +10,11 @@ static const uint8_t initial_salt[] = { 0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34
 static const uint8_t retry_key[] = { 0xbe, 0x0c, 0x69, 0x0b, 0x9f, 0x66, 0x57, 0x5a, 0x1d, 0x76, 0x6b, 0x54, 0xe3, 0x68, 0xc8, 0x4e };
 static const uint8_t retry_nonce[] = { 0x46, 0x15, 0x99, 0xd3, 0x5d, 0x63, 0x2b, 0xf2, 0x23, 0x98, 0x25, 0xbb };
 
+/* RFC 9369 3.3: version 2. */
+static const uint8_t initial_salt_2[] = { 0x0d, 0xed, 0xe3, 0xde, 0xf7, 0x00, 0xa6, 0xdb, 0x81, 0x93, 0x81, 0xbe, 0x6e, 0x26, 0x9d, 0xcb, 0xf9, 0xbd, 0x2e, 0xd9 };
+static const uint8_t retry_key_2[] = { 0x8f, 0xb4, 0xb0, 0x1b, 0x56, 0xac, 0x48, 0xe2, 0x60, 0xfb, 0xcb, 0xce, 0xad, 0x7c, 0xcc, 0x92 };
+static const uint8_t retry_nonce_2[] = { 0xd8, 0x69, 0x69, 0xbc, 0x2d, 0x7c, 0x6d, 0x99, 0x90, 0xef, 0xb0, 0x4a };
+
 static const hf_suite initial_suite = { .hash = HF_HASH_SHA256, .aead = HF_AEAD_AES_128_GCM };
 
 static hf_bytes nothing(void)
@@ -22,8 +27,8 @@ static bool set_packet_keys(hf_quic_keys *k, hf_crypto *c, hf_hash hash, hf_aead
 {
     const hf_bytes from = hf_bytes_make(secret, hf_hash_length(hash));
     uint8_t key[HF_AEAD_KEY_MOST];
-    const bool good = hf_hkdf_label(c, hash, from, "quic key", nothing(), key, hf_aead_key_length(kind)) &&
-                      hf_hkdf_label(c, hash, from, "quic iv", nothing(), k->iv, sizeof k->iv);
+    const bool good = hf_hkdf_label(c, hash, from, k->second ? "quicv2 key" : "quic key", nothing(), key, hf_aead_key_length(kind)) &&
+                      hf_hkdf_label(c, hash, from, k->second ? "quicv2 iv" : "quic iv", nothing(), k->iv, sizeof k->iv);
     if (good) {
         hf_aead_init(&k->aead, c, kind, sealing, key);
         memmove(k->secret, secret, from.len);
@@ -34,14 +39,15 @@ static bool set_packet_keys(hf_quic_keys *k, hf_crypto *c, hf_hash hash, hf_aead
     return good;
 }
 
-bool hf_quic_keys_set(hf_quic_keys *k, hf_crypto *c, const hf_suite *suite, bool sealing, const uint8_t *secret)
+bool hf_quic_keys_set(hf_quic_keys *k, hf_crypto *c, uint32_t version, const hf_suite *suite, bool sealing, const uint8_t *secret)
 {
     const hf_suite *const s = suite != NULL ? suite : &initial_suite;
     const hf_hash hash = (hf_hash)s->hash;
     const hf_aead_kind kind = (hf_aead_kind)s->aead;
     uint8_t key[HF_AEAD_KEY_MOST];
     hf_quic_keys_fini(k);
-    const bool good = hf_hkdf_label(c, hash, hf_bytes_make(secret, hf_hash_length(hash)), "quic hp", nothing(), key, hf_aead_key_length(kind)) &&
+    k->second = version == HF_QUIC_V2;
+    const bool good = hf_hkdf_label(c, hash, hf_bytes_make(secret, hf_hash_length(hash)), k->second ? "quicv2 hp" : "quic hp", nothing(), key, hf_aead_key_length(kind)) &&
                       set_packet_keys(k, c, hash, kind, sealing, secret);
     if (good)
         hf_mask_init(&k->mask, c, kind, key);
@@ -49,15 +55,16 @@ bool hf_quic_keys_set(hf_quic_keys *k, hf_crypto *c, const hf_suite *suite, bool
     return good;
 }
 
-bool hf_quic_keys_initial(hf_quic_keys *client, hf_quic_keys *server, hf_crypto *c, const hf_cid *dcid, bool is_server)
+bool hf_quic_keys_initial(hf_quic_keys *client, hf_quic_keys *server, hf_crypto *c, uint32_t version, const hf_cid *dcid, bool is_server)
 {
     uint8_t secret[HF_HASH_MOST] = { 0 }, one[HF_HASH_MOST];
     const hf_bytes from = hf_bytes_make(secret, 32);
-    const bool good = hf_hkdf_extract(c, HF_HASH_SHA256, hf_bytes_make(initial_salt, sizeof initial_salt), hf_cid_bytes(dcid), secret) &&
+    const uint8_t *const salt = version == HF_QUIC_V2 ? initial_salt_2 : initial_salt;
+    const bool good = hf_hkdf_extract(c, HF_HASH_SHA256, hf_bytes_make(salt, sizeof initial_salt), hf_cid_bytes(dcid), secret) &&
                       hf_hkdf_label(c, HF_HASH_SHA256, from, "client in", nothing(), one, 32) &&
-                      hf_quic_keys_set(client, c, NULL, !is_server, one) &&
+                      hf_quic_keys_set(client, c, version, NULL, !is_server, one) &&
                       hf_hkdf_label(c, HF_HASH_SHA256, from, "server in", nothing(), one, 32) &&
-                      hf_quic_keys_set(server, c, NULL, is_server, one);
+                      hf_quic_keys_set(server, c, version, NULL, is_server, one);
     hf_wipe(secret, sizeof secret);
     hf_wipe(one, sizeof one);
     return good;
@@ -68,7 +75,8 @@ bool hf_quic_keys_next(const hf_quic_keys *from, hf_quic_keys *to)
     uint8_t secret[HF_HASH_MOST];
     const hf_hash hash = (hf_hash)from->hash;
     hf_quic_keys_fini(to);
-    const bool good = hf_hkdf_label(from->aead.crypto, hash, hf_bytes_make(from->secret, hf_hash_length(hash)), "quic ku", nothing(), secret, hf_hash_length(hash)) &&
+    to->second = from->second;
+    const bool good = hf_hkdf_label(from->aead.crypto, hash, hf_bytes_make(from->secret, hf_hash_length(hash)), from->second ? "quicv2 ku" : "quic ku", nothing(), secret, hf_hash_length(hash)) &&
                       set_packet_keys(to, from->aead.crypto, hash, (hf_aead_kind)from->aead.kind, from->aead.sealing, secret);
     hf_wipe(secret, sizeof secret);
     return good;
@@ -146,7 +154,7 @@ bool hf_quic_open_packet(hf_quic_keys *k, uint64_t number, hf_span packet, size_
     return hf_aead_open(&k->aead, nonce, hf_bytes_make(packet.ptr, payload_at), (hf_span){ packet.ptr + payload_at, packet.len - payload_at });
 }
 
-bool hf_quic_retry_tag(hf_crypto *c, const hf_cid *original, hf_bytes retry, uint8_t tag[HF_QUIC_TAG])
+bool hf_quic_retry_tag(hf_crypto *c, uint32_t version, const hf_cid *original, hf_bytes retry, uint8_t tag[HF_QUIC_TAG])
 {
     uint8_t pseudo[1 + HF_QUIC_CID_MOST + 2048];
     hf_writer w = hf_writer_make(pseudo, sizeof pseudo);
@@ -156,8 +164,8 @@ bool hf_quic_retry_tag(hf_crypto *c, const hf_cid *original, hf_bytes retry, uin
     hf_write(&w, retry);
     if (w.overflowed)
         return false;
-    hf_aead_init(&aead, c, HF_AEAD_AES_128_GCM, true, retry_key);
-    const bool good = hf_aead_begin(&aead, retry_nonce, hf_written(&w)) && hf_aead_end(&aead, tag);
+    hf_aead_init(&aead, c, HF_AEAD_AES_128_GCM, true, version == HF_QUIC_V2 ? retry_key_2 : retry_key);
+    const bool good = hf_aead_begin(&aead, version == HF_QUIC_V2 ? retry_nonce_2 : retry_nonce, hf_written(&w)) && hf_aead_end(&aead, tag);
     hf_aead_fini(&aead);
     return good;
 }

@@ -15,13 +15,13 @@ typedef struct hf_quic_keys {
     uint8_t iv[HF_AEAD_NONCE];
     uint8_t secret[HF_HASH_MOST];
     uint8_t hash;
-    bool on;
+    bool on, second; /* second: of version 2 */
 } hf_quic_keys;
 
 /* False: libcrypto failed. `suite` NULL is that of Initial packets. */
-bool hf_quic_keys_set(hf_quic_keys *k, hf_crypto *c, const hf_suite *suite, bool sealing, const uint8_t *secret);
+bool hf_quic_keys_set(hf_quic_keys *k, hf_crypto *c, uint32_t version, const hf_suite *suite, bool sealing, const uint8_t *secret);
 /* The two directions of Initial packets, from the client's first DCID. */
-bool hf_quic_keys_initial(hf_quic_keys *client, hf_quic_keys *server, hf_crypto *c, const hf_cid *dcid, bool is_server);
+bool hf_quic_keys_initial(hf_quic_keys *client, hf_quic_keys *server, hf_crypto *c, uint32_t version, const hf_cid *dcid, bool is_server);
 /* The next generation of `from` into `to`, which has no mask of its own. */
 bool hf_quic_keys_next(const hf_quic_keys *from, hf_quic_keys *to);
 /* Takes the secrets of `next`, which is left empty; the mask stays. */
@@ -39,6 +39,6 @@ bool hf_quic_unmask(hf_mask *m, hf_span packet, size_t number_at, unsigned *numb
 bool hf_quic_open_packet(hf_quic_keys *k, uint64_t number, hf_span packet, size_t payload_at);
 
 /* RFC 9001 5.8: over the Retry without its tag, and the DCID that the client chose. */
-bool hf_quic_retry_tag(hf_crypto *c, const hf_cid *original, hf_bytes retry, uint8_t tag[HF_QUIC_TAG]);
+bool hf_quic_retry_tag(hf_crypto *c, uint32_t version, const hf_cid *original, hf_bytes retry, uint8_t tag[HF_QUIC_TAG]);
 
 #endif

@@ -30,6 +30,19 @@ uint64_t hf_quic_route_room(const hf_quic *q, const hf_route *r)
     return r->received * 3 > r->sent ? r->received * 3 - r->sent : 0;
 }
 
+static void leave_route(hf_quic *q, int i)
+{
+    hf_route *const r = &q->routes[i];
+    if (!r->on)
+        return;
+    r->on = false;
+    for (int k = 0; k < HF_QUIC_ROUTES; k++)
+        if (q->routes[k].on && q->routes[k].id == r->id)
+            return;
+    if (q->their_ids[0].cid.length > 0)
+        (void)hf_quic_drop_id(q, r->id);
+}
+
 int hf_quic_route_of(hf_quic *q, const hf_quic_path *path)
 {
     int room = -1;
@@ -42,6 +55,7 @@ int hf_quic_route_of(hf_quic *q, const hf_quic_path *path)
     /* RFC 9000 9: a client drops what comes from elsewhere; nobody moves before the handshake is confirmed */
     if (!q->server || !q->confirmed || room < 0)
         return -1;
+    leave_route(q, room); /* with its id, if it had one of its own */
     q->routes[room] = (hf_route){ .path = *path, .on = true, .id = hf_quic_route(q)->id, .challenge_at = HF_NEVER, .give_up_at = HF_NEVER };
     return room;
 }
@@ -58,19 +72,6 @@ void hf_quic_challenge(hf_quic *q, hf_route *r)
     /* RFC 9000 8.2.4: "three times the larger of the current PTO or the PTO for the new path" */
     if (r->give_up_at.ns == HF_NEVER_NS)
         r->give_up_at = hf_time_after(q->now, 3 * (timeout > least ? timeout : least));
-}
-
-static void leave_route(hf_quic *q, int i)
-{
-    hf_route *const r = &q->routes[i];
-    if (!r->on)
-        return;
-    r->on = false;
-    for (int k = 0; k < HF_QUIC_ROUTES; k++)
-        if (q->routes[k].on && q->routes[k].id == r->id)
-            return;
-    if (q->their_ids[0].cid.length > 0)
-        (void)hf_quic_drop_id(q, r->id);
 }
 
 static void settle_on(hf_quic *q)

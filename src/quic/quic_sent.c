@@ -55,6 +55,14 @@ static bool grow_frames(hf_sent *s, const hf_allocator *alloc, uint64_t needed)
 void hf_sent_rest(hf_sent *s, const hf_allocator *alloc)
 {
     enum { SMALL = 16, LARGE = 64 };
+    if (s->first == s->next && s->first_frame == s->next_frame) {
+        hf_free(alloc, s->packets, s->packet_capacity * sizeof *s->packets);
+        hf_free(alloc, s->frames, s->frame_capacity * sizeof *s->frames);
+        s->packets = NULL;
+        s->frames = NULL;
+        s->packet_capacity = s->frame_capacity = 0;
+        return;
+    }
     if (s->packet_capacity > LARGE && s->next - s->first <= SMALL / 2)
         (void)resize_packets(s, alloc, SMALL);
     if (s->frame_capacity > LARGE && s->next_frame - s->first_frame <= SMALL / 2)

@@ -16,7 +16,7 @@ typedef struct hf_sent_packet {
     uint16_t frames, size;
     uint8_t state;        /* hf_sent_state */
     uint8_t era;          /* of the path: what an older era tells counts for nothing in a newer one */
-    bool eliciting, in_flight, marked, again; /* marked: ECT(0). again: its frames were queued anew by a probe */
+    bool eliciting, in_flight, marked, sizing; /* marked: ECT(0). sizing: a probe of the path's size */
 } hf_sent_packet;
 
 typedef struct hf_sent_frame {

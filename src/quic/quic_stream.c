@@ -68,6 +68,12 @@ static bool grow(hf_quic *q)
     return true;
 }
 
+/* RFC 9000 18.2: "local" and "remote" are said from the view of whoever sends the parameter. */
+static uint64_t first_allowed(const hf_quic *q, uint64_t id, bool ours)
+{
+    return hf_lane_is_one_way(id) ? q->theirs.stream_one_way : ours ? q->theirs.stream_remote : q->theirs.stream_local;
+}
+
 static hf_stream *add(hf_quic *q, uint64_t id, bool ours)
 {
     if (q->stream_count >= q->bucket_count && !grow(q))
@@ -79,8 +85,7 @@ static hf_stream *add(hf_quic *q, uint64_t id, bool ours)
     s->id = id;
     s->sending = one_way && !ours ? HF_LANE_NONE : HF_LANE_OPEN;
     s->receiving = one_way && ours ? HF_LANE_NONE : HF_LANE_OPEN;
-    /* RFC 9000 18.2: "local" and "remote" are said from the view of whoever sends the parameter */
-    s->send_allowed = one_way ? q->theirs.stream_one_way : ours ? q->theirs.stream_remote : q->theirs.stream_local;
+    s->send_allowed = first_allowed(q, id, ours);
     s->receive_allowed = s->window = one_way ? q->ours.stream_one_way : ours ? q->ours.stream_local : q->ours.stream_remote;
     s->window_at = q->now;
     s->urgency = 3;
@@ -112,6 +117,14 @@ void hf_streams_free(hf_quic *q)
     hf_free(&q->env->alloc, q->buckets, q->bucket_count * sizeof(hf_stream *));
     q->buckets = NULL;
     q->bucket_count = q->stream_count = 0;
+}
+
+void hf_streams_release(hf_quic *q)
+{
+    const hf_send_released released = hf_quic_released(q);
+    for (uint32_t i = 0; i < q->bucket_count; i++)
+        for (hf_stream *s = q->buckets[i]; s != NULL; s = s->bucket)
+            hf_send_drop(&s->out, &q->env->alloc, &released);
 }
 
 static bool is_ours(const hf_quic *q, uint64_t id)
@@ -186,7 +199,7 @@ uint64_t hf_quic_room(hf_quic *q, hf_lane lane)
 {
     hf_stream *const s = hf_stream_find(q, lane);
     bool crowded;
-    if (s == NULL || s->sending != HF_LANE_OPEN || q->state != HF_QUIC_OPEN)
+    if (s == NULL || s->sending != HF_LANE_OPEN || !hf_quic_is_usable(q))
         return 0;
     const uint64_t room = room_of(q, s, &crowded);
     s->wants_room = room == 0;
@@ -234,6 +247,16 @@ void hf_streams_unblock(hf_quic *q)
     for (uint32_t i = 0; i < q->bucket_count; i++)
         for (hf_stream *s = q->buckets[i]; s != NULL; s = s->bucket)
             hf_stream_touch(q, s);
+}
+
+void hf_streams_allow(hf_quic *q)
+{
+    for (uint32_t i = 0; i < q->bucket_count; i++)
+        for (hf_stream *s = q->buckets[i]; s != NULL; s = s->bucket) {
+            const uint64_t now = first_allowed(q, s->id, is_ours(q, s->id));
+            s->send_allowed = now > s->send_allowed ? now : s->send_allowed;
+        }
+    hf_streams_unblock(q);
 }
 
 static void token_released(void *self, uint64_t token)
@@ -467,7 +490,7 @@ bool hf_stream_stop(hf_quic *q, const hf_frame *f)
 hf_err hf_quic_open(hf_quic *q, hf_lane_kind kind, hf_lane *lane)
 {
     const unsigned k = kind == HF_LANE_UNIDIRECTIONAL;
-    if (q->state != HF_QUIC_OPEN || q->opened[k] >= q->may_open[k]) {
+    if (!hf_quic_is_usable(q) || q->opened[k] >= q->may_open[k]) {
         q->streams_wanted[k] = true;
         return hf_err_make(HF_ERR_QUIC_STREAMS);
     }
@@ -482,7 +505,7 @@ hf_err hf_quic_open(hf_quic *q, hf_lane_kind kind, hf_lane *lane)
 uint64_t hf_quic_openable(const hf_quic *q, hf_lane_kind kind)
 {
     const unsigned k = kind == HF_LANE_UNIDIRECTIONAL;
-    return q->state == HF_QUIC_OPEN && q->may_open[k] > q->opened[k] ? q->may_open[k] - q->opened[k] : 0;
+    return hf_quic_is_usable(q) && q->may_open[k] > q->opened[k] ? q->may_open[k] - q->opened[k] : 0;
 }
 
 bool hf_quic_has(const hf_quic *q, hf_lane lane)
@@ -528,7 +551,7 @@ uint64_t hf_quic_put(hf_quic *q, hf_lane lane, const hf_extent *extents, size_t 
 {
     enum { ALWAYS = 64 };
     hf_stream *const s = hf_stream_find(q, lane);
-    if (s == NULL || s->sending != HF_LANE_OPEN || q->state != HF_QUIC_OPEN)
+    if (s == NULL || s->sending != HF_LANE_OPEN || !hf_quic_is_usable(q))
         return 0;
     const uint64_t limit = q->env->limits->output_bytes, unsent = s->out.put - s->out.next;
     const bool free_hand = unsent == 0 || unsent < limit / 2; /* as hf_quic_room says */
@@ -584,7 +607,7 @@ static void stop(hf_quic *q, hf_stream *s, uint64_t code)
 hf_err hf_quic_end(hf_quic *q, hf_lane lane, hf_ending ending)
 {
     hf_stream *const s = hf_stream_find(q, lane);
-    if (s == NULL || q->state != HF_QUIC_OPEN || ending.code > HF_VARINT_MOST)
+    if (s == NULL || !hf_quic_is_usable(q) || ending.code > HF_VARINT_MOST)
         return hf_err_make(HF_ERR_BASE_USAGE);
     if (ending.kind == HF_ENDING_STOP) {
         if (s->receiving == HF_LANE_NONE)

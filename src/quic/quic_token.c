@@ -3,7 +3,7 @@
 
 #include "crypto_secret.h"
 
-enum { HEAD = 1 + HF_AEAD_NONCE };
+enum { HEAD = 1 + HF_AEAD_NONCE, BOUND = 1 + 16 + 1 + 2 };
 
 static bool derive(hf_crypto *c, const uint8_t secret[32], const char *label, uint8_t *out, size_t n)
 {
@@ -69,18 +69,20 @@ bool hf_quic_reset_make(hf_quic_secrets *s, const hf_cid *cid, uint8_t token[HF_
 }
 
 /* What a token is bound to. */
-static hf_bytes bound_to(uint8_t kind, const hf_quic_address *remote, uint8_t out[1 + 16 + 2])
+static hf_bytes bound_to(uint8_t kind, uint32_t version, const hf_quic_address *remote, uint8_t out[BOUND])
 {
     out[0] = kind;
     memcpy(out + 1, remote->ip, 16);
-    out[17] = (uint8_t)(remote->port >> 8);
-    out[18] = (uint8_t)remote->port;
-    return hf_bytes_make(out, kind == HF_QUIC_TOKEN_RETRY ? 19 : 17); /* a later connection has another port */
+    out[17] = version == HF_QUIC_V2; /* RFC 9369 5: a token is good for its own version alone */
+    out[18] = (uint8_t)(remote->port >> 8);
+    out[19] = (uint8_t)remote->port;
+    return hf_bytes_make(out, kind == HF_QUIC_TOKEN_RETRY ? BOUND : BOUND - 2); /* a later connection has another port */
 }
 
-bool hf_quic_token_write(hf_quic_secrets *s, hf_quic_token_kind kind, const hf_quic_address *remote, hf_time now, const hf_cid *original, hf_writer *w)
+bool hf_quic_token_write(hf_quic_secrets *s, hf_quic_token_kind kind, uint32_t version, const hf_quic_address *remote, hf_time now,
+                         const hf_cid *original, hf_writer *w)
 {
-    uint8_t head[HEAD] = { (uint8_t)kind }, plain[8 + 1 + HF_QUIC_CID_MOST], sealed[sizeof plain], tag[HF_AEAD_TAG], bound[19];
+    uint8_t head[HEAD] = { (uint8_t)kind }, plain[8 + 1 + HF_QUIC_CID_MOST], sealed[sizeof plain], tag[HF_AEAD_TAG], bound[BOUND];
     hf_writer p = hf_writer_make(plain, sizeof plain);
     hf_aead aead;
     hf_write_number(&p, (uint64_t)now.ns, 8);
@@ -90,7 +92,7 @@ bool hf_quic_token_write(hf_quic_secrets *s, hf_quic_token_kind kind, const hf_q
     if (!hf_crypto_random(s->crypto, head + 1, HF_AEAD_NONCE))
         return false;
     hf_aead_init(&aead, s->crypto, HF_AEAD_AES_256_GCM, true, s->token);
-    const bool good = hf_aead_begin(&aead, head + 1, bound_to((uint8_t)kind, remote, bound)) && hf_aead_add(&aead, hf_written(&p), sealed) && hf_aead_end(&aead, tag);
+    const bool good = hf_aead_begin(&aead, head + 1, bound_to((uint8_t)kind, version, remote, bound)) && hf_aead_add(&aead, hf_written(&p), sealed) && hf_aead_end(&aead, tag);
     hf_aead_fini(&aead);
     hf_write(w, hf_bytes_make(head, HEAD));
     hf_write(w, hf_bytes_make(sealed, p.length));
@@ -98,10 +100,10 @@ bool hf_quic_token_write(hf_quic_secrets *s, hf_quic_token_kind kind, const hf_q
     return good && !w->overflowed;
 }
 
-bool hf_quic_token_open(hf_quic_secrets *s, hf_bytes token, const hf_quic_address *remote, hf_time now, int64_t retry_ns, int64_t later_ns,
+bool hf_quic_token_open(hf_quic_secrets *s, uint32_t version, hf_bytes token, const hf_quic_address *remote, hf_time now, int64_t retry_ns, int64_t later_ns,
                         hf_quic_token_kind *kind, hf_cid *original)
 {
-    uint8_t plain[HF_QUIC_TOKEN_MOST], bound[19];
+    uint8_t plain[HF_QUIC_TOKEN_MOST], bound[BOUND];
     hf_aead aead;
     if (token.len < HEAD + HF_AEAD_TAG || token.len > sizeof plain)
         return false;
@@ -109,7 +111,7 @@ bool hf_quic_token_open(hf_quic_secrets *s, hf_bytes token, const hf_quic_addres
     const size_t n = token.len - HEAD;
     memcpy(plain, token.ptr + HEAD, n);
     hf_aead_init(&aead, s->crypto, HF_AEAD_AES_256_GCM, false, s->token);
-    const bool good = hf_aead_open(&aead, token.ptr + 1, bound_to(token.ptr[0], remote, bound), (hf_span){ plain, n });
+    const bool good = hf_aead_open(&aead, token.ptr + 1, bound_to(token.ptr[0], version, remote, bound), (hf_span){ plain, n });
     hf_aead_fini(&aead);
     if (!good)
         return false;

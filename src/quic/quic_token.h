@@ -30,10 +30,11 @@ bool hf_quic_reset_make(hf_quic_secrets *s, const hf_cid *cid, uint8_t token[HF_
 
 enum { HF_QUIC_TOKEN_MOST = 96 };
 typedef enum hf_quic_token_kind { HF_QUIC_TOKEN_RETRY = 1, HF_QUIC_TOKEN_LATER = 2 } hf_quic_token_kind;
-/* A RETRY's token is bound to address and port and keeps the first DCID; a LATER one is bound to the address. */
-bool hf_quic_token_write(hf_quic_secrets *s, hf_quic_token_kind kind, const hf_quic_address *remote, hf_time now, const hf_cid *original, hf_writer *w);
+/* A RETRY's token is bound to version, address and port and keeps the first DCID; a LATER one is bound to version and address. */
+bool hf_quic_token_write(hf_quic_secrets *s, hf_quic_token_kind kind, uint32_t version, const hf_quic_address *remote, hf_time now,
+                         const hf_cid *original, hf_writer *w);
 /* Is it ours, of this address, and at most `most_ns` old? `retry_ns` for RETRY, `later_ns` for LATER. */
-bool hf_quic_token_open(hf_quic_secrets *s, hf_bytes token, const hf_quic_address *remote, hf_time now, int64_t retry_ns, int64_t later_ns,
+bool hf_quic_token_open(hf_quic_secrets *s, uint32_t version, hf_bytes token, const hf_quic_address *remote, hf_time now, int64_t retry_ns, int64_t later_ns,
                         hf_quic_token_kind *kind, hf_cid *original);
 
 #endif

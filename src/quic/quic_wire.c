@@ -81,6 +81,12 @@ static hf_err read_short(hf_bytes datagram, size_t local, hf_quic_header *h)
     return HF_OK;
 }
 
+/* RFC 9369 3.2: the types are one further than in version 1, so that nobody on the way takes them for granted. */
+static unsigned type_shift(uint32_t version)
+{
+    return version == HF_QUIC_V2 ? 1 : 0;
+}
+
 hf_err hf_quic_header_read(hf_bytes datagram, size_t local, hf_quic_header *h)
 {
     *h = (hf_quic_header){ 0 };
@@ -102,7 +108,7 @@ hf_err hf_quic_header_read(hf_bytes datagram, size_t local, hf_quic_header *h)
         h->versions = hf_bytes_make(r.at, hf_reader_left(&r));
         return h->versions.len > 0 && h->versions.len % 4 == 0 ? HF_OK : hf_err_make(HF_ERR_QUIC_HEADER);
     }
-    h->kind = h->version != HF_QUIC_V1 ? HF_QUIC_OTHER : (hf_quic_kind)(first >> 4 & 3);
+    h->kind = !hf_quic_speaks(h->version) ? HF_QUIC_OTHER : (hf_quic_kind)(((first >> 4) - type_shift(h->version)) & 3);
     if (h->kind == HF_QUIC_OTHER)
         return HF_OK;
     if (h->kind == HF_QUIC_RETRY) {
@@ -145,10 +151,11 @@ static void write_cid(hf_writer *w, const hf_cid *c)
     hf_write(w, hf_cid_bytes(c));
 }
 
-void hf_quic_write_long(hf_writer *w, hf_quic_kind kind, unsigned number_length, const hf_cid *dcid, const hf_cid *scid, hf_bytes token, size_t *length_at)
+void hf_quic_write_long(hf_writer *w, uint32_t version, hf_quic_kind kind, unsigned number_length, const hf_cid *dcid, const hf_cid *scid, hf_bytes token,
+                        size_t *length_at)
 {
-    hf_write_byte(w, (uint8_t)(0xc0 | (unsigned)kind << 4 | (number_length - 1)));
-    hf_write_number(w, HF_QUIC_V1, 4);
+    hf_write_byte(w, (uint8_t)(0xc0 | (((unsigned)kind + type_shift(version)) & 3) << 4 | (number_length - 1)));
+    hf_write_number(w, version, 4);
     write_cid(w, dcid);
     write_cid(w, scid);
     if (kind == HF_QUIC_INITIAL) {
@@ -166,5 +173,6 @@ void hf_quic_write_negotiation(hf_writer *w, const hf_cid *dcid, const hf_cid *s
     write_cid(w, dcid);
     write_cid(w, scid);
     hf_write_number(w, HF_QUIC_V1, 4);
+    hf_write_number(w, HF_QUIC_V2, 4);
     hf_write_number(w, (greased & 0xf0f0f0f0u) | 0x0a0a0a0au, 4); /* RFC 9000 15: reserved to force version negotiation */
 }

@@ -67,6 +67,11 @@ typedef struct hf_quic_header {
     size_t length;       /* of the whole packet, in bytes of the datagram */
 } hf_quic_header;
 
+static inline bool hf_quic_speaks(uint32_t version)
+{
+    return version == HF_QUIC_V1 || version == HF_QUIC_V2;
+}
+
 /* The packet at the front of `datagram`; `local` is the length of our connection ids (short headers do not tell it).
  * HF_ERR_QUIC_HEADER when it is none. */
 hf_err hf_quic_header_read(hf_bytes datagram, size_t local, hf_quic_header *h);
@@ -76,8 +81,9 @@ unsigned hf_quic_number_length(uint64_t number, uint64_t acked);
 /* RFC 9000 A.3: `next` is the largest received plus one. */
 uint64_t hf_quic_number_decode(uint64_t next, uint64_t truncated, unsigned length);
 
-/* Writes a long header up to where the packet number begins, with a length of two bytes still to be put at *length_at. */
-void hf_quic_write_long(hf_writer *w, hf_quic_kind kind, unsigned number_length, const hf_cid *dcid, const hf_cid *scid, hf_bytes token, size_t *length_at);
+/* Writes a long header of `version` up to where the packet number begins, with a length of two bytes still to be put at *length_at. */
+void hf_quic_write_long(hf_writer *w, uint32_t version, hf_quic_kind kind, unsigned number_length, const hf_cid *dcid, const hf_cid *scid, hf_bytes token,
+                        size_t *length_at);
 void hf_quic_write_negotiation(hf_writer *w, const hf_cid *dcid, const hf_cid *scid, uint32_t greased);
 
 #endif

@@ -96,7 +96,9 @@ void hf_congestion_collapsed(hf_congestion *c, hf_time now, uint64_t in_flight, 
     }
     c->now.window = (uint64_t)least * c->segment;
     c->now.epoch = HF_NEVER;
-    c->reduced_at = now;
+    /* What leaves at this very moment is the first of the new slow start: it lets the window grow, or one segment would be
+     * followed by one segment, which a receiver acknowledges late. */
+    c->reduced_at = hf_time_make(now.ns - 1);
     c->credit = 0;
     hf_hystart_init(&c->hystart);
 }

@@ -57,7 +57,7 @@ static void write_milliseconds(hf_writer *w, int64_t ns)
 
 /* The line minus what peers wrote for us: no query with secrets in it, no referring page's query at all. */
 typedef struct cleaned {
-    uint8_t memory[2 * HF_REDACTED_MOST];
+    uint8_t memory[3 * HF_REDACTED_MOST];
     hf_bytes path, query, referer;
 } cleaned;
 
@@ -65,9 +65,10 @@ static void clean(cleaned *c, const hf_access_record *r)
 {
     hf_writer path = hf_writer_make(c->memory, HF_REDACTED_MOST);
     hf_writer query = hf_writer_make(c->memory + HF_REDACTED_MOST, HF_REDACTED_MOST);
+    hf_writer referer = hf_writer_make(c->memory + 2 * HF_REDACTED_MOST, HF_REDACTED_MOST);
     c->path = hf_redact_path(&path, r->path);
     c->query = hf_redact_query(&query, r->query);
-    c->referer = hf_redact_referer(r->referer);
+    c->referer = hf_redact_referer(&referer, r->referer);
 }
 
 /* ---- JSON --------------------------------------------------------------------------------------------------- */

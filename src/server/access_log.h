@@ -82,6 +82,13 @@ void hf_access_log_reopen(hf_access_log *log);
 void hf_access_log_close(hf_access_log *log);
 uint64_t hf_access_log_dropped(const hf_access_log *log);
 
+/* A log, and a number of its own for as long as the process lives: after a reload, requests that began before know by it
+ * whether their log is still there. */
+typedef struct hf_log_use {
+    hf_access_log *log; /* NULL: nowhere */
+    uint64_t id;        /* 0: nowhere */
+} hf_log_use;
+
 /* A loop thread's own end of it: no lock. */
 typedef struct hf_access_buffer {
     hf_access_log *log;

@@ -137,6 +137,83 @@ static bool same_block(const hf_config_block *a, const hf_config_block *b)
     return i == k;
 }
 
+/* ---- single statements ---------------------------------------------------------------------------------------- */
+
+/* "10.0.0.0/8 fd00::/8": what it says, in words that the file has. */
+static void write_words(hf_writer *w, const hf_config_item *item)
+{
+    for (size_t i = 0; i < item->count; i++) {
+        hf_write_text(w, i > 0 ? " " : "");
+        hf_write_text(w, item->values[i].secret ? "(secret)" : item->values[i].text);
+    }
+}
+
+/* The statement of `in` that says the same; NULL: none does. */
+static const hf_config_item *find_same(const hf_config_block *in, const hf_config_item *item)
+{
+    const hf_config_item *k = in->items;
+    while (k != NULL && !same_item(k, item))
+        k = k->next;
+    return k;
+}
+
+static const hf_config_item *find_row(const hf_config_block *in, const hf_config_row *row)
+{
+    const hf_config_item *k = in->items;
+    while (k != NULL && k->row != row)
+        k = k->next;
+    return k;
+}
+
+static void tell_one(telling *t, const char *whose, const hf_config_item *was, const hf_config_item *is)
+{
+    char memory[2][160];
+    hf_writer old = hf_writer_make(memory[0], sizeof memory[0]), now = hf_writer_make(memory[1], sizeof memory[1]);
+    const hf_config_row *const row = is != NULL ? is->row : was->row;
+    if (was != NULL)
+        write_words(&old, was);
+    if (is != NULL)
+        write_words(&now, is);
+    const bool worded = old.length != now.length || memcmp(old.ptr, now.ptr, now.length) != 0;
+    if (was == NULL)
+        tell(t, "%s%s%s%.*s added", whose, row->name, now.length > 0 ? " " : "", HF_STR(hf_written(&now)));
+    else if (is == NULL)
+        tell(t, "%s%s%s%.*s removed", whose, row->name, old.length > 0 ? " " : "", HF_STR(hf_written(&old)));
+    else if (worded)
+        tell(t, "%s%s is %.*s now, and was %.*s", whose, row->name, HF_STR(hf_written(&now)), HF_STR(hf_written(&old)));
+    else
+        tell(t, "%s%s changed", whose, row->name);
+}
+
+/* Told by those who know more of them. */
+static bool is_told_elsewhere(const hf_config_row *row)
+{
+    static const hf_config_id others[] = { HF_CONFIG_ID_LISTEN, HF_CONFIG_ID_SITE, HF_CONFIG_ID_ROUTE, HF_CONFIG_ID_THREADS,
+        HF_CONFIG_ID_IO, HF_CONFIG_ID_USER, HF_CONFIG_ID_ADMIN, HF_CONFIG_ID_SECCOMP, HF_CONFIG_ID_RECORD };
+    bool found = row->action || row->opens == HF_CONFIG_LIMITS || (row->id == HF_CONFIG_ID_ACCESS_LOG && (row->where & 1u << HF_CONFIG_ROOT));
+    for (size_t i = 0; i < HF_COUNT(others); i++)
+        found = found || row->id == others[i];
+    return found;
+}
+
+/* Of a file or a site: `whose` stands before each. */
+static void tell_statements(telling *t, const char *whose, const hf_config_block *before, const hf_config_block *after)
+{
+    for (const hf_config_item *item = after->items; item != NULL; item = item->next)
+        if (!is_told_elsewhere(item->row) && find_same(before, item) == NULL)
+            tell_one(t, whose, item->row->repeats ? NULL : find_row(before, item->row), item);
+    for (const hf_config_item *item = before->items; item != NULL; item = item->next)
+        if (!is_told_elsewhere(item->row) && find_same(after, item) == NULL && (item->row->repeats || find_row(after, item->row) == NULL))
+            tell_one(t, whose, item, NULL);
+}
+
+/* ---- listeners ------------------------------------------------------------------------------------------------ */
+
+static const hf_config_plan *plan_of(const hf_serve_options *o)
+{
+    return o->context;
+}
+
 static bool same_url(const hf_listen_url *a, const hf_listen_url *b)
 {
     bool same = a->count == b->count;
@@ -145,34 +222,48 @@ static bool same_url(const hf_listen_url *a, const hf_listen_url *b)
     return same;
 }
 
-static const hf_listen_url *find_url(const hf_serve_options *in, const hf_listen_url *url)
+/* Listener i of `of`, in `in`. Of those at a free port (http://localhost:0) there may be several: the nth is the nth. */
+static const hf_listen_url *find_url(const hf_serve_options *in, const hf_serve_options *of, size_t i)
 {
-    for (size_t i = 0; i < in->listener_count; i++)
-        if (same_url(&in->listeners[i], url))
-            return &in->listeners[i];
+    size_t before = 0;
+    for (size_t k = 0; k < i; k++)
+        before += same_url(&of->listeners[k], &of->listeners[i]);
+    for (size_t k = 0; k < in->listener_count; k++)
+        if (same_url(&in->listeners[k], &of->listeners[i]) && before-- == 0)
+            return &in->listeners[k];
     return NULL;
+}
+
+/* Its statement; NULL without a configuration. */
+static const hf_config_item *listener_at(const hf_serve_options *o, size_t i)
+{
+    const hf_config_item *l = o->config != NULL ? hf_config_find(plan_of(o)->config->root, HF_CONFIG_ID_LISTEN) : NULL;
+    while (l != NULL && i-- > 0)
+        l = hf_config_next(l);
+    return l;
 }
 
 static void tell_listeners(telling *t)
 {
     for (size_t i = 0; i < t->after->listener_count; i++) {
-        const hf_listen_url *url = &t->after->listeners[i], *old = find_url(t->before, url);
+        const hf_listen_url *url = &t->after->listeners[i], *old = find_url(t->before, t->after, i);
         if (old == NULL)
             tell(t, "listener %s added", url->text);
         else if (strcmp(old->text, url->text) != 0)
             tell(t, "listener %s changed to %s", old->text, url->text);
+        const hf_config_item *const was = old != NULL ? listener_at(t->before, (size_t)(old - t->before->listeners)) : NULL;
+        const hf_config_item *const is = listener_at(t->after, i);
+        char whose[300];
+        snprintf(whose, sizeof whose, "listener %s: ", url->text);
+        if (was != NULL && is != NULL)
+            tell_statements(t, whose, was->block, is->block);
     }
     for (size_t i = 0; i < t->before->listener_count; i++)
-        if (find_url(t->after, &t->before->listeners[i]) == NULL)
+        if (find_url(t->after, t->before, i) == NULL)
             tell(t, "listener %s removed", t->before->listeners[i].text);
 }
 
 /* ---- sites and routes ----------------------------------------------------------------------------------------- */
-
-static const hf_config_plan *plan_of(const hf_serve_options *o)
-{
-    return o->context;
-}
 
 /* A site is known by its first host. */
 static const char *name_of(const hf_config_item *site)
@@ -256,6 +347,9 @@ static void tell_sites(telling *t)
             same = strcmp(was->values[k].text, site->values[k].text) == 0;
         if (!same)
             tell(t, "site %s: its hosts changed", name_of(site));
+        char whose[300];
+        snprintf(whose, sizeof whose, "site %s: ", name_of(site));
+        tell_statements(t, whose, was->block, site->block);
         tell_routes(t, site, old, i);
     }
     for (size_t i = 0; i < before->site_count; i++)
@@ -278,30 +372,22 @@ static void tell_limits(telling *t)
 #undef HF_LIMIT
 }
 
-static bool same_networks(const hf_network *a, size_t a_count, const hf_network *b, size_t b_count)
-{
-    bool same = a_count == b_count;
-    for (size_t i = 0; same && i < a_count; i++)
-        same = a[i].bits == b[i].bits && hf_address_same(&a[i].base, &b[i].base);
-    return same;
-}
-
 static void tell_settings(telling *t)
 {
     const hf_serve_options *a = t->before, *b = t->after;
     if (!same_text(a->access_log, b->access_log) || a->log_format != b->log_format)
         tell(t, "access_log is %s now, and was %s", b->access_log != NULL ? b->access_log : "off",
             a->access_log != NULL ? a->access_log : "off");
-    if (!same_networks(a->proxy_from, a->proxy_from_count, b->proxy_from, b->proxy_from_count))
-        tell(t, "proxy_protocol changed");
-    if (!same_networks(a->trusted, a->trusted_count, b->trusted, b->trusted_count))
-        tell(t, "trusted_proxies changed");
     if (a->threads != b->threads)
         tell(t, "threads takes effect at the next start");
     if (a->loop != b->loop)
         tell(t, "io takes effect at the next start");
     if (!same_text(a->user, b->user))
         tell(t, "user takes effect at the next start");
+    if (!same_text(a->record_folder, b->record_folder) || a->record_all != b->record_all || a->record_secrets != b->record_secrets)
+        tell(t, "record takes effect at the next start");
+    if (a->no_seccomp != b->no_seccomp)
+        tell(t, "seccomp takes effect at the next start");
     if (!same_text(a->admin, b->admin))
         tell(t, "admin takes effect at the next start");
 }
@@ -311,9 +397,10 @@ size_t hf_changes_write(const hf_serve_options *before, char *const *folders_bef
 {
     telling t = { before, after, folders_before, folders_after, out, 0 };
     tell_listeners(&t);
-    if (after->config != NULL)
+    if (after->config != NULL) {
+        tell_statements(&t, "", plan_of(before)->config->root, plan_of(after)->config->root);
         tell_sites(&t);
-    else if (folders_before != NULL && folders_after != NULL && !same_text(folders_before[0], folders_after[0]))
+    } else if (folders_before != NULL && folders_after != NULL && !same_text(folders_before[0], folders_after[0]))
         tell(&t, "%s is %s now, and was %s", after->files.root, folders_after[0] != NULL ? folders_after[0] : "nowhere",
             folders_before[0] != NULL ? folders_before[0] : "nowhere");
     tell_limits(&t);

@@ -70,7 +70,10 @@ static void complain_of_name(hf_config *c, const hf_config_word *word, hf_config
         return;
     }
     const char *best = nearest_name(name, kind);
-    if (home != NULL)
+    if (home != NULL && kind == HF_CONFIG_OWN_LIMITS && hf_config_row_find(raw, HF_CONFIG_LIMITS) != NULL)
+        hf_config_complain(c, word->place, "%s holds for connections, of which it is not known yet whose they are, or for the whole server: "
+            "put it into the limits of the file. Allowed here: %s", name, allowed_in(c, kind));
+    else if (home != NULL)
         hf_config_complain(c, word->place, "%s cannot stand in %s; it is a setting of %s. Allowed here: %s", name, where, home,
             allowed_in(c, kind));
     else if (best != NULL)

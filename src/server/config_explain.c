@@ -5,6 +5,7 @@
 #include "config_plan.h"
 
 #include "config_guards.h"
+#include "spelling.h"
 #include "target.h"
 #include "text.h"
 
@@ -174,6 +175,35 @@ static void explain_action(question *q, const hf_config_item *action, const hf_r
     say_place(q, &action->place);
 }
 
+static void explain_limits(question *q, const hf_config_item *owner, const hf_config_item *inner)
+{
+    const hf_config_item *const limits = owner != NULL ? hf_config_find(owner->block, HF_CONFIG_ID_LIMITS) : NULL;
+    for (const hf_config_item *item = limits != NULL ? limits->block->items : NULL; item != NULL; item = item->next) {
+        const hf_config_item *const over = inner != NULL ? hf_config_find(inner->block, HF_CONFIG_ID_LIMITS) : NULL;
+        const hf_config_item *again = over != NULL ? over->block->items : NULL;
+        while (again != NULL && again->row != item->row)
+            again = again->next;
+        if (again != NULL)
+            continue; /* said by the route */
+        char amount[64];
+        hf_amount_write(amount, sizeof amount, item->values[0].number, item->row->unit);
+        fprintf(q->out, "limit   %s is %s here", item->row->name, amount);
+        say_place(q, &item->place);
+    }
+}
+
+/* What is kept of it, and what bounds it, where that is not what holds for all. */
+static void explain_own(question *q, const hf_config_item *site, const hf_config_action *action)
+{
+    explain_limits(q, site, action->route);
+    explain_limits(q, action->route, NULL);
+    if (action->log == NULL)
+        return;
+    const char *file = action->log->values[0].text;
+    fprintf(q->out, "log     %s", strcmp(file, "off") == 0 ? "none" : strcmp(file, "-") == 0 ? "standard output" : file);
+    say_place(q, &action->log->place);
+}
+
 static void explain_path(question *q, const hf_config_item *site, const hf_site *rows)
 {
     char why[256];
@@ -198,6 +228,7 @@ static void explain_path(question *q, const hf_config_item *site, const hf_site 
         }
         hf_config_explain_guards(q->config, site, action, q->out);
         explain_action(q, action->action, &match);
+        explain_own(q, site, action);
     }
     hf_router_free(router);
 }

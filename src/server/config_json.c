@@ -9,7 +9,7 @@
 
 /* ---- JSON ----------------------------------------------------------------------------------------------------- */
 
-static void print_string(FILE *out, const char *text)
+void hf_config_print_string(FILE *out, const char *text)
 {
     fputc('"', out);
     for (hf_bytes rest = hf_text(text); rest.len > 0;) {
@@ -33,7 +33,7 @@ static void print_scalar(FILE *out, const hf_config_row *row, const hf_config_va
     case HF_CONFIG_AMOUNT:
     case HF_CONFIG_REDIRECT_STATUS:
     case HF_CONFIG_ANSWER_STATUS: fprintf(out, "%llu", (unsigned long long)v->number); break;
-    default: print_string(out, v->secret ? "(secret)" : v->text); break;
+    default: hf_config_print_string(out, v->secret ? "(secret)" : v->text); break;
     }
 }
 
@@ -75,6 +75,12 @@ static void print_value(FILE *out, const hf_config_item *item)
     fputc('}', out);
 }
 
+/* A block that need not be there, and is empty, is not shown. */
+static bool says_something(const hf_config_item *item)
+{
+    return item->block != NULL && (item->block->items != NULL || item->row->block_needed);
+}
+
 static void print_block(const hf_config *c, FILE *out, const hf_config_block *block, int depth);
 
 static void print_item(const hf_config *c, FILE *out, const hf_config_item *item, int depth)
@@ -88,12 +94,12 @@ static void print_item(const hf_config *c, FILE *out, const hf_config_item *item
     }
     if (item->row->unit != NULL) {
         fprintf(out, "%s\"unit\": ", comma);
-        print_string(out, item->row->unit);
+        hf_config_print_string(out, item->row->unit);
         comma = ", ";
     }
     fprintf(out, "%s\"from\": ", comma);
     if (item->place.line == 0) {
-        print_string(out, "default");
+        hf_config_print_string(out, "default");
     } else {
         char place[64];
         snprintf(place, sizeof place, ":%u:%u", item->place.line, item->place.column);
@@ -109,7 +115,7 @@ static void print_item(const hf_config *c, FILE *out, const hf_config_item *item
         }
         fprintf(out, "%s\"", place);
     }
-    if (item->block != NULL) {
+    if (says_something(item)) {
         fputs(", \"settings\": ", out);
         print_block(c, out, item->block, depth);
     }
@@ -155,7 +161,7 @@ static void print_block(const hf_config *c, FILE *out, const hf_config_block *bl
         if (item != NULL || row->preset_words == NULL || !(row->where & (1u << block->kind)))
             continue;
         fprintf(out, "%s%*s\"%s\": {\"value\": null, \"from\": \"default\", \"means\": ", comma, (depth + 1) * 2, "", row->name);
-        print_string(out, row->preset_words);
+        hf_config_print_string(out, row->preset_words);
         fputc('}', out);
         comma = ",\n";
     }
@@ -218,10 +224,11 @@ static void print_statements(const hf_config *c, FILE *out, const hf_config_bloc
                 else if (item->values[i].argument == argument)
                     print_word(out, &item->values[i]);
             }
-        fputs(item->block != NULL ? " { # " : " # ", out);
+        const bool opens = says_something(item);
+        fputs(opens ? " { # " : " # ", out);
         hf_config_print_place(c, out, &item->place);
         fputc('\n', out);
-        if (item->block == NULL)
+        if (!opens)
             continue;
         print_statements(c, out, item->block, depth + 1);
         fprintf(out, "%*s}\n", depth * INDENT, "");

@@ -6,27 +6,11 @@
 
 #include "text.h"
 
-static const char *const block_keys[HF_CONFIG_BLOCKS] = { [HF_CONFIG_ROOT] = "file" };
+static const char *const block_keys[HF_CONFIG_BLOCKS] = { [HF_CONFIG_ROOT] = "file", [HF_CONFIG_OWN_LIMITS] = "own_limits" };
 
 static const char *key_of(hf_config_block_kind kind)
 {
     return block_keys[kind] != NULL ? block_keys[kind] : hf_config_block_name(kind);
-}
-
-static void print_text(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (hf_bytes rest = hf_text(text); rest.len > 0;) {
-        char memory[1024];
-        hf_writer w = hf_writer_make(memory, sizeof memory);
-        size_t n = rest.len < 128 ? rest.len : 128; /* at most 6 bytes each when escaped */
-        while (n < rest.len && n > 120 && (rest.ptr[n] & 0xc0) == 0x80)
-            n--;
-        hf_write_json(&w, hf_bytes_make(rest.ptr, n));
-        fwrite(memory, 1, w.length, out);
-        rest = hf_bytes_make(rest.ptr + n, rest.len - n);
-    }
-    fputc('"', out);
 }
 
 static void print_scalar(FILE *out, const hf_config_row *row, const hf_config_argument *a)
@@ -43,7 +27,7 @@ static void print_scalar(FILE *out, const hf_config_row *row, const hf_config_ar
         fputs("{\"enum\":[", out);
         for (size_t i = 0; row->choices[i] != NULL; i++) {
             fputs(i > 0 ? "," : "", out);
-            print_text(out, row->choices[i]);
+            hf_config_print_string(out, row->choices[i]);
         }
         fputs("]}", out);
         break;
@@ -90,6 +74,16 @@ static void print_value(FILE *out, const hf_config_row *row)
     fputs("],\"additionalProperties\":false}", out);
 }
 
+/* Is there something in every such block? */
+static bool has_defaults(hf_config_block_kind kind)
+{
+    const hf_config_row *row;
+    for (size_t i = 0; (row = hf_config_row_at(i)) != NULL; i++)
+        if ((row->where & (1u << kind)) && row->arguments[0].preset != NULL)
+            return true;
+    return false;
+}
+
 static void print_item(FILE *out, const hf_config_row *row)
 {
     fputs("{\"type\":\"object\",\"properties\":{", out);
@@ -100,23 +94,23 @@ static void print_item(FILE *out, const hf_config_row *row)
     }
     if (row->unit != NULL) {
         fputs("\"unit\":{\"const\":", out);
-        print_text(out, row->unit);
+        hf_config_print_string(out, row->unit);
         fputs("},", out);
     }
     if (row->opens != HF_CONFIG_NO_BLOCK)
         fprintf(out, "\"settings\":{\"$ref\":\"#/$defs/%s\"},", key_of(row->opens));
     fputs("\"from\":{\"$ref\":\"#/$defs/from\"}},\"required\":[", out);
     fputs(row->arguments[0].name != NULL ? "\"value\"," : "", out);
-    fputs(row->opens != HF_CONFIG_NO_BLOCK ? "\"settings\"," : "", out);
+    fputs(row->opens != HF_CONFIG_NO_BLOCK && (row->block_needed || has_defaults(row->opens)) ? "\"settings\"," : "", out);
     fputs("\"from\"],\"additionalProperties\":false}", out);
 }
 
 static void print_row(FILE *out, const hf_config_row *row)
 {
     fputs("   ", out);
-    print_text(out, row->name);
+    hf_config_print_string(out, row->name);
     fputs(":{\"description\":", out);
-    print_text(out, row->doc);
+    hf_config_print_string(out, row->doc);
     fputs(row->preset_words != NULL ? ",\"anyOf\":[{\"$ref\":\"#/$defs/words\"}," : ",\"allOf\":[", out);
     fputs(row->repeats ? "{\"type\":\"array\",\"minItems\":1,\"items\":" : "", out);
     print_item(out, row);

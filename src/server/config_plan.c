@@ -66,6 +66,75 @@ static const hf_config_item *of_route_or_site(const hf_config_item *site, const 
     return own != NULL ? own : hf_config_find(site->block, id);
 }
 
+/* ---- logs and limits ------------------------------------------------------------------------------------------ */
+
+static hf_serve_log log_from(const hf_config_item *item)
+{
+    const char *path = item->values[0].text;
+    return (hf_serve_log){ strcmp(path, "off") == 0 ? NULL : path, (hf_access_format)hf_config_number_of(item->block, HF_CONFIG_ID_FORMAT) };
+}
+
+static bool same_log(const hf_serve_log *a, const hf_serve_log *b)
+{
+    return a->path == NULL || b->path == NULL ? a->path == b->path : a->format == b->format && strcmp(a->path, b->path) == 0;
+}
+
+/* 0: the file's own. What the rules let through fits. */
+static uint32_t log_number(const hf_config *c, hf_config_plan *p, const hf_config_item *item)
+{
+    if (item == NULL)
+        return 0;
+    const hf_serve_log wanted = log_from(item), all = log_from(hf_config_find(c->root, HF_CONFIG_ID_ACCESS_LOG));
+    if (same_log(&wanted, &all))
+        return 0;
+    for (size_t i = 0; i < p->log_count; i++)
+        if (same_log(&wanted, &p->logs[i]))
+            return (uint32_t)i + 1;
+    HF_ASSERT(p->log_count < c->limits->config_logs);
+    p->logs[p->log_count++] = wanted;
+    return (uint32_t)p->log_count;
+}
+
+static void put_limits(hf_limits *to, const hf_config_item *limits)
+{
+    for (const hf_config_item *item = limits != NULL ? limits->block->items : NULL; item != NULL; item = item->next)
+        memcpy((uint8_t *)to + item->row->limit - 1, &item->values[0].number, sizeof(uint64_t));
+}
+
+/* The file's, the site's over them, the route's over those; NULL: neither has any of its own. */
+static const hf_limits *limits_of(hf_config *c, const hf_config_plan *p, const hf_config_item *site, const hf_config_item *route)
+{
+    const hf_config_item *const outer = hf_config_find(site->block, HF_CONFIG_ID_LIMITS);
+    const hf_config_item *const own = route != NULL ? hf_config_find(route->block, HF_CONFIG_ID_LIMITS) : NULL;
+    hf_limits *const limits = outer != NULL || own != NULL ? hf_config_get(c, sizeof *limits) : NULL;
+    if (limits == NULL)
+        return NULL;
+    *limits = p->limits;
+    put_limits(limits, outer);
+    put_limits(limits, own);
+    return limits;
+}
+
+static bool says_body_bytes(const hf_config_item *owner)
+{
+    const hf_config_item *const limits = owner != NULL ? hf_config_find(owner->block, HF_CONFIG_ID_LIMITS) : NULL;
+    for (const hf_config_item *item = limits != NULL ? limits->block->items : NULL; item != NULL; item = item->next)
+        if (item->row->limit == 1 + offsetof(hf_limits, body_bytes))
+            return true;
+    return false;
+}
+
+/* 0: the limit body_bytes, of the route where that has its own */
+static uint64_t max_body_of(const hf_config_item *site, const hf_config_item *route)
+{
+    const hf_config_item *item = route != NULL ? hf_config_find(route->block, HF_CONFIG_ID_MAX_BODY) : NULL;
+    if (item == NULL && !says_body_bytes(route))
+        item = hf_config_find(site->block, HF_CONFIG_ID_MAX_BODY);
+    return item != NULL && item->count > 0 ? item->values[0].number : 0;
+}
+
+/* ---- routes and sites ----------------------------------------------------------------------------------------- */
+
 static void add_route(hf_config *c, hf_config_plan *p, const hf_config_item *site, const hf_config_item *route,
     const hf_config_item *action, hf_route row)
 {
@@ -88,16 +157,12 @@ static void add_route(hf_config *c, hf_config_plan *p, const hf_config_item *sit
         /* What the file says is the same for everybody. */
         row.compress = HF_COMPRESS_ALWAYS;
     }
-    p->actions[p->route_count] = (hf_config_action){ route, action, auth, NULL };
+    const hf_config_item *const log = of_route_or_site(site, route, HF_CONFIG_ID_ACCESS_LOG);
+    p->actions[p->route_count] = (hf_config_action){ route, action, auth, NULL, log };
+    p->route_logs[p->route_count] = log_number(c, p, log);
+    row.limits = limits_of(c, p, site, route);
     hf_config_add_guards(c, p, site, route, action, &row);
     p->routes[p->route_count++] = row;
-}
-
-/* 0: the limit body_bytes */
-static uint64_t max_body_of(const hf_config_item *site, const hf_config_item *route)
-{
-    const hf_config_item *const own = of_route_or_site(site, route, HF_CONFIG_ID_MAX_BODY);
-    return own != NULL && own->count > 0 ? own->values[0].number : 0;
 }
 
 static void add_routes(hf_config *c, hf_config_plan *p, const hf_config_item *site, const hf_config_item *route)
@@ -120,6 +185,7 @@ static void add_site(hf_config *c, hf_config_plan *p, const hf_config_item *site
         add_route(c, p, site, NULL, action, (hf_route){ .method = "GET", .path = "/{rest...}" });
     for (size_t i = 0; i < site->count; i++)
         p->hosts[p->host_count++] = (hf_host){ .key = hf_host_key(hf_text(site->values[i].text)), .site = p->site_count };
+    p->site_logs[p->site_count] = log_number(c, p, hf_config_find(site->block, HF_CONFIG_ID_ACCESS_LOG));
     p->site_items[p->site_count] = site;
     p->sites[p->site_count++] = (hf_site){ first, p->route_count - first };
 }
@@ -164,16 +230,32 @@ static size_t count_certificates(const hf_config_block *block)
     return n;
 }
 
-static hf_network *make_networks(hf_config *c, hf_config_id id, size_t *count)
+static hf_network *make_networks(hf_config *c, const hf_config_block *block, hf_config_id id, size_t *count)
 {
-    const hf_config_item *item = hf_config_find(c->root, id);
-    *count = item != NULL ? item->count : 0;
+    const hf_config_item *item = hf_config_find(block, id);
+    const bool off = item != NULL && item->count > 0 && strcmp(item->values[0].text, "off") == 0;
+    *count = item != NULL && !off ? item->count : 0;
     hf_network *networks = *count > 0 ? hf_config_get(c, *count * sizeof *networks) : NULL;
     for (size_t i = 0; networks != NULL && i < *count; i++) {
         const bool good = hf_network_parse(hf_text(item->values[i].text), &networks[i]);
         HF_ASSERT(good);
     }
     return networks;
+}
+
+/* Of listeners that say something else than the file. */
+static void add_proxies(hf_config *c, hf_config_plan *p)
+{
+    size_t listener = 0;
+    p->proxies = hf_config_get(c, HF_SERVE_LISTENERS * sizeof *p->proxies);
+    const hf_config_item *l = hf_config_find(c->root, HF_CONFIG_ID_LISTEN);
+    for (; p->proxies != NULL && l != NULL; l = hf_config_next(l), listener++) {
+        size_t count;
+        if (hf_config_find(l->block, HF_CONFIG_ID_PROXY_PROTOCOL) == NULL)
+            continue;
+        const hf_network *const from = make_networks(c, l->block, HF_CONFIG_ID_PROXY_PROTOCOL, &count);
+        p->proxies[p->proxies_count++] = (hf_serve_proxies){ listener, from, from != NULL ? count : 0 };
+    }
 }
 
 hf_err hf_config_plan_make(hf_config *c, hf_config_plan *p)
@@ -197,10 +279,16 @@ hf_err hf_config_plan_make(hf_config *c, hf_config_plan *p)
     p->site_items = hf_config_get(c, sites * sizeof *p->site_items);
     p->hosts = hf_config_get(c, hosts * sizeof *p->hosts);
     p->identities = hf_config_get(c, identities * sizeof *p->identities);
-    p->proxy_from = make_networks(c, HF_CONFIG_ID_PROXY_PROTOCOL, &p->proxy_from_count);
-    p->trusted = make_networks(c, HF_CONFIG_ID_TRUSTED_PROXIES, &p->trusted_count);
+    p->proxy_from = make_networks(c, c->root, HF_CONFIG_ID_PROXY_PROTOCOL, &p->proxy_from_count);
+    p->trusted = make_networks(c, c->root, HF_CONFIG_ID_TRUSTED_PROXIES, &p->trusted_count);
+    p->logs = hf_config_get(c, (size_t)c->limits->config_logs * sizeof *p->logs);
+    p->route_logs = hf_config_get(c, routes * sizeof *p->route_logs);
+    p->site_logs = hf_config_get(c, sites * sizeof *p->site_logs);
+    add_proxies(c, p);
     if (c->out_of_memory)
         return hf_err_make(HF_ERR_BASE_MEMORY);
+    p->limits = *hf_limits_default();
+    put_limits(&p->limits, hf_config_find(c->root, HF_CONFIG_ID_LIMITS));
     add_identities(c, p, c->root, NULL);
     for (site = hf_config_find(c->root, HF_CONFIG_ID_SITE); site != NULL; site = hf_config_next(site)) {
         add_site(c, p, site);
@@ -228,7 +316,6 @@ void hf_config_plan_apply(const hf_config_plan *p, hf_serve_options *o)
     static const hf_loop_kind loops[] = { HF_LOOP_AUTO, HF_LOOP_EPOLL, HF_LOOP_URING }; /* as the schema's choices */
     const hf_config_block *root = p->config->root;
     const hf_config_item *log = hf_config_find(root, HF_CONFIG_ID_ACCESS_LOG);
-    const hf_config_item *limits = hf_config_find(root, HF_CONFIG_ID_LIMITS);
     apply_listeners(root, o);
     o->threads = (uint32_t)hf_config_number_of(root, HF_CONFIG_ID_THREADS);
     o->loop = loops[hf_config_number_of(root, HF_CONFIG_ID_IO)];
@@ -248,11 +335,19 @@ void hf_config_plan_apply(const hf_config_plan *p, hf_serve_options *o)
     o->admin = strcmp(admin, "off") == 0 ? NULL : admin;
     o->access_log = strcmp(log->values[0].text, "off") == 0 ? NULL : log->values[0].text;
     o->log_format = (hf_access_format)hf_config_number_of(log->block, HF_CONFIG_ID_FORMAT);
-    o->limits = *hf_limits_default();
-    for (const hf_config_item *item = limits->block->items; item != NULL; item = item->next)
-        memcpy((uint8_t *)&o->limits + item->row->limit - 1, &item->values[0].number, sizeof(uint64_t));
+    o->logs = p->logs;
+    o->log_count = p->log_count;
+    o->route_logs = p->route_logs;
+    o->site_logs = p->site_logs;
+    const hf_config_item *const record = hf_config_find(root, HF_CONFIG_ID_RECORD);
+    o->record_folder = record != NULL ? record->values[0].text : NULL;
+    o->record_all = record != NULL && hf_config_number_of(record->block, HF_CONFIG_ID_CONNECTIONS) == 1;
+    o->record_secrets = record != NULL && hf_config_number_of(record->block, HF_CONFIG_ID_SECRETS) == 1;
+    o->limits = p->limits;
     o->proxy_from = p->proxy_from;
     o->proxy_from_count = p->proxy_from_count;
+    o->proxies = p->proxies;
+    o->proxies_count = p->proxies_count;
     o->trusted = p->trusted;
     o->trusted_count = p->trusted_count;
     o->config = p->config->files[0].path;

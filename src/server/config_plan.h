@@ -15,6 +15,7 @@ typedef struct hf_config_action {
     const hf_config_item *action; /* files, redirect or answer */
     const hf_config_item *auth;   /* basic_auth; NULL: everybody is answered */
     const hf_config_item *rate;   /* rate_limit; NULL: none */
+    const hf_config_item *log;    /* access_log of the route or site; NULL: the file's */
 } hf_config_action;
 
 /* What a site says for all its routes, looked up once: its guards (config_guards.c). */
@@ -38,6 +39,12 @@ typedef struct hf_config_plan {
     size_t host_count;
     hf_network *proxy_from, *trusted;
     size_t proxy_from_count, trusted_count;
+    hf_serve_proxies *proxies;
+    size_t proxies_count;
+    hf_serve_log *logs; /* of sites and routes */
+    size_t log_count;
+    uint32_t *route_logs, *site_logs;
+    hf_limits limits; /* of all that have none of their own */
     hf_config_said said;
 } hf_config_plan;
 
@@ -63,6 +70,8 @@ bool hf_config_explain(hf_config *c, const char *method, const char *url, FILE *
 
 /* ---- config_json.c -------------------------------------------------------------------------------------------- */
 
+/* `text` as a JSON string. */
+void hf_config_print_string(FILE *out, const char *text);
 /* Every setting with its value and where it came from. Requires a configuration without problems. */
 void hf_config_print_json(const hf_config *c, FILE *out);
 /* What that looks like, for every configuration: a JSON Schema. config_jsonschema.c */

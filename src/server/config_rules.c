@@ -52,7 +52,7 @@ static void add_defaults(hf_config *c, hf_config_block *block)
 {
     const hf_config_row *row;
     for (size_t i = 0; (row = hf_config_row_at(i)) != NULL; i++) {
-        const bool has_one = row->limit > 0 || row->id == HF_CONFIG_ID_LIMITS ||
+        const bool has_one = (row->limit > 0 && block->kind == HF_CONFIG_LIMITS) || row->opens == HF_CONFIG_LIMITS ||
             (row->arguments[0].preset != NULL && row->id != HF_CONFIG_ID_ROUTE);
         if ((row->where & (1u << block->kind)) && has_one && row->not_yet == NULL && !is_set(block, row))
             add_default(c, block, row);
@@ -336,6 +336,70 @@ static void check_error_pages(hf_config *c, const hf_config_block *block, const 
     }
 }
 
+/* What is logged to, so far. */
+typedef struct log_table {
+    const hf_config_item **logs;
+    size_t count;
+    bool full; /* and said */
+} log_table;
+
+/* Two formats in one file could not be read again. */
+static void check_log(hf_config *c, log_table *t, const hf_config_item *log)
+{
+    if (log == NULL || log->count == 0 || strcmp(log->values[0].text, "off") == 0)
+        return;
+    for (size_t i = 0; i < t->count; i++) {
+        const hf_config_item *const first = t->logs[i];
+        if (strcmp(first->values[0].text, log->values[0].text) != 0)
+            continue;
+        if (hf_config_number_of(first->block, HF_CONFIG_ID_FORMAT) != hf_config_number_of(log->block, HF_CONFIG_ID_FORMAT))
+            hf_config_complain(c, log->values[0].place, "%s is written in the format %s already%s%s; one file has one format",
+                log->values[0].text, hf_config_text_of(first->block, HF_CONFIG_ID_FORMAT), first->place.line > 0 ? ", at " : "",
+                first->place.line > 0 ? place_text(c, &first->place) : "");
+        return;
+    }
+    if (t->count <= c->limits->config_logs) {
+        t->logs[t->count++] = log;
+        return;
+    }
+    if (!t->full)
+        hf_config_complain(c, log->values[0].place, "sites and routes have more than %llu logs of their own (limit config_logs)",
+            (unsigned long long)c->limits->config_logs);
+    t->full = true;
+}
+
+static void check_logs(hf_config *c, const hf_config_block *root)
+{
+    log_table t = { .logs = hf_config_get(c, ((size_t)c->limits->config_logs + 1) * sizeof *t.logs) };
+    if (t.logs == NULL)
+        return;
+    check_log(c, &t, hf_config_find(root, HF_CONFIG_ID_ACCESS_LOG));
+    for (const hf_config_item *site = hf_config_find(root, HF_CONFIG_ID_SITE); site != NULL; site = hf_config_next(site)) {
+        const hf_config_item *route = hf_config_find(site->block, HF_CONFIG_ID_ROUTE);
+        check_log(c, &t, hf_config_find(site->block, HF_CONFIG_ID_ACCESS_LOG));
+        for (; route != NULL; route = hf_config_next(route))
+            check_log(c, &t, hf_config_find(route->block, HF_CONFIG_ID_ACCESS_LOG));
+    }
+}
+
+/* Of a site or route. */
+static void check_own_limits(hf_config *c, const hf_config_block *owner)
+{
+    const hf_config_item *const other = hf_config_find(owner, HF_CONFIG_ID_MAX_BODY), *const limits = hf_config_find(owner, HF_CONFIG_ID_LIMITS);
+    for (const hf_config_item *item = limits != NULL ? limits->block->items : NULL; item != NULL && other != NULL; item = item->next)
+        if (item->row->limit == 1 + offsetof(hf_limits, body_bytes))
+            hf_config_complain(c, item->place, "max_body at %s says that already; leave one of the two out", place_text(c, &other->place));
+}
+
+/* off stands alone: for nobody. */
+static void check_proxies(hf_config *c, const hf_config_block *block)
+{
+    const hf_config_item *const proxies = hf_config_find(block, HF_CONFIG_ID_PROXY_PROTOCOL);
+    for (size_t i = 0; proxies != NULL && proxies->count > 1 && i < proxies->count; i++)
+        if (strcmp(proxies->values[i].text, "off") == 0)
+            hf_config_complain(c, proxies->values[i].place, "proxy_protocol off stands alone: it means nobody");
+}
+
 static void check_limits(hf_config *c, const hf_config_block *block)
 {
     hf_limits limits = *hf_limits_default();
@@ -375,6 +439,8 @@ static void check_root(hf_config *c, const hf_config_block *root, bool good)
     if (good)
         check_tls(c, root);
     check_hosts(c, root);
+    check_logs(c, root);
+    check_proxies(c, root);
     check_listeners(c, root);
     check_error_pages(c, root, &first);
 }
@@ -384,9 +450,16 @@ void hf_config_finish_block(hf_config *c, hf_config_block *block, bool good)
     add_defaults(c, block);
     switch (block->kind) {
     case HF_CONFIG_ROOT: check_root(c, block, good); break;
-    case HF_CONFIG_SITE: check_site(c, block, good); break;
-    case HF_CONFIG_ROUTE: check_route(c, block, good); break;
+    case HF_CONFIG_SITE:
+        check_own_limits(c, block);
+        check_site(c, block, good);
+        break;
+    case HF_CONFIG_ROUTE:
+        check_own_limits(c, block);
+        check_route(c, block, good);
+        break;
     case HF_CONFIG_FILES: check_files(c, block); break;
+    case HF_CONFIG_LISTEN: check_proxies(c, block); break;
     case HF_CONFIG_LIMITS: check_limits(c, block); break;
     case HF_CONFIG_ANSWER: check_answer(c, block); break;
     default: break;

@@ -14,10 +14,19 @@ static const char *const io_choices[] = { "auto", "epoll", "uring", NULL };
 static const char *const tls_choices[] = { "1.2", "1.3", NULL };
 static const char *const client_choices[] = { "required", "optional", NULL };
 static const char *const format_choices[] = { "json", "combined", "logfmt", NULL }; /* as hf_access_format counts */
+static const char *const record_choices[] = { "bad", "all", NULL };
+static const char *const secret_choices[] = { "blank", "keep", NULL };
 /* RFC 9110 15.4: those that Location belongs to. */
 static const char *const redirect_choices[] = { "301", "302", "303", "307", "308", NULL };
 
 #define ONE(name, type, preset) { { name, type, 1, 1, preset } }
+
+/* The limits that are looked at when it is known whose the request is: a site or route can have them otherwise. */
+#define OWN_LIMITS_DOC "`body_bytes`, `compress_bytes`, `ranges`, `listing_entries`, `hot_files`, `hot_file_bytes`, `hot_copy_bytes`, " \
+    "`hot_bytes` and `hot_check_ns`"
+#define AT(name) offsetof(hf_limits, name)
+#define IS_OWN(at) ((at) == AT(body_bytes) || (at) == AT(compress_bytes) || (at) == AT(ranges) || (at) == AT(listing_entries) || \
+    (at) == AT(hot_files) || (at) == AT(hot_file_bytes) || (at) == AT(hot_copy_bytes) || (at) == AT(hot_bytes) || (at) == AT(hot_check_ns))
 
 static const hf_config_row rows[] = {
     /* -- the file -- */
@@ -26,7 +35,7 @@ static const hf_config_row rows[] = {
       .doc = "Puts the statements of these files here. FILES is a path, or a pattern with `*`, `?` and `[...]`; its files are "
              "read in the order of their names. Relative to the file that says it." },
     { HF_CONFIG_ID_LISTEN, "listen", .where = IN(ROOT), .arguments = ONE("URL", HF_CONFIG_LISTENER, "http://localhost:8080"),
-      .opens = HF_CONFIG_NO_BLOCK, .repeats = true,
+      .opens = HF_CONFIG_LISTEN, .repeats = true,
       .doc = "Listen here: `http://HOST[:PORT]` or `https://HOST[:PORT]`. HOST is `localhost` (127.0.0.1 and ::1), an address, an IPv6 address in "
              "brackets, or `*` for every address. Every site answers at every listener." },
     { HF_CONFIG_ID_CERTIFICATE, "certificate", .where = IN(ROOT) | IN(SITE), .arguments = ONE("FILE", HF_CONFIG_PEM_FILE, NULL),
@@ -78,7 +87,11 @@ static const hf_config_row rows[] = {
       .arguments = { { "NETWORK", HF_CONFIG_NETWORK, 1, MOST_NETWORKS, NULL } }, .opens = HF_CONFIG_NO_BLOCK,
       .preset_words = "nobody",
       .doc = "Connections from these networks (`10.0.0.0/8`, `192.0.2.1`) begin with a PROXY header, version 1 or 2, which says "
-             "who the client is; one without is reset. Everybody else speaks for himself." },
+             "who the client is; one without is reset. Everybody else speaks for himself. `off` is nobody." },
+    { HF_CONFIG_ID_PROXY_PROTOCOL, "proxy_protocol", .where = IN(LISTEN),
+      .arguments = { { "NETWORK", HF_CONFIG_NETWORK, 1, MOST_NETWORKS, NULL } }, .opens = HF_CONFIG_NO_BLOCK,
+      .preset_words = "the file's",
+      .doc = "For this listener, in place of what the file says: from whom connections begin with a PROXY header, or `off`." },
     { HF_CONFIG_ID_TRUSTED_PROXIES, "trusted_proxies", .where = IN(ROOT),
       .arguments = { { "NETWORK", HF_CONFIG_NETWORK, 1, MOST_NETWORKS, NULL } }, .opens = HF_CONFIG_NO_BLOCK,
       .preset_words = "nobody",
@@ -90,12 +103,32 @@ static const hf_config_row rows[] = {
     { HF_CONFIG_ID_ACCESS_LOG, "access_log", .where = IN(ROOT), .arguments = ONE("FILE", HF_CONFIG_LOG_FILE, "-"),
       .opens = HF_CONFIG_LOG,
       .doc = "A line for each request: appended to FILE, to standard output (`-`), or to nothing (`off`)." },
+    { HF_CONFIG_ID_ACCESS_LOG, "access_log", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("FILE", HF_CONFIG_LOG_FILE, NULL),
+      .opens = HF_CONFIG_LOG, .preset_words = "the log of the site, else the file's",
+      .doc = "A log of its own for requests that this site or route answers, in place of the other; or none (`off`)." },
     { HF_CONFIG_ID_LIMITS, "limits", .where = IN(ROOT), .opens = HF_CONFIG_LIMITS, .block_needed = true,
       .doc = "Changes bounds; `handfast limits` lists them with their reasons." },
+    { HF_CONFIG_ID_LIMITS, "limits", .where = IN(SITE) | IN(ROUTE), .opens = HF_CONFIG_OWN_LIMITS, .block_needed = true,
+      .preset_words = "those of the site, else the file's",
+      .doc = "Bounds of its own: " OWN_LIMITS_DOC ". The others hold for connections, of which it is not known yet whose they are, or for the "
+             "whole server." },
     { HF_CONFIG_ID_SITE, "site", .where = IN(ROOT), .arguments = { { "HOST", HF_CONFIG_HOST, 1, MOST_HOSTS, NULL } },
       .opens = HF_CONFIG_SITE, .block_needed = true, .repeats = true,
       .doc = "What answers to requests for these hosts: names, `*.name` for every name below, addresses, or `*` for whatever "
              "no other site has. Without a site `*`, requests for other hosts are answered 421." },
+    { HF_CONFIG_ID_RECORD, "record", .where = IN(ROOT), .arguments = ONE("DIR", HF_CONFIG_DIRECTORY, NULL), .opens = HF_CONFIG_RECORD,
+      .preset_words = "nothing is kept",
+      .doc = "Keep connections in this folder, each as a file for `handfast replay`: what reached its HTTP core, from below and above, with its "
+             "times (HTTP/1 and HTTP/2, with TLS too). The server's user must be able to write there. Not changed by a reload." },
+    /* -- record -- */
+    { HF_CONFIG_ID_CONNECTIONS, "connections", .where = IN(RECORD), .arguments = ONE("WHICH", HF_CONFIG_CHOICE, "bad"),
+      .choices = record_choices, .opens = HF_CONFIG_NO_BLOCK,
+      .doc = "`bad`: those that end by a fault, or with a request that is refused, cut or answered 5xx. `all`: every one. At most `record_files` "
+             "in the folder, `record_bytes` together, and `record_connection_bytes` of each." },
+    { HF_CONFIG_ID_SECRETS, "secrets", .where = IN(RECORD), .arguments = ONE("WHAT", HF_CONFIG_CHOICE, "blank"),
+      .choices = secret_choices, .opens = HF_CONFIG_NO_BLOCK,
+      .doc = "`blank`: requests' content, queries and fields that sound secret become x; connections of HTTP/2, where that cannot be, are not "
+             "kept. `keep`: they stay, and whoever reads the folder reads them." },
     /* -- access_log -- */
     { HF_CONFIG_ID_FORMAT, "format", .where = IN(LOG), .arguments = ONE("FORMAT", HF_CONFIG_CHOICE, "json"),
       .choices = format_choices, .opens = HF_CONFIG_NO_BLOCK,
@@ -147,7 +180,7 @@ static const hf_config_row rows[] = {
              "where that answer was for everybody. In a site: for all its routes that have none of their own." },
     { HF_CONFIG_ID_PUSH, "push", .where = IN(SITE) | IN(ROUTE),
       .arguments = { { "PATH", HF_CONFIG_TARGET, 1, MOST_HINTS, NULL } }, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "nothing",
-      .doc = "Before a page is answered over HTTP/2, these paths of the same host are pushed to a client that allows it, each once on a "
+      .doc = "Before a page is answered over HTTP/2 or HTTP/3, these paths of the same host are pushed to a client that allows it, each once on a "
              "connection; to all others, browsers of today among them, they are hinted at as `early_hints` does." },
     { HF_CONFIG_ID_FILES, "files", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("DIR", HF_CONFIG_DIRECTORY, NULL),
       .opens = HF_CONFIG_FILES, .action = true,
@@ -201,8 +234,6 @@ static const hf_config_row rows[] = {
     NOT_YET("redirect_https", IN(SITE) | IN(ROUTE), "it holds for all sites; put it outside of them")
     NOT_YET("header", IN(SITE) | IN(ROUTE) | IN(FILES), "only answer { header NAME VALUE } can add fields")
     NOT_YET("listen", IN(SITE), "every site answers at every listener; put listen outside of sites")
-    NOT_YET("limits", IN(SITE) | IN(ROUTE), "limits hold for all sites; put them outside, or use max_body in the site or route")
-    NOT_YET("access_log", IN(SITE) | IN(ROUTE), "there is one access log for all sites; put it outside of them")
     NOT_YET("app", IN(SITE) | IN(ROUTE), "applications are C programs that open hf_server themselves (handfast/server.h)")
     NOT_YET("proxy", IN(SITE) | IN(ROUTE), "requests cannot be passed on to another server")
     NOT_YET("websocket", IN(SITE) | IN(ROUTE), "a configuration cannot answer WebSockets")
@@ -212,10 +243,10 @@ static const hf_config_row rows[] = {
     NOT_YET("error_log", IN(ROOT), "diagnostics go to standard error")
     NOT_YET("log_level", IN(ROOT), "set HF_LOG=error, warning, info or debug in the environment")
     NOT_YET("metrics", IN(ROOT), "they need no setting: the socket of admin answers GET /-/metrics")
-    NOT_YET("record", IN(ROOT), "only a server without a configuration can be recorded: handfast serve DIR --record FILE")
 #undef NOT_YET
     /* -- limits -- */
-#define HF_LIMIT(limit_name, value, limit_unit, why) { HF_CONFIG_ID_LIMIT, #limit_name, .where = IN(LIMITS), \
+#define HF_LIMIT(limit_name, value, limit_unit, why) { HF_CONFIG_ID_LIMIT, #limit_name, \
+    .where = IN(LIMITS) | (IS_OWN(offsetof(hf_limits, limit_name)) ? IN(OWN_LIMITS) : 0), \
     .arguments = ONE("VALUE", HF_CONFIG_AMOUNT, NULL), .opens = HF_CONFIG_NO_BLOCK, .unit = limit_unit, .most = INT64_MAX, \
     .limit = 1 + offsetof(hf_limits, limit_name), .doc = why },
 #include <handfast/limits.def>
@@ -237,7 +268,8 @@ const hf_config_row *hf_config_row_find(hf_bytes name, hf_config_block_kind wher
 
 const char *hf_config_block_name(hf_config_block_kind kind)
 {
-    static const char *const names[HF_CONFIG_BLOCKS] = { "the file", "site", "route", "files", "answer", "access_log", "limits" };
+    static const char *const names[HF_CONFIG_BLOCKS] = { "the file", "site", "route", "files", "answer", "access_log", "listen", "record", "limits",
+        "limits of a site or route" };
     return kind < HF_CONFIG_BLOCKS ? names[kind] : "";
 }
 

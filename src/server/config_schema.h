@@ -17,7 +17,10 @@ typedef enum hf_config_block_kind {
     HF_CONFIG_FILES,
     HF_CONFIG_ANSWER,
     HF_CONFIG_LOG,
+    HF_CONFIG_LISTEN,
+    HF_CONFIG_RECORD,
     HF_CONFIG_LIMITS,
+    HF_CONFIG_OWN_LIMITS, /* of a site or route */
     HF_CONFIG_BLOCKS,  /* how many */
     HF_CONFIG_NO_BLOCK
 } hf_config_block_kind;
@@ -43,7 +46,7 @@ typedef enum hf_config_type {
     HF_CONFIG_PASSWORD_FILE, /* an existing file of accounts; relative likewise */
     HF_CONFIG_REALM,      /* what a password is asked for: printable, without quotes */
     HF_CONFIG_LOG_FILE,   /* a path, - or off; relative likewise */
-    HF_CONFIG_NETWORK,    /* 10.0.0.0/8, or an address */
+    HF_CONFIG_NETWORK,    /* 10.0.0.0/8, or an address; of proxy_protocol also `off` */
     HF_CONFIG_SOCKET,     /* the path of a unix socket, or off; relative likewise */
     HF_CONFIG_FIELD_NAME, /* RFC 9110 5.1 */
     HF_CONFIG_FIELD_VALUE, /* RFC 9110 5.5 */
@@ -73,6 +76,9 @@ typedef enum hf_config_id {
     HF_CONFIG_ID_PROXY_PROTOCOL,
     HF_CONFIG_ID_TRUSTED_PROXIES,
     HF_CONFIG_ID_ACCESS_LOG,
+    HF_CONFIG_ID_RECORD,
+    HF_CONFIG_ID_CONNECTIONS,
+    HF_CONFIG_ID_SECRETS,
     HF_CONFIG_ID_FORMAT,
     HF_CONFIG_ID_LIMITS,
     HF_CONFIG_ID_LIMIT,

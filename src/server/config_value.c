@@ -361,7 +361,7 @@ static bool understand_network(subject *s)
 {
     hf_network n;
     const hf_bytes text = hf_text(s->value->text);
-    if (hf_network_parse(text, &n))
+    if (hf_network_parse(text, &n) || (s->row->id == HF_CONFIG_ID_PROXY_PROTOCOL && hf_bytes_equal(text, hf_text("off"))))
         return true;
     const uint8_t *slash = text.len > 0 ? memchr(text.ptr, '/', text.len) : NULL;
     if (slash != NULL && hf_address_parse(hf_bytes_make(text.ptr, (size_t)(slash - text.ptr)), 0, &n.base))

@@ -17,6 +17,7 @@
 #include "panic.h"
 #include "pool.h"
 #include "random.h"
+#include "qlog_files.h"
 #include "tape_io.h"
 #include "topics.h"
 #include "uring.h"
@@ -31,6 +32,9 @@ typedef struct generation {
     hf_router *router; /* or */
     hf_sites *sites;
     hf_worker_config config;
+    hf_log_plan logs;
+    hf_log_use *uses;
+    hf_listener_rule *rules;
     hf_secure *secure;
     void (*release)(void *lent);
     void *lent;
@@ -55,6 +59,7 @@ struct thread {
     hf_random random;
     hf_io *io;
     hf_worker *worker;
+    hf_qlog_files *qlog; /* NULL: none is written */
 };
 
 struct hf_engine {
@@ -125,6 +130,8 @@ static void leave_generation(void *lent)
     hf_router_free(g->router);
     hf_sites_free(g->sites);
     hf_secure_leave(g->secure);
+    hf_free(hf_allocator_default(), g->uses, g->logs.count * sizeof *g->uses);
+    hf_free(hf_allocator_default(), g->rules, g->config.rule_count * sizeof *g->rules);
     if (g->release != NULL)
         g->release(g->lent);
     hf_free(hf_allocator_default(), g, sizeof *g);
@@ -143,6 +150,29 @@ static bool route(generation *g, const hf_engine_options *o, hf_err *err, hf_wri
     return err->code == 0;
 }
 
+/* What may change while a generation is on its way out. False: memory ended. */
+static bool copy_options(generation *g, const hf_engine_options *o)
+{
+    const hf_allocator *plain = hf_allocator_default();
+    const size_t uses = o->logs != NULL ? o->logs->count : 0;
+    g->uses = uses > 0 ? hf_alloc(plain, uses * sizeof *g->uses) : NULL;
+    g->rules = o->rule_count > 0 ? hf_alloc(plain, o->rule_count * sizeof *g->rules) : NULL;
+    g->logs.count = g->uses != NULL ? uses : 0;
+    g->config.rule_count = g->rules != NULL ? o->rule_count : 0;
+    if (g->logs.count < uses || g->config.rule_count < o->rule_count)
+        return false;
+    if (uses > 0) {
+        g->logs = *o->logs;
+        g->logs.uses = g->uses;
+        memcpy(g->uses, o->logs->uses, uses * sizeof *g->uses);
+        g->config.logs = &g->logs;
+    }
+    if (o->rule_count > 0)
+        memcpy(g->rules, o->rules, o->rule_count * sizeof *g->rules);
+    g->config.rules = g->rules;
+    return true;
+}
+
 /* With one reference: the caller's. */
 static generation *open_generation(hf_engine *e, const hf_engine_options *o, hf_err *err, hf_writer *why)
 {
@@ -153,7 +183,7 @@ static generation *open_generation(hf_engine *e, const hf_engine_options *o, hf_
     atomic_init(&g->references, 1);
     g->limits = *o->limits;
     g->secure = o->secure != NULL ? hf_secure_keep(o->secure) : NULL;
-    if (!route(g, o, err, why)) {
+    if (!copy_options(g, o) || !route(g, o, err, why)) {
         leave_generation(g);
         return NULL;
     }
@@ -163,7 +193,7 @@ static generation *open_generation(hf_engine *e, const hf_engine_options *o, hf_
     g->config = (hf_worker_config){ .app = &g->app, .limits = &g->limits, .routes = o->routes, .route_count = o->route_count,
         .census = e->census, .memory = &e->memory, .access_log = o->access_log,
         .proxy_from = o->proxy_from, .proxy_from_count = o->proxy_from_count, .trusted = o->trusted,
-        .trusted_count = o->trusted_count, .secure = g->secure, .http3 = o->http3, .redirect_port = o->redirect_port, .release = leave_generation, .lent = g };
+        .trusted_count = o->trusted_count, .logs = g->config.logs, .tapes = o->tapes, .rules = g->rules, .rule_count = o->rule_count, .secure = g->secure, .http3 = o->http3, .redirect_port = o->redirect_port, .release = leave_generation, .lent = g };
     return g;
 }
 
@@ -199,6 +229,13 @@ static hf_err open_thread(thread *t, const hf_engine_options *o, generation *g, 
     hf_random_seed(&t->random, seed);
     t->limits = *o->limits;
     t->env = (hf_env){ .alloc = t->engine->memory.alloc, .random = &t->random, .limits = &t->limits, .trace = hf_tape_trace(o->tape) };
+    if (o->qlog != NULL && (t->qlog = hf_qlog_files_new(o->qlog, &t->limits, t->env.trace, &err)) == NULL) {
+        hf_write_text(why, "qlog: the folder cannot be written to: ");
+        hf_write_text(why, o->qlog);
+        return err;
+    }
+    if (t->qlog != NULL)
+        t->env.trace = hf_qlog_files_sink(t->qlog);
     t->io = open_loop(t->engine, &t->env, o, &err, why);
     if (t->io == NULL)
         return err;
@@ -264,6 +301,8 @@ hf_engine *hf_engine_open(const hf_engine_options *o, hf_err *err, hf_writer *wh
     e->census = hf_census_new(plain, o->limits->connections, o->limits->connections_per_address);
     e->pool = hf_pool_new(plain, o->limits->blocking_threads, o->limits->blocking_jobs);
     e->idempotency = hf_idempotency_new(plain, o->limits);
+    if (e->idempotency != NULL)
+        hf_idempotency_back(e->idempotency, o->keys, e->pool);
     e->topics = hf_topics_new(plain, o->limits, o->topics, o->topic_count, hf_random_next(&e->random) >> 16);
     generation *g = e->census != NULL && e->pool != NULL && e->idempotency != NULL && e->topics != NULL ? open_generation(e, o, err, why) : NULL;
     for (uint32_t i = 0; g != NULL && i < count && err->code == 0; i++)
@@ -366,17 +405,21 @@ bool hf_engine_turn(hf_engine *e, hf_time until)
 {
     HF_ASSERT(e->count == 1 && !e->threads[0].running);
     turn(&e->threads[0], until);
+    if (hf_uring_is(e->threads[0].io))
+        hf_uring_settle(e->threads[0].io);
     return !hf_worker_is_done(e->threads[0].worker);
 }
 
 int hf_engine_descriptor(const hf_engine *e)
 {
-    return hf_epoll_descriptor(e->threads[0].io);
+    hf_io *const io = e->threads[0].io;
+    return hf_uring_is(io) ? hf_uring_descriptor(io) : hf_epoll_descriptor(io);
 }
 
 hf_time hf_engine_wake(const hf_engine *e)
 {
-    return hf_time_earlier(hf_worker_wake(e->threads[0].worker), hf_epoll_wake(e->threads[0].io));
+    const hf_io *const io = e->threads[0].io;
+    return hf_time_earlier(hf_worker_wake(e->threads[0].worker), hf_uring_is(io) ? hf_uring_wake(io) : hf_epoll_wake(io));
 }
 
 static void tell_failure(hf_writer *why, uint32_t number, uint32_t count, int error)
@@ -393,7 +436,9 @@ hf_err hf_engine_start(hf_engine *e, hf_writer *why)
 {
     sigset_t all, before;
     sigfillset(&all);
-    sigdelset(&all, SIGSYS); /* comes from the thread itself, when it is confined and asks for too much */
+    static const int own[] = { SIGSYS, SIGSEGV, SIGBUS, SIGILL, SIGFPE }; /* come from the thread itself: what it does wrong */
+    for (size_t i = 0; i < HF_COUNT(own); i++)
+        sigdelset(&all, own[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* loop threads take no signals: whoever started us does */
     hf_err err = HF_OK;
     for (uint32_t i = 0; i < e->count && err.code == 0; i++) {
@@ -433,10 +478,12 @@ void hf_engine_close(hf_engine *e)
         return;
     hf_tape_here = e->tape; /* folders that were never open are not closed */
     hf_pool_free(e->pool); /* before those whom its work is for */
+    hf_idempotency_stay(e->idempotency);
     for (uint32_t i = 0; i < e->count; i++) {
         hf_worker_free(e->threads[i].worker);
         if (e->threads[i].io != NULL)
             e->threads[i].io->ops->free(e->threads[i].io);
+        hf_qlog_files_free(e->threads[i].qlog);
         pthread_cond_destroy(&e->threads[i].told);
         pthread_mutex_destroy(&e->threads[i].lock);
     }

@@ -7,6 +7,7 @@
 #define HF_SERVER_ENGINE_H
 
 #include <handfast/realtime.h>
+#include <handfast/store.h>
 
 #include "host_io.h"
 #include "tape.h"
@@ -36,6 +37,7 @@ typedef struct hf_engine_options {
     void *context;          /* hf_req_context */
     const hf_topic_rule *topics; /* as of hf_server_options; for the engine's life, whatever is reloaded */
     size_t topic_count;
+    const hf_key_store *keys; /* as of hf_server_options */
     const char *server_name;
     hf_bytes error_page;
     const char *error_page_policy;
@@ -47,11 +49,16 @@ typedef struct hf_engine_options {
     const hf_door *door;        /* our own network stack behind it, in one thread, in place of the kernel's. NULL: the kernel's */
     const hf_host_config *host; /* with a door: addresses and routes */
     hf_access_log *access_log;
+    hf_tapes *tapes;                        /* as hf_worker_config has it; not changed by a reload */
+    const hf_log_plan *logs;                /* as hf_worker_config has it; lent likewise but for `uses`, which is copied */
     const hf_network *proxy_from, *trusted; /* as hf_worker_config has them; lent likewise */
     size_t proxy_from_count, trusted_count;
+    const hf_listener_rule *rules;          /* likewise, and copied */
+    size_t rule_count;
     hf_secure *secure;      /* for listeners that are secure: a reference that the engine keeps one of its own of; NULL: there are none */
     uint16_t redirect_port; /* as of hf_worker_config */
     bool http3;             /* likewise */
+    const char *qlog;       /* a folder: what QUIC connections do is written there (qlog_files.h). NULL: it is not */
     /* What the loop is told from outside is noted on it, or comes from it (tape.h): in one thread, which it is lent to until
      * close. NULL: neither. Then there is no reload. */
     hf_tape *tape;

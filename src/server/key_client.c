@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The serving process's end: loop threads put questions into places and go on; one thread carries what could not be sent at
- * once, asks again when a key process begins, and wakes who asked.
+ * The serving process's end: loop threads put questions into places and go on, and each reads its answers at a channel of its
+ * own, so that a signature costs no third thread's turn. One thread sends what could not be sent at once, and, when a key
+ * process begins, tells it who asks and asks again.
  */
 #include "key_process.h"
 
@@ -29,13 +30,15 @@ typedef struct place {
     uint16_t length;   /* of the signature */
     int32_t code;
     hf_key_question question;
-    uint8_t signature[HF_SIGNATURE_MOST];
 } place;
 
 typedef struct asker {
     hf_key_waker waker;
-    uint32_t first, last; /* its answers, in order */
+    int mine, theirs;       /* the channel of its answers; `theirs` is given to each key process */
+    uint32_t first, last;   /* of its questions those that nobody will answer */
     _Atomic uint32_t ready; /* how many: looked at without the lock */
+    uint32_t asked;         /* by its thread alone: questions without an answer */
+    bool readable;          /* likewise */
 } asker;
 
 struct hf_key_client {
@@ -48,7 +51,10 @@ struct hf_key_client {
     _Atomic uint32_t touched; /* places from here on were never used: looked at without the lock */
     _Atomic uint32_t waiting; /* how many are WAITING: looked at without the lock */
     bool broken, ending;
-    uint32_t threads, attached;
+    uint32_t threads;
+    _Atomic uint32_t attached;
+    uint32_t joined; /* by the carrier alone: of those attached, how many the key process knows */
+    bool ask_again;  /* likewise: when it knows all */
     asker *askers;
     place *places;
 };
@@ -87,17 +93,53 @@ static void finish(hf_key_client *c, uint32_t i, int32_t code)
     atomic_fetch_add_explicit(&a->ready, 1, memory_order_release);
 }
 
+static void give_back(hf_key_client *c, uint32_t i)
+{
+    place *const p = &c->places[i];
+    c->waiting -= p->state == WAITING;
+    p->state = FREE;
+    p->next = c->free;
+    c->free = i;
+}
+
+/* ---- joining ------------------------------------------------------------------------------------------------ */
+
+/* Tells the key process where answers to `thread` go. False: the channel is full. */
+static bool send_join(const hf_key_client *c, uint32_t thread)
+{
+    hf_key_question q = { .id = HF_KEY_HELLO, .kind = HF_KEY_JOIN, .asker = thread };
+    union {
+        struct cmsghdr head;
+        uint8_t room[CMSG_SPACE(sizeof(int))];
+    } control = { .head = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) } };
+    struct iovec from = { &q, HF_KEY_QUESTION_HEAD };
+    const struct msghdr m = { .msg_iov = &from, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+    memcpy(CMSG_DATA(&control.head), &c->askers[thread].theirs, sizeof(int));
+    return sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+}
+
 /* ---- loop threads ------------------------------------------------------------------------------------------- */
 
 uint32_t hf_key_client_attach(hf_key_client *c, hf_key_waker waker)
 {
-    pthread_mutex_lock(&c->lock);
-    const uint32_t number = c->attached < c->threads ? c->attached++ : NONE;
-    pthread_mutex_unlock(&c->lock);
+    uint32_t number = NONE;
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        return NONE;
     pthread_mutex_lock(&c->waking);
-    if (number != NONE)
-        c->askers[number].waker = waker;
+    if (c->attached < c->threads) {
+        asker *const a = &c->askers[c->attached];
+        a->waker = waker;
+        a->mine = pair[0];
+        a->theirs = pair[1];
+        if (send_join(c, c->attached))
+            number = c->attached++;
+    }
     pthread_mutex_unlock(&c->waking);
+    if (number == NONE) {
+        close(pair[0]);
+        close(pair[1]);
+    }
     return number;
 }
 
@@ -105,12 +147,28 @@ void hf_key_client_detach(hf_key_client *c, uint32_t thread)
 {
     pthread_mutex_lock(&c->waking);
     c->askers[thread].waker = (hf_key_waker){ 0 };
+    shutdown(c->askers[thread].mine, SHUT_RDWR); /* a key process that is about to answer must not wait for room */
     pthread_mutex_unlock(&c->waking);
+}
+
+int hf_key_client_descriptor(const hf_key_client *c, uint32_t thread)
+{
+    return c->askers[thread].mine;
+}
+
+void hf_key_client_notify(hf_key_client *c, uint32_t thread)
+{
+    c->askers[thread].readable = true;
+}
+
+bool hf_key_client_asks(const hf_key_client *c, uint32_t thread)
+{
+    return c->askers[thread].asked > 0;
 }
 
 static uint32_t ask(hf_key_client *c, uint32_t thread, size_t key, hf_key_question_kind kind, uint16_t scheme, hf_bytes message)
 {
-    hf_key_question q = { .key = (uint32_t)key, .kind = (uint16_t)kind, .scheme = scheme, .length = (uint16_t)message.len };
+    hf_key_question q = { .key = (uint32_t)key, .asker = thread, .kind = (uint16_t)kind, .scheme = scheme, .length = (uint16_t)message.len };
     if (message.len > sizeof q.message)
         return NONE;
     memcpy(q.message, message.ptr, message.len);
@@ -127,6 +185,7 @@ static uint32_t ask(hf_key_client *c, uint32_t thread, size_t key, hf_key_questi
         p->question = q;
     }
     pthread_mutex_unlock(&c->lock);
+    c->askers[thread].asked += i != NONE;
     if (i == NONE || send(c->fd, &q, HF_KEY_QUESTION_HEAD + q.length, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
         return i;
     pthread_mutex_lock(&c->lock);
@@ -149,25 +208,58 @@ uint32_t hf_key_client_ask_premaster(hf_key_client *c, uint32_t thread, size_t k
     return ask(c, thread, key, HF_KEY_DECRYPT, version, encrypted);
 }
 
-bool hf_key_client_take(hf_key_client *c, uint32_t thread, uint32_t *at, hf_err *err, uint8_t *signature, size_t *length)
+/* An answer's place is free again, unless it is no answer to what is asked now. */
+static bool settle(hf_key_client *c, uint32_t thread, const hf_key_answer *got, size_t size)
 {
-    asker *const a = &c->askers[thread];
+    const uint32_t i = (uint32_t)(got->id & 0xffff);
+    pthread_mutex_lock(&c->lock);
+    place *const p = &c->places[i];
+    const bool good = size >= HF_KEY_ANSWER_HEAD && i < c->touched && size == HF_KEY_ANSWER_HEAD + got->length && p->thread == thread &&
+                      (p->state == ASKED || p->state == WAITING) && p->question.id == got->id;
+    if (good)
+        give_back(c, i);
+    pthread_mutex_unlock(&c->lock);
+    return good;
+}
+
+/* Of those that nobody will answer. */
+static bool take_failed(hf_key_client *c, asker *a, uint32_t *at, hf_err *err, size_t *length)
+{
     if (atomic_load_explicit(&a->ready, memory_order_acquire) == 0)
         return false;
     pthread_mutex_lock(&c->lock);
-    place *const p = &c->places[a->first];
     *at = a->first;
-    *err = hf_err_make(p->code);
-    *length = p->length;
-    memcpy(signature, p->signature, p->length);
-    a->first = p->next;
+    *err = hf_err_make(c->places[*at].code);
+    *length = 0;
+    a->first = c->places[*at].next;
     a->last = a->first == NONE ? NONE : a->last;
     atomic_fetch_sub_explicit(&a->ready, 1, memory_order_relaxed);
-    p->state = FREE;
-    p->next = c->free;
-    c->free = *at;
+    give_back(c, *at);
     pthread_mutex_unlock(&c->lock);
+    a->asked--;
     return true;
+}
+
+bool hf_key_client_take(hf_key_client *c, uint32_t thread, uint32_t *at, hf_err *err, uint8_t *signature, size_t *length)
+{
+    asker *const a = &c->askers[thread];
+    if (take_failed(c, a, at, err, length))
+        return true;
+    while (a->readable) {
+        hf_key_answer got;
+        const ssize_t n = recv(a->mine, &got, sizeof got, MSG_DONTWAIT);
+        const bool mine = n > 0 && settle(c, thread, &got, (size_t)n);
+        a->asked -= mine;
+        a->readable = n > 0 && a->asked > 0; /* if there is more, it is told again */
+        if (!mine)
+            continue;
+        *at = (uint32_t)(got.id & 0xffff);
+        *err = hf_err_make(got.code);
+        *length = got.length;
+        memcpy(signature, got.signature, got.length);
+        return true;
+    }
+    return false;
 }
 
 /* ---- the carrier -------------------------------------------------------------------------------------------- */
@@ -193,26 +285,7 @@ static void ask_all_again(hf_key_client *c)
     pthread_mutex_unlock(&c->lock);
 }
 
-static void take_answer(hf_key_client *c, const hf_key_answer *a, size_t size)
-{
-    const uint32_t i = (uint32_t)(a->id & 0xffff);
-    uint32_t thread = NONE;
-    pthread_mutex_lock(&c->lock);
-    if (i < c->touched && size == HF_KEY_ANSWER_HEAD + a->length) {
-        place *const p = &c->places[i];
-        if ((p->state == ASKED || p->state == WAITING) && p->question.id == a->id) {
-            p->length = a->length;
-            memcpy(p->signature, a->signature, a->length);
-            finish(c, i, a->code);
-            thread = p->thread;
-        }
-    }
-    pthread_mutex_unlock(&c->lock);
-    if (thread != NONE)
-        wake(c, thread);
-}
-
-/* False: nobody is at the other end, nor will be. */
+/* What a key process says itself. False: nobody is at the other end, nor will be. */
 static bool receive_all(hf_key_client *c)
 {
     hf_key_answer a;
@@ -222,13 +295,30 @@ static bool receive_all(hf_key_client *c)
             return errno == EAGAIN || errno == EINTR;
         if (n == 0)
             return false;
-        if (n < (ssize_t)HF_KEY_ANSWER_HEAD)
-            continue;
-        if (a.id == HF_KEY_HELLO)
-            ask_all_again(c);
-        else
-            take_answer(c, &a, (size_t)n);
+        if (n >= (ssize_t)HF_KEY_ANSWER_HEAD && a.id == HF_KEY_HELLO) {
+            c->joined = 0;
+            c->ask_again = true;
+        }
     }
+}
+
+/* Who asks comes before what is asked again. False: the channel is full. */
+static bool introduce(hf_key_client *c)
+{
+    bool good = true;
+    if (!c->ask_again)
+        return true;
+    pthread_mutex_lock(&c->waking);
+    while (good && c->joined < c->attached) {
+        good = send_join(c, c->joined);
+        c->joined += good;
+    }
+    pthread_mutex_unlock(&c->waking);
+    if (!good)
+        return false;
+    ask_all_again(c);
+    c->ask_again = false;
+    return true;
 }
 
 static void send_waiting(hf_key_client *c)
@@ -278,7 +368,7 @@ static void *carry(void *argument)
         pthread_mutex_unlock(&c->lock);
         if (ending)
             return NULL;
-        const short wanted = (short)(POLLIN | (c->waiting > 0 ? POLLOUT : 0));
+        const short wanted = (short)(POLLIN | (c->waiting > 0 || c->ask_again ? POLLOUT : 0));
         struct pollfd p[] = { { .fd = c->fd, .events = wanted }, { .fd = c->poke, .events = POLLIN } };
         uint64_t count;
         if (poll(p, HF_COUNT(p), -1) < 0)
@@ -289,7 +379,8 @@ static void *carry(void *argument)
             fail_all(c);
             return NULL;
         }
-        send_waiting(c);
+        if (introduce(c))
+            send_waiting(c);
     }
 }
 
@@ -310,6 +401,10 @@ static void discard(hf_key_client *c)
 {
     pthread_mutex_destroy(&c->waking);
     pthread_mutex_destroy(&c->lock);
+    for (uint32_t i = 0; i < c->attached; i++) {
+        close(c->askers[i].mine);
+        close(c->askers[i].theirs);
+    }
     close(c->fd);
     if (c->poke >= 0)
         close(c->poke);
@@ -326,7 +421,7 @@ hf_key_client *hf_key_client_new(int fd, uint32_t threads, uint32_t most)
         return NULL;
     }
     *c = (hf_key_client){ .fd = fd, .poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .free = NONE, .most = most < 0xffff ? most : 0xffff,
-        .threads = threads, .askers = calloc(threads, sizeof *c->askers), .places = calloc(most, sizeof *c->places) };
+        .threads = threads < HF_KEY_ASKERS ? threads : HF_KEY_ASKERS, .askers = calloc(threads, sizeof *c->askers), .places = calloc(most, sizeof *c->places) };
     pthread_mutex_init(&c->waking, NULL);
     pthread_mutex_init(&c->lock, NULL);
     for (uint32_t i = 0; c->askers != NULL && i < threads; i++)

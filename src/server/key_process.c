@@ -79,18 +79,58 @@ static void answer(int channel, const hf_identities *ids, hf_key **keys, const h
     hf_wipe(a.signature, sizeof a.signature);
 }
 
-/* Until nobody is there who could ask. */
+/* A message of the channel, and the descriptor beside it, -1 when there is none. */
+static ssize_t receive(int channel, hf_key_question *q, int *beside)
+{
+    union {
+        struct cmsghdr align;
+        uint8_t room[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec to = { q, sizeof *q };
+    struct msghdr m = { .msg_iov = &to, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+    const ssize_t n = recvmsg(channel, &m, MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *const c = n < 0 ? NULL : CMSG_FIRSTHDR(&m);
+    *beside = -1;
+    if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(beside, CMSG_DATA(c), sizeof *beside);
+    return n;
+}
+
+/* Who asks from now on by this number, and was somebody else before, is answered at `channel`. */
+static void join(int *askers, uint32_t asker, int channel)
+{
+    if (channel < 0)
+        return;
+    if (asker >= HF_KEY_ASKERS) {
+        close(channel);
+        return;
+    }
+    if (askers[asker] >= 0)
+        close(askers[asker]);
+    askers[asker] = channel;
+}
+
+/* Until nobody is there who could ask. A question of somebody who did not join is not answered: whoever sees the hello asks it again. */
 static void answer_all(int channel, const hf_identities *ids, hf_key **keys)
 {
+    static int askers[HF_KEY_ASKERS];
     const hf_key_answer hello = { .id = HF_KEY_HELLO };
+    for (size_t i = 0; i < HF_KEY_ASKERS; i++)
+        askers[i] = -1;
     (void)!send(channel, &hello, HF_KEY_ANSWER_HEAD, MSG_NOSIGNAL);
     for (;;) {
         hf_key_question q;
-        const ssize_t n = recv(channel, &q, sizeof q, 0);
+        int beside;
+        const ssize_t n = receive(channel, &q, &beside);
         if (n == 0 || (n < 0 && errno != EINTR))
             return;
-        if (n >= (ssize_t)HF_KEY_QUESTION_HEAD && q.length == n - (ssize_t)HF_KEY_QUESTION_HEAD)
-            answer(channel, ids, keys, &q);
+        const bool whole = n >= (ssize_t)HF_KEY_QUESTION_HEAD && q.length == n - (ssize_t)HF_KEY_QUESTION_HEAD;
+        if (whole && q.kind == HF_KEY_JOIN)
+            join(askers, q.asker, beside);
+        else if (beside >= 0)
+            close(beside);
+        else if (whole && q.asker < HF_KEY_ASKERS && askers[q.asker] >= 0)
+            answer(askers[q.asker], ids, keys, &q);
     }
 }
 

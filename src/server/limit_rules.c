@@ -53,6 +53,7 @@ static const struct {
     { "idempotency_bytes", { 0, 64 * GIB } },
     { "idempotency_ns", { 0, YEAR } },
     { "coding_bytes", { MIB, 64 * GIB } },
+    { "stream_coding_bytes", { 0, 64 * GIB } },
     { "compress_bytes", { 0, GIB } },
     { "ranges", { 0, 4096 } },
     { "hot_files", { 0, 10000000 } },

@@ -33,16 +33,35 @@ static void write_whom(hf_writer *w, const hf_dialog *d, const hf_req *rq)
     }
 }
 
+/* In good order, with every answer given. */
+static bool is_orderly(hf_err err)
+{
+    switch (err.code) {
+    case HF_ERR_HTTP1_IDLE:
+    case HF_ERR_HTTP1_FIRST_BYTE:
+    case HF_ERR_HTTP2_IDLE:
+    case HF_ERR_HTTP3_IDLE:
+    case HF_ERR_QUIC_IDLE:
+    case HF_ERR_HTTP_REQUESTS:
+    case HF_ERR_IO_LINGER:
+        return true;
+    default:
+        return false;
+    }
+}
+
 void hf_limit_tell(hf_limit_tally *tally, hf_time now, const hf_dialog *d, hf_err err, const hf_req *rq)
 {
-    const bool quiet = err.code == HF_ERR_HTTP1_IDLE || err.code == HF_ERR_HTTP1_FIRST_BYTE || err.code == HF_ERR_HTTP2_IDLE;
     const hf_fault *fault = d->web != NULL ? hf_web_fault(d->web) : NULL;
     char text[512];
     hf_writer w = hf_writer_make(text, sizeof text);
     uint64_t untold;
     if (hf_limit_names(err).len == 0 || !hf_limit_tally_due(tally, now, err, &untold))
         return;
-    hf_limit_write(&w, err, d->service->env->limits);
+    hf_limits limits = *(rq != NULL ? hf_req_limits(rq) : d->service->env->limits);
+    if (rq != NULL && err.code == HF_ERR_HTTP_BODY_TOO_LARGE)
+        limits.body_bytes = rq->body_limit; /* the route may have said its own */
+    hf_limit_write(&w, err, &limits);
     hf_write_text(&w, ": ");
     write_whom(&w, d, rq);
     if (fault != NULL && fault->err.code == err.code)
@@ -52,7 +71,7 @@ void hf_limit_tell(hf_limit_tally *tally, hf_time now, const hf_dialog *d, hf_er
         hf_write_decimal(&w, untold);
         hf_write_text(&w, " times more since this was last said");
     }
-    hf_log(quiet ? HF_LOG_INFO : HF_LOG_WARNING, err, "%.*s", HF_STR(hf_written(&w)));
+    hf_log(is_orderly(err) ? HF_LOG_INFO : HF_LOG_WARNING, err, "%.*s", HF_STR(hf_written(&w)));
 }
 
 void hf_limit_write_answer(hf_writer *out, hf_err why)

@@ -102,7 +102,7 @@ void hf_listening_add_udp(hf_listen_set *set, hf_listening *l, unsigned count)
         close(l->udp[--l->udp_count]);
 }
 
-hf_err hf_listen_set_add(hf_listen_set *set, const hf_listen_url *url, hf_writer *why)
+static hf_err add_all(hf_listen_set *set, const hf_listen_url *url, hf_writer *why)
 {
     const size_t first = set->count;
     for (size_t i = 0; i < url->count; i++) {
@@ -136,6 +136,28 @@ hf_err hf_listen_set_add(hf_listen_set *set, const hf_listen_url *url, hf_writer
         hf_listening_add_udp(set, &set->at[set->count - 1], url->udp);
     }
     return HF_OK;
+}
+
+/* Any free port of localhost is one that is free at both of its addresses. What is free at the first alone stays taken
+ * meanwhile, so that the system names another. */
+hf_err hf_listen_set_add(hf_listen_set *set, const hf_listen_url *url, hf_writer *why)
+{
+    enum { TRIES = 16 };
+    int taken[TRIES];
+    unsigned n = 0;
+    const size_t first = set->count, told = why->length;
+    hf_err err = add_all(set, url, why);
+    while (err.code == HF_ERR_IO_ADDRESS_IN_USE && url->addresses[0].port == 0 && set->count > first && n < TRIES) {
+        why->length = told;
+        taken[n++] = set->at[first].fd;
+        set->at[first].fd = -1;
+        while (set->count > first)
+            hf_listening_close(&set->at[--set->count]);
+        err = add_all(set, url, why);
+    }
+    while (n > 0)
+        close(taken[--n]);
+    return err;
 }
 
 void hf_listen_set_close(hf_listen_set *set)

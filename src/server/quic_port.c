@@ -42,20 +42,13 @@ struct hf_quic_port {
 void hf_quic_address_to(const hf_address *from, hf_quic_address *to)
 {
     *to = (hf_quic_address){ .port = from->port, .zone = from->scope };
-    if (from->family == 6) {
-        memcpy(to->ip, from->ip, 16);
-        return;
-    }
-    to->ip[10] = to->ip[11] = 0xff;
-    memcpy(to->ip + 12, from->ip, 4);
+    hf_address_map(from, to->ip);
 }
 
 void hf_quic_address_from(const hf_quic_address *from, hf_address *to)
 {
-    static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-    const bool four = memcmp(from->ip, mapped, sizeof mapped) == 0;
-    *to = (hf_address){ .family = four ? 4 : 6, .port = from->port, .scope = from->zone };
-    memcpy(to->ip, four ? from->ip + 12 : from->ip, four ? 4 : 16);
+    *to = (hf_address){ .port = from->port, .scope = from->zone };
+    hf_address_unmap(from->ip, to);
 }
 
 /* ---- life ----------------------------------------------------------------------------------------------------- */

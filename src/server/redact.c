@@ -3,20 +3,40 @@
 
 static const hf_bytes redacted = HF_LITERAL("REDACTED"); /* OpenTelemetry's word for it */
 
+/* One character as its last reader will have it, percent-encoding undone as often as it was done: a URL in a parameter of a
+ * URL is encoded once more. %3D is '=' at depth 1, %253D at depth 2. */
+typedef struct letter {
+    uint8_t c, depth;
+    size_t length; /* in the text */
+} letter;
+
+static bool is_octet(hf_bytes text, size_t at)
+{
+    return text.len - at >= 2 && hf_hex_digit(text.ptr[at]) >= 0 && hf_hex_digit(text.ptr[at + 1]) >= 0;
+}
+
+static letter read_letter(hf_bytes text, size_t at)
+{
+    size_t i = at + 1;
+    uint8_t depth = 1;
+    if (text.ptr[at] != '%' || !is_octet(text, i))
+        return (letter){ text.ptr[at], 0, 1 };
+    for (; text.ptr[i] == '2' && text.ptr[i + 1] == '5' && is_octet(text, i + 2); i += 2)
+        depth = (uint8_t)(depth + (depth < UINT8_MAX));
+    return (letter){ (uint8_t)(hf_hex_digit(text.ptr[i]) << 4 | hf_hex_digit(text.ptr[i + 1])), depth, i + 2 - at };
+}
+
 /* Letters and digits of the name alone, lower case, percent-decoded: "X-Amz-%53ignature" is "xamzsignature". Only the
  * end of a very long name is looked at. */
 static hf_bytes plain_name(hf_bytes name, uint8_t *plain, size_t capacity)
 {
     size_t length = 0;
-    for (size_t i = 0; i < name.len && length < capacity; i++) {
-        uint8_t c = name.ptr[i];
-        if (c == '%' && name.len - i > 2 && hf_hex_digit(name.ptr[i + 1]) >= 0 && hf_hex_digit(name.ptr[i + 2]) >= 0) {
-            c = (uint8_t)(hf_hex_digit(name.ptr[i + 1]) << 4 | hf_hex_digit(name.ptr[i + 2]));
-            i += 2;
-        }
-        c = hf_lower(c);
+    for (size_t i = 0; i < name.len && length < capacity;) {
+        const letter l = read_letter(name, i);
+        const uint8_t c = hf_lower(l.c);
         if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
             plain[length++] = c;
+        i += l.length;
     }
     return hf_bytes_make(plain, length);
 }
@@ -60,44 +80,128 @@ static void write_some(hf_writer *w, hf_bytes b)
     hf_write(w, hf_bytes_make(b.ptr, b.len < room ? b.len : room));
 }
 
-/* How much of "name=value" stays when it holds a secret: "name=". All of it when it does not. */
-static size_t open_part(hf_bytes parameter)
+/* A walk over a URL's query or path, which finds the secrets in it: also those of a URL that a parameter holds, whether that is
+ * encoded or not, and of JSON. */
+typedef struct walk {
+    hf_bytes text;
+    const char *separators; /* between parameters */
+    size_t at;
+    size_t part;            /* where the parameter begins; */
+    size_t word;            /* and the last word, which may be the name of a parameter within */
+    bool valued;            /* the parameter's own '=' has been */
+    hf_bytes quoted;        /* "the last word" that quotes end; */
+    uint8_t quote_depth;
+    uint8_t last, before;   /* the characters before this one */
+} walk;
+
+static hf_bytes cut(const walk *w, size_t from, size_t to)
 {
-    const uint8_t *equals = parameter.len ? memchr(parameter.ptr, '=', parameter.len) : NULL;
-    if (!equals || equals + 1 == parameter.ptr + parameter.len)
-        return parameter.len;
-    const size_t name = (size_t)(equals - parameter.ptr);
-    return hf_is_secret_name(hf_bytes_make(parameter.ptr, name)) ? name + 1 : parameter.len;
+    return hf_bytes_make(w->text.ptr + from, to - from);
 }
 
-/* Goes over `text`, cut at every byte of `separators`; answers whether there is a secret in it. Writes it without, if
- * there is a writer. */
-static bool redact_parts(hf_writer *w, hf_bytes text, const char *separators)
+static bool separates(const walk *w, letter l)
 {
-    bool found = false;
-    for (size_t at = 0, begin = 0; at <= text.len; at++) {
-        if (at < text.len && (text.ptr[at] == 0 || strchr(separators, text.ptr[at]) == NULL))
-            continue;
-        const size_t open = open_part(hf_bytes_make(text.ptr + begin, at - begin));
-        const bool secret = open < at - begin;
-        found |= secret;
-        if (w) {
-            write_some(w, hf_bytes_make(text.ptr + begin, open));
-            if (secret)
-                write_some(w, redacted);
-            write_some(w, hf_bytes_make(text.ptr + at, at < text.len));
-        }
-        begin = at + 1;
+    return l.depth == 0 && l.c != 0 && strchr(w->separators, l.c) != NULL;
+}
+
+/* Where a value ends that begins at w->at and was assigned at `depth`: what is encoded deeper is part of it. */
+static size_t end_of_value(const walk *w, unsigned depth)
+{
+    size_t i = w->at;
+    while (i < w->text.len) {
+        const letter l = read_letter(w->text, i);
+        if (separates(w, l) || (l.c == '&' && l.depth <= depth))
+            break;
+        i += l.length;
     }
-    return found;
+    return i;
 }
 
-static hf_bytes redact(hf_writer *w, hf_bytes text, const char *separators)
+/* Behind "://": where the user and password end that stand before the host; w->at where there are none. */
+static size_t end_of_user(const walk *w)
 {
-    if (!redact_parts(NULL, text, separators))
+    size_t i = w->at, at = w->at;
+    while (i < w->text.len) {
+        const letter l = read_letter(w->text, i);
+        if (separates(w, l) || (l.c != 0 && strchr("/?#&", l.c) != NULL))
+            break;
+        if (l.c == '@')
+            at = i;
+        i += l.length;
+    }
+    return at;
+}
+
+static bool is_of_word(uint8_t c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80 ||
+        (c != 0 && strchr("-_.~[]$%", c) != NULL);
+}
+
+/* What follows the character that stands before w->at is a secret up to the answer; 0: it is none. */
+static size_t secret_behind(const walk *w, letter l, size_t here)
+{
+    if (l.c == '=' && hf_is_secret_name(cut(w, w->word, here)))
+        return end_of_value(w, l.depth);
+    if (l.c == '=' && !w->valued && w->part < w->word && hf_is_secret_name(cut(w, w->part, here)))
+        return end_of_value(w, l.depth);
+    if (l.c == ':' && w->last == '"' && hf_is_secret_name(w->quoted))
+        return end_of_value(w, w->quote_depth > 0 ? w->quote_depth - 1u : 0);
+    if (l.c == '/' && w->last == '/' && w->before == ':')
+        return end_of_user(w);
+    return 0;
+}
+
+static void note(walk *w, letter l, size_t here)
+{
+    w->before = w->last;
+    w->last = l.c;
+    if (separates(w, l) || l.c == '&') {
+        w->part = w->word = w->at;
+        w->valued = false;
+    } else if (l.c == '=') {
+        w->word = w->at;
+        w->valued = true;
+    } else if (!is_of_word(l.c)) {
+        if (l.c == '"') {
+            w->quoted = cut(w, w->word, here);
+            w->quote_depth = l.depth;
+        }
+        w->word = w->at;
+    }
+}
+
+/* The next secret is [*begin, *end). False: there is none. */
+static bool find_secret(walk *w, size_t *begin, size_t *end)
+{
+    while (w->at < w->text.len) {
+        const letter l = read_letter(w->text, w->at);
+        const size_t here = w->at;
+        w->at += l.length;
+        const size_t until = secret_behind(w, l, here);
+        note(w, l, here);
+        if (until > w->at) {
+            *begin = w->at;
+            *end = w->at = w->word = until;
+            return true;
+        }
+    }
+    return false;
+}
+
+static hf_bytes redact(hf_writer *out, hf_bytes text, const char *separators)
+{
+    walk w = { .text = text, .separators = separators };
+    size_t begin, end, written = 0;
+    if (!find_secret(&w, &begin, &end))
         return text;
-    redact_parts(w, text, separators);
-    return hf_written(w);
+    do {
+        write_some(out, cut(&w, written, begin));
+        write_some(out, redacted);
+        written = end;
+    } while (find_secret(&w, &begin, &end));
+    write_some(out, cut(&w, written, text.len));
+    return hf_written(out);
 }
 
 hf_bytes hf_redact_query(hf_writer *w, hf_bytes query)
@@ -109,24 +213,25 @@ hf_bytes hf_redact_query(hf_writer *w, hf_bytes query)
 
 hf_bytes hf_redact_path(hf_writer *w, hf_bytes path)
 {
-    /* RFC 3986 3.3: parameters of a segment follow a semicolon; without one there is nothing to look for. */
-    if (path.len == 0 || memchr(path.ptr, ';', path.len) == NULL)
+    /* Nothing is assigned in most: RFC 3986 3.3 lets parameters of a segment follow a semicolon, and some put whole URLs there. */
+    if (path.len == 0 || (memchr(path.ptr, '=', path.len) == NULL && memchr(path.ptr, '%', path.len) == NULL &&
+                          memchr(path.ptr, ':', path.len) == NULL))
         return path;
     return redact(w, path, ";/,");
 }
 
-hf_bytes hf_redact_referer(hf_bytes referer)
+hf_bytes hf_redact_referer(hf_writer *w, hf_bytes referer)
 {
     for (size_t i = 0; i < referer.len; i++)
         if (referer.ptr[i] == '?' || referer.ptr[i] == '#')
             referer.len = i;
     const uint8_t *slashes = referer.len ? memmem(referer.ptr, referer.len, "://", 3) : NULL;
-    if (!slashes)
-        return referer;
-    const uint8_t *end = referer.ptr + referer.len, *host = slashes + 3;
-    const uint8_t *slash = memchr(host, '/', (size_t)(end - host));
-    const uint8_t *at = memrchr(host, '@', (size_t)((slash ? slash : end) - host));
-    if (!at)
-        return referer;
-    return hf_bytes_make(at + 1, (size_t)(end - at - 1)); /* user:password@host/: the host alone is left */
+    if (slashes != NULL) {
+        const uint8_t *end = referer.ptr + referer.len, *host = slashes + 3;
+        const uint8_t *slash = memchr(host, '/', (size_t)(end - host));
+        const uint8_t *at = memrchr(host, '@', (size_t)((slash ? slash : end) - host));
+        if (at != NULL) /* user:password@host/: the host alone is left */
+            referer = hf_bytes_make(at + 1, (size_t)(end - at - 1));
+    }
+    return hf_redact_path(w, referer);
 }

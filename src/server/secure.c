@@ -26,8 +26,9 @@ struct hf_secure {
 struct hf_secure_thread {
     hf_secure *secure;
     uint32_t number; /* to the client, when attached */
-    bool attached;
+    bool attached, watching;
     const hf_env *env;
+    hf_io *io;
     hf_crypto *crypto;
     hf_identity_set set;
     hf_trust *clients; /* NULL: none are asked */
@@ -171,7 +172,6 @@ static void configure(hf_secure_thread *t)
     t->quic.protocols = &t->quic_protocol;
     t->quic.protocol_count = 1;
     t->quic.context++; /* tickets of TLS over TCP and over QUIC are kept apart */
-    t->quic.early_data = false; /* over QUIC it is not taken yet */
     t->quic.rsa_key_exchange = false; /* RFC 9001 4.2: TLS 1.3 or newer */
     t->web.read = read_file;
     t->web.tls = &t->config;
@@ -181,7 +181,13 @@ static void configure(hf_secure_thread *t)
     t->web.http2.connect_protocol = true; /* RFC 8441: WebSockets; what no route takes is refused there */
 }
 
-hf_secure_thread *hf_secure_thread_new(hf_secure *s, const hf_env *env, hf_key_waker waker, hf_err *err)
+static void wake(void *self)
+{
+    hf_io *io = self;
+    io->ops->wake(io);
+}
+
+hf_secure_thread *hf_secure_thread_new(hf_secure *s, const hf_env *env, hf_io *io, hf_err *err)
 {
     hf_secure_thread *t = calloc(1, sizeof *t);
     *err = hf_err_make(HF_ERR_BASE_MEMORY);
@@ -189,6 +195,7 @@ hf_secure_thread *hf_secure_thread_new(hf_secure *s, const hf_env *env, hf_key_w
         return NULL;
     t->secure = hf_secure_keep(s);
     t->env = env;
+    t->io = io;
     t->crypto = hf_crypto_new(env, NULL);
     t->waiting = calloc(s->most, sizeof *t->waiting);
     t->web.room = (hf_span){ malloc(HF_WEB_ROOM), HF_WEB_ROOM };
@@ -198,23 +205,32 @@ hf_secure_thread *hf_secure_thread_new(hf_secure *s, const hf_env *env, hf_key_w
         *err = load_keys(t);
     if (err->code == 0)
         *err = load_clients(t);
+    if (err->code == 0 && s->client != NULL) {
+        t->number = hf_key_client_attach(s->client, (hf_key_waker){ wake, io });
+        t->attached = t->number != UINT32_MAX;
+        if (!t->attached)
+            *err = hf_err_make(HF_ERR_IO_DESCRIPTORS);
+    }
     if (err->code != 0) {
         hf_secure_thread_free(t);
         return NULL;
     }
     configure(t);
-    if (s->client != NULL) {
-        t->number = hf_key_client_attach(s->client, waker);
-        t->attached = t->number != UINT32_MAX;
-        HF_ASSERT(t->attached);
-    }
     return t;
+}
+
+static void unwatch(hf_secure_thread *t)
+{
+    if (t->watching)
+        t->io->ops->unwatch(t->io, hf_key_client_descriptor(t->secure->client, t->number));
+    t->watching = false;
 }
 
 void hf_secure_thread_free(hf_secure_thread *t)
 {
     if (t == NULL)
         return;
+    unwatch(t);
     if (t->attached)
         hf_key_client_detach(t->secure->client, t->number);
     hf_identity_set_fini(&t->set);
@@ -253,6 +269,25 @@ void hf_secure_thread_tick(hf_secure_thread *t, hf_time now, int64_t wall_ms)
 
 /* ---- signatures --------------------------------------------------------------------------------------------- */
 
+/* At the first question, because only the loop's own thread may. */
+static bool watch(hf_secure_thread *t)
+{
+    if (!t->watching)
+        t->watching = t->io->ops->watch != NULL && t->io->ops->watch(t->io, hf_key_client_descriptor(t->secure->client, t->number), t).code == 0;
+    return t->watching;
+}
+
+void hf_secure_thread_readable(hf_secure_thread *t)
+{
+    hf_key_client_notify(t->secure->client, t->number);
+}
+
+void hf_secure_thread_rest(hf_secure_thread *t)
+{
+    if (t->watching && !hf_key_client_asks(t->secure->client, t->number))
+        unwatch(t);
+}
+
 uint32_t hf_secure_thread_sign(hf_secure_thread *t, void *owner, hf_web *web, const hf_web_event *event)
 {
     const hf_tls_event *const q = event->tls;
@@ -261,7 +296,8 @@ uint32_t hf_secure_thread_sign(hf_secure_thread *t, void *owner, hf_web *web, co
         return HF_SECURE_NOWHERE;
     }
     const size_t key = (size_t)(q->identity - t->set.identities);
-    const uint32_t place = q->kind == HF_TLS_WANT_DECRYPT
+    const uint32_t place = !watch(t) ? HF_SECURE_NOWHERE
+        : q->kind == HF_TLS_WANT_DECRYPT
         ? hf_key_client_ask_premaster(t->secure->client, t->number, key, q->client_version, q->message)
         : hf_key_client_ask(t->secure->client, t->number, key, q->scheme, q->message);
     if (place == HF_SECURE_NOWHERE)

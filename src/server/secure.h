@@ -7,6 +7,7 @@
 #ifndef HF_SERVER_SECURE_H
 #define HF_SERVER_SECURE_H
 
+#include "io.h"
 #include "key_process.h"
 #include "tickets.h"
 #include "web.h"
@@ -35,8 +36,8 @@ void hf_secure_leave(hf_secure *s);
 
 typedef struct hf_secure_thread hf_secure_thread;
 
-/* One more loop thread begins with it. Keeps `s`; lends `env`. NULL and *err. */
-hf_secure_thread *hf_secure_thread_new(hf_secure *s, const hf_env *env, hf_key_waker waker, hf_err *err);
+/* One more loop thread begins with it; any thread may call this. Keeps `s`; lends `env` and `io`, the thread's. NULL and *err. */
+hf_secure_thread *hf_secure_thread_new(hf_secure *s, const hf_env *env, hf_io *io, hf_err *err);
 void hf_secure_thread_free(hf_secure_thread *t);
 /* For hf_web_new. Lends until free. */
 const hf_web_options *hf_secure_thread_web(const hf_secure_thread *t);
@@ -49,6 +50,10 @@ void hf_secure_thread_tick(hf_secure_thread *t, hf_time now, int64_t wall_ms);
 
 #define HF_SECURE_NOWHERE UINT32_MAX
 
+/* HF_IO_READABLE of `io`, whose owner is the thread: answers came. */
+void hf_secure_thread_readable(hf_secure_thread *t);
+/* There is a newer generation: when it awaits nothing it watches nothing. */
+void hf_secure_thread_rest(hf_secure_thread *t);
 /* HF_WEB_WANT_SIGN of `web`. Answers at once where the key is here or nobody answers; otherwise returns the place where
  * `owner` waits (else HF_SECURE_NOWHERE). */
 uint32_t hf_secure_thread_sign(hf_secure_thread *t, void *owner, hf_web *web, const hf_web_event *event);

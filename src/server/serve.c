@@ -177,7 +177,33 @@ static bool open_recording(hf_supervisor *v)
     return v->recording >= 0;
 }
 
-static bool become(const hf_serve_options *o, const hf_access_log *log)
+static bool open_tapes(hf_supervisor *v)
+{
+    const hf_serve_options *o = v->options;
+    char text[256];
+    hf_writer why = hf_writer_make(text, sizeof text);
+    if (o->record_folder == NULL)
+        return true;
+    v->tapes = hf_tapes_open(o->record_folder, o->record_all, o->record_secrets, &o->limits, &why);
+    v->tapes_folder = o->record_folder;
+    if (v->tapes == NULL)
+        hf_log(HF_LOG_ERROR, hf_err_make(HF_ERR_IO_SYSTEM), "cannot record into %s: %.*s", o->record_folder, HF_STR(hf_written(&why)));
+    return v->tapes != NULL;
+}
+
+static bool open_logs(hf_supervisor *v)
+{
+    char text[8192];
+    hf_writer why = hf_writer_make(text, sizeof text);
+    v->logs = hf_logs_open(v->options, NULL, &why);
+    hf_bytes rest = hf_written(&why), line;
+    while (hf_split(&rest, '\n', &line))
+        if (line.len > 0)
+            hf_log(HF_LOG_ERROR, hf_err_make(HF_ERR_IO_SYSTEM), "%.*s", HF_STR(line));
+    return v->logs != NULL;
+}
+
+static bool become(const hf_serve_options *o, hf_logs *logs)
 {
     const char *user = o->user;
     if (user == NULL)
@@ -188,9 +214,9 @@ static bool become(const hf_serve_options *o, const hf_access_log *log)
         hf_log(HF_LOG_ERROR, HF_OK, "--user %s: there is no such user", user);
         return false;
     }
-    /* The log was opened as root: whom we become must be able to open it again after a rotation. */
-    if (log->fd >= 0 && log->path != NULL && fchown(log->fd, who->pw_uid, who->pw_gid) != 0)
-        hf_log(HF_LOG_WARNING, hf_err_make(HF_ERR_IO_SYSTEM), "the access log %s stays root's: %s", log->path, strerror(errno));
+    /* Logs were opened as root: whom we become must be able to open them again after a rotation. */
+    if (!hf_logs_give(logs, who->pw_uid, who->pw_gid))
+        hf_log(HF_LOG_WARNING, hf_err_make(HF_ERR_IO_SYSTEM), "an access log stays root's: %s", strerror(errno));
     if (o->admin != NULL && lchown(o->admin, who->pw_uid, who->pw_gid) != 0)
         hf_log(HF_LOG_WARNING, hf_err_make(HF_ERR_IO_SYSTEM), "the admin socket %s stays root's: %s", o->admin, strerror(errno));
     if (hf_privileges_become(user, who->pw_uid, who->pw_gid))
@@ -262,6 +288,9 @@ static void announce(const hf_supervisor *v)
     announce_door(&v->door);
     if (o->record != NULL)
         fprintf(stderr, "and records into %s what clients send, in the clear\n", o->record);
+    if (o->record_folder != NULL)
+        fprintf(stderr, "and keeps %s in %s%s\n", o->record_all ? "every connection" : "connections that end badly", o->record_folder,
+            o->record_secrets ? ", with their secrets" : "");
     fprintf(stderr, "Stop it with Ctrl-C.\n");
     fflush(stderr);
 }
@@ -270,7 +299,7 @@ int hf_serve_run(const hf_serve_options *options)
 {
     static hf_supervisor v;
     v.options = options;
-    v.log.fd = v.admin = v.recording = -1;
+    v.admin = v.recording = -1;
     v.secrets.key_log = -1;
     v.generation = 1;
     signal(SIGPIPE, SIG_IGN);
@@ -282,10 +311,9 @@ int hf_serve_run(const hf_serve_options *options)
     sigprocmask(SIG_BLOCK, &v.signals, NULL);
     raise_descriptors(options);
     int code = 1;
-    const hf_err err = hf_access_log_open(&v.log, options->access_log, options->log_format);
-    if (err.code != 0)
-        hf_log(HF_LOG_ERROR, err, "cannot open the access log %s: %s", options->access_log, strerror(errno));
-    else if (bind_all(&v) && bind_admin(&v) && open_secrets(&v) && open_recording(&v) && become(options, &v.log)) {
+    if (!open_logs(&v))
+        code = 1;
+    else if (bind_all(&v) && bind_admin(&v) && open_secrets(&v) && open_recording(&v) && open_tapes(&v) && become(options, v.logs)) {
         announce(&v);
         code = hf_supervise(&v);
     }
@@ -293,7 +321,8 @@ int hf_serve_run(const hf_serve_options *options)
     hf_listen_set_close(&v.listening);
     if (v.door.kind != HF_DOOR_NONE)
         hf_door_close(&v.door);
-    hf_access_log_close(&v.log);
+    hf_logs_close(v.logs);
+    hf_tapes_close(v.tapes);
     if (v.recording >= 0)
         close(v.recording);
     if (v.admin >= 0)

@@ -18,6 +18,19 @@
 
 enum { HF_SERVE_GIVEN = 32, HF_SERVE_LISTENERS = 32, HF_SERVE_INDEX_NAMES = 8 };
 
+/* The log of a site or route. */
+typedef struct hf_serve_log {
+    const char *path; /* as of hf_serve_options.access_log; NULL: none */
+    hf_access_format format;
+} hf_serve_log;
+
+/* Of a listener that has its own. */
+typedef struct hf_serve_proxies {
+    size_t listener; /* its place */
+    const hf_network *from; /* none: nobody */
+    size_t count;
+} hf_serve_proxies;
+
 /* Must stay where it was filled: `files.index` points into it. */
 typedef struct hf_serve_options {
     /* where to listen; at least one. `localhost` and `*` are two addresses each: see hf_listen_url */
@@ -42,6 +55,7 @@ typedef struct hf_serve_options {
     bool rsa_key_exchange;     /* TLS 1.2: TLS_RSA_WITH_AES_128_GCM_SHA256 too */
     bool early_data;           /* TLS 1.3: 0-RTT */
     const char *key_log;       /* a path: secrets of connections are appended there; NULL: never */
+    const char *qlog;          /* a folder: what QUIC connections do is written there; NULL: never */
     bool no_http3;             /* https listeners speak HTTP/1.1 and HTTP/2 alone */
     bool redirect_https;       /* requests to http listeners, and plain ones to https listeners, are sent to https */
 
@@ -63,15 +77,22 @@ typedef struct hf_serve_options {
     hf_limits limits;
     const hf_network *proxy_from, *trusted; /* who sends PROXY headers; whose Forwarded is believed */
     size_t proxy_from_count, trusted_count;
+    const hf_serve_proxies *proxies; /* of listeners that have their own */
+    size_t proxies_count;
 
     /* what to keep */
     const char *record;       /* the path of a recording (recording.h); NULL: none is made */
+    const char *record_folder; /* where single connections are kept (tapes.h); NULL: nowhere */
+    bool record_all, record_secrets; /* not only those that end badly; with the secrets and content of requests */
     char *const *arguments;   /* with it: what `handfast serve` was asked, as it was asked */
     size_t argument_count;
 
     /* what to say */
     const char *access_log; /* a path, "-" for standard output, NULL for none: as hf_access_log_open takes it */
     hf_access_format log_format;
+    const hf_serve_log *logs; /* those of sites and routes, each once and none the same as access_log */
+    size_t log_count;
+    const uint32_t *route_logs, *site_logs; /* with logs, for each: 0 for access_log, n for logs[n - 1] */
     bool quiet; /* diagnostics: warnings and errors only */
     bool colour; /* standard error may be coloured: for hf_log_setup */
 } hf_serve_options;

@@ -69,15 +69,18 @@ static hf_err check_options(const hf_server_options *o, hf_writer *why)
     const size_t before = why->length;
     if (o->own_loop && o->threads > 1)
         hf_write_text(why, "options.own_loop: a loop of your own is one thread, so threads is 0 or 1\n");
-    if (o->own_loop && o->io == HF_SERVER_IO_URING)
-        hf_write_text(why, "options.own_loop: io is HF_SERVER_IO_AUTO or HF_SERVER_IO_EPOLL, whose descriptor others can wait on\n");
     if (o->io > HF_SERVER_IO_URING)
         hf_write_text(why, "options.io is one of the names of hf_server_io\n");
+    if (o->keys != NULL && (o->keys->claim == NULL || o->keys->keep == NULL || o->keys->forget == NULL))
+        hf_write_text(why, "options.keys: claim, keep and forget are all there, as hf_sqlite_keys_open gives them\n");
     if (o->routes == NULL && o->route_count > 0)
         hf_write_text(why, "options.routes is NULL, and route_count is not 0\n");
     for (size_t i = 0; o->topics != NULL && i < o->topic_count; i++)
         if (!hf_topic_pattern_is_fit(hf_text(o->topics[i].pattern), o->limits != NULL ? o->limits : hf_limits_default()))
             hf_write_text(why, "options.topics: each has a pattern, such as \"board/*\"\n");
+    for (size_t i = 0; o->routes != NULL && i < o->route_count; i++)
+        if (o->routes[i].limits != NULL && o->routes[i].limits->memory_bytes == 0)
+            hf_write_text(why, "the limits of a route begin as a copy of the server's: a limit of 0 is none at all\n");
     if (o->limits != NULL && o->limits->memory_bytes == 0)
         hf_write_text(why, "options.limits begins as a copy of *hf_limits_default(): a limit of 0 is none at all\n");
     return why->length == before ? HF_OK : hf_err_make(HF_ERR_BASE_USAGE);
@@ -115,7 +118,7 @@ static hf_err open_secure(hf_server *s, const hf_server_options *o, hf_secure **
 
 static hf_loop_kind loop_of(const hf_server_options *o)
 {
-    if (o->own_loop)
+    if (o->own_loop && o->io == HF_SERVER_IO_AUTO) /* io_uring wants one thread for life: who turns from several has epoll */
         return HF_LOOP_EPOLL;
     return o->io == HF_SERVER_IO_EPOLL ? HF_LOOP_EPOLL : o->io == HF_SERVER_IO_URING ? HF_LOOP_URING : HF_LOOP_AUTO;
 }
@@ -137,7 +140,7 @@ hf_err hf_server_open(hf_server **server, const hf_server_options *o)
         err = unsafe;
     const hf_engine_options options = {
         .secure = secure, .routes = o->routes, .route_count = o->routes != NULL ? o->route_count : 0, .context = o->context,
-        .topics = o->topics, .topic_count = o->topics != NULL ? o->topic_count : 0, .server_name = "handfast",
+        .topics = o->topics, .topic_count = o->topics != NULL ? o->topic_count : 0, .server_name = "handfast", .keys = o->keys,
         .limits = o->limits != NULL ? o->limits : hf_limits_default(),
         .listeners = s->listening.at, .listener_count = s->listening.count, .threads = o->own_loop ? 1 : o->threads,
         .loop = loop_of(o), .http3 = !o->no_http3 };
@@ -147,6 +150,8 @@ hf_err hf_server_open(hf_server **server, const hf_server_options *o)
     hf_listen_set_close(&s->listening); /* the loops have descriptors of their own */
     if (err.code == 0)
         err = usage.code != 0 ? usage : engine_err;
+    if (err.code == 0 && s->own_loop && hf_server_fd(s) < 0)
+        err = hf_err_make(HF_ERR_IO_DESCRIPTORS);
     if (err.code != 0 && why.length == 0)
         hf_write_text(&why, hf_err_text(err));
     return err;

@@ -21,12 +21,6 @@
 
 enum { ROUTES = 32, LISTED = 65536 };
 
-/* A log that a reload opened, with a path of its own: the configuration it stood in may be gone. */
-typedef struct own_log {
-    hf_access_log log;
-    char path[];
-} own_log;
-
 struct hf_serving {
     const hf_serving_start *start;
     pthread_mutex_t lock; /* of what follows */
@@ -35,8 +29,7 @@ struct hf_serving {
     hf_tape *tape;           /* NULL: nothing is recorded */
     hf_listen_set listening; /* without descriptors */
     char **folders;
-    hf_access_log *log;      /* NULL: none */
-    own_log *own;            /* `log`, when a reload opened it */
+    hf_logs *logs;
     uint64_t generation, accepted, refused;
     int64_t started_s, loaded_s;
     hf_route routes[ROUTES]; /* without a configuration: the rows that came with the options, and the files behind them */
@@ -70,12 +63,28 @@ static void describe_site(hf_serving *s, const hf_serve_options *o)
 }
 
 /* Where plain requests are sent: the port of the first listener that speaks TLS. 0: nowhere. */
-static uint16_t redirect_port(const hf_serving *s, const hf_serve_options *o)
+static uint16_t redirect_port(const hf_listen_set *listening, const hf_serve_options *o)
 {
-    for (size_t i = 0; o->redirect_https && i < s->listening.count; i++)
-        if (s->listening.at[i].secure)
-            return s->listening.at[i].at.port;
+    for (size_t i = 0; o->redirect_https && i < listening->count; i++)
+        if (listening->at[i].secure)
+            return listening->at[i].at.port;
     return 0;
+}
+
+/* Where the nth listener of the options listens: sockets are in the order of listeners. Returns how many rules there are. */
+static size_t find_rules(const hf_serve_options *o, const hf_listen_set *listening, hf_listener_rule *rules)
+{
+    size_t n = 0, at = 0;
+    for (size_t i = 0; i < o->listener_count; i++)
+        for (size_t k = 0; k < o->listeners[i].count; k++) {
+            if (at == listening->count || !hf_address_same(&listening->at[at].asked, &o->listeners[i].addresses[k]))
+                continue; /* one of a wish's addresses that is not to be had */
+            for (size_t p = 0; p < o->proxies_count; p++)
+                if (o->proxies[p].listener == i)
+                    rules[n++] = (hf_listener_rule){ listening->at[at].at, o->proxies[p].from, o->proxies[p].count };
+            at++;
+        }
+    return n;
 }
 
 hf_engine_options hf_serving_options(const hf_serve_options *o, hf_access_log *log)
@@ -85,50 +94,30 @@ hf_engine_options hf_serving_options(const hf_serve_options *o, hf_access_log *l
         .error_page = hf_bytes_make(hf_error_page.bytes, hf_error_page.size), .error_page_policy = hf_error_page_policy,
         .limits = &o->limits, .threads = o->threads, .loop = o->loop, .access_log = log,
         .proxy_from = o->proxy_from, .proxy_from_count = o->proxy_from_count, .trusted = o->trusted,
-        .trusted_count = o->trusted_count, .http3 = !o->no_http3 };
+        .trusted_count = o->trusted_count, .http3 = !o->no_http3, .qlog = o->qlog };
 }
 
-static hf_engine_options engine_options(const hf_serving *s, const hf_serve_options *o, hf_access_log *log)
+/* What options point to beside what `o` lends. */
+typedef struct pointed {
+    hf_log_plan logs;
+    hf_listener_rule rules[HF_LISTEN_SOCKETS];
+} pointed;
+
+static hf_engine_options engine_options(const hf_serving *s, const hf_serve_options *o, const hf_logs *logs, const hf_listen_set *listening,
+    pointed *p)
 {
-    hf_engine_options e = hf_serving_options(o, log);
-    e.redirect_port = redirect_port(s, o);
+    hf_engine_options e = hf_serving_options(o, hf_logs_main(logs));
+    p->logs = (hf_log_plan){ .uses = hf_logs_uses(logs), .count = o->log_count, .routes = o->route_logs, .sites = o->site_logs,
+        .hosts = o->hosts, .host_count = o->host_count };
+    e.logs = o->log_count > 0 ? &p->logs : NULL;
+    e.rules = p->rules;
+    e.rule_count = find_rules(o, listening, p->rules);
+    e.redirect_port = redirect_port(listening, o);
     if (o->config == NULL) {
         e.routes = s->routes;
         e.route_count = s->route_count;
     }
     return e;
-}
-
-/* ---- reload: the log ------------------------------------------------------------------------------------------ */
-
-static bool same_log(const hf_serve_options *a, const hf_serve_options *b)
-{
-    return a->log_format == b->log_format && (a->access_log == b->access_log ||
-        (a->access_log != NULL && b->access_log != NULL && strcmp(a->access_log, b->access_log) == 0));
-}
-
-/* NULL, and told on `why`, when it cannot be. */
-static own_log *open_log(const hf_serve_options *o, FILE *why)
-{
-    const size_t length = strlen(o->access_log) + 1;
-    own_log *own = calloc(1, sizeof *own + length);
-    if (own == NULL) {
-        fputs("out of memory\n", why);
-        return NULL;
-    }
-    memcpy(own->path, o->access_log, length);
-    if (hf_access_log_open(&own->log, own->path, o->log_format).code == 0)
-        return own;
-    fprintf(why, "cannot open the access log %s: %s\n", own->path, strerror(errno));
-    free(own);
-    return NULL;
-}
-
-static void close_log(own_log *own)
-{
-    if (own != NULL)
-        hf_access_log_close(&own->log);
-    free(own);
 }
 
 /* ---- reload: listeners ---------------------------------------------------------------------------------------- */
@@ -196,18 +185,18 @@ typedef struct attempt {
     hf_loaded *loaded; /* NULL without a configuration */
     const hf_serve_options *options;
     char **folders;
-    own_log *own;
-    hf_access_log *log;
+    hf_logs *logs;
     hf_link_message listening;
     listener_changes changes;
     hf_secure *secure;
+    pointed with;
 } attempt;
 
 static bool hand_over(hf_serving *s, attempt *a, FILE *why)
 {
     char text[2048];
     hf_writer reason = hf_writer_make(text, sizeof text);
-    hf_engine_options options = engine_options(s, a->options, a->log);
+    hf_engine_options options = engine_options(s, a->options, a->logs, &a->listening.set, &a->with);
     options.listeners = a->changes.begin;
     options.listener_count = a->changes.begin_count;
     options.secure = a->secure;
@@ -250,13 +239,12 @@ static bool prepare(hf_serving *s, attempt *a, FILE *why)
     }
     a->options = a->loaded != NULL ? &a->loaded->options : s->options;
     a->folders = hf_folders_new(a->options);
-    a->log = s->log;
-    if (!same_log(s->options, a->options)) {
-        a->own = a->options->access_log != NULL ? open_log(a->options, why) : NULL;
-        a->log = a->own != NULL ? &a->own->log : NULL;
-        if (a->options->access_log != NULL && a->own == NULL)
-            return false;
-    }
+    char text[8192];
+    hf_writer log_why = hf_writer_make(text, sizeof text);
+    a->logs = hf_logs_open(a->options, s->logs, &log_why);
+    fprintf(why, "%.*s", HF_STR(hf_written(&log_why)));
+    if (a->logs == NULL)
+        return false;
     if (!ask_listeners(s, a->options, &a->listening, why))
         return false;
     find_changes(&s->listening, &a->listening, &a->changes);
@@ -267,7 +255,7 @@ static void abandon(hf_serving *s, attempt *a)
 {
     hf_folders_free(a->folders, a->options);
     hf_loaded_free(a->loaded);
-    close_log(a->own);
+    hf_logs_close(a->logs);
     hf_secure_leave(a->secure);
     close_begun(&a->listening);
     say(s, HF_LINK_ABANDON);
@@ -278,13 +266,9 @@ static void settle(hf_serving *s, attempt *a)
 {
     hf_secure_leave(a->secure); /* the engine keeps it now */
     close_begun(&a->listening);
-    if (a->log != s->log) {
-        close_log(s->own);
-        s->own = a->own;
-        s->log = a->log;
-    } else if (s->log != NULL) {
-        hf_access_log_reopen(s->log);
-    }
+    hf_logs_reopen(a->logs, true);
+    hf_logs_close(s->logs);
+    s->logs = a->logs;
     s->options = a->options;
     s->folders = a->folders;
     s->listening = a->listening.set;
@@ -398,7 +382,7 @@ void hf_serving_hold(hf_serving *s, hf_serving_status *status)
     pthread_mutex_lock(&s->lock);
     *status = (hf_serving_status){ .options = s->options, .generation = s->generation, .restarts = s->start->restarts,
         .reloads_accepted = s->accepted, .reloads_refused = s->refused, .started_s = s->started_s, .loaded_s = s->loaded_s,
-        .listening = s->listening, .log_dropped = s->log != NULL ? hf_access_log_dropped(s->log) : 0 };
+        .listening = s->listening, .log_dropped = hf_logs_dropped(s->logs) };
 }
 
 void hf_serving_release(hf_serving *s)
@@ -409,8 +393,7 @@ void hf_serving_release(hf_serving *s)
 static void reopen_log(hf_serving *s)
 {
     pthread_mutex_lock(&s->lock);
-    if (s->log != NULL)
-        hf_access_log_reopen(s->log);
+    hf_logs_reopen(s->logs, false);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -465,12 +448,16 @@ static bool begin(hf_serving *s, hf_writer *why, hf_err *err)
     const hf_serving_start *start = s->start;
     if (s->options->config == NULL)
         describe_site(s, s->options);
-    hf_engine_options options = engine_options(s, s->options, s->log);
+    pointed with;
+    hf_engine_options options = engine_options(s, s->options, s->logs, &s->listening, &with);
     options.listeners = start->listening->at;
     options.listener_count = start->listening->count;
     options.door = start->door;
     options.host = &start->options->host;
     options.secure = start->secure;
+    options.tapes = start->tapes;
+    if (start->tapes != NULL)
+        hf_tapes_watch(start->tapes);
     if (start->recording >= 0) {
         options.tape = s->tape = begin_recording(start, err);
         if (s->tape == NULL) {
@@ -494,7 +481,7 @@ int hf_serving_run(const hf_serving_start *start)
     hf_writer why = hf_writer_make(text, sizeof text);
     hf_err err = HF_OK;
     s = (hf_serving){ .start = start, .options = start->options, .generation = start->generation, .started_s = wall_s(),
-        .log = start->options->access_log != NULL ? start->log : NULL, .folders = hf_folders_new(start->options),
+        .logs = start->logs, .folders = hf_folders_new(start->options),
         .listening = *start->listening };
     s.loaded_s = s.started_s;
     pthread_mutex_init(&s.lock, NULL);
@@ -515,6 +502,6 @@ int hf_serving_run(const hf_serving_start *start)
     hf_folders_free(s.folders, s.options);
     hf_engine_close(s.engine); /* the options may go with it */
     hf_tape_free(s.tape);
-    close_log(s.own);
+    hf_logs_close(s.logs);
     return 0;
 }

@@ -8,6 +8,7 @@
 
 #include "engine.h"
 #include "link.h"
+#include "logs.h"
 #include "secrets.h"
 #include "serve.h"
 #include "serving_confine.h"
@@ -21,13 +22,14 @@ typedef struct hf_serving_start {
     const hf_serve_options *options; /* lent for life, as all of these */
     const hf_door *door;             /* NULL: the kernel's network */
     hf_listen_set *listening;        /* closed once the loops have descriptors of their own */
-    hf_access_log *log;
+    hf_logs *logs;                   /* given */
     const sigset_t *signals;         /* blocked, and waited for */
     hf_secure *secure;               /* a reference that it takes; NULL: no TLS */
     const hf_secrets *secrets;       /* what is left of them here */
     int link;                        /* to the supervisor; -1: none */
     int admin;                       /* a listening descriptor; -1: none */
     hf_refused_call *refused;        /* where to say which system call was refused */
+    hf_tapes *tapes;                 /* NULL: no connection is recorded */
     int recording;                   /* a new file, open for writing; -1: nothing is recorded */
     uint64_t generation, restarts;
     int64_t watchdog_ns;             /* how often to say ALIVE; 0: never */

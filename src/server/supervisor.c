@@ -28,6 +28,8 @@ static int64_t clock_ns(void)
 static int serve(hf_supervisor *v, int link)
 {
     hf_secure *secure = NULL;
+    if (v->tapes != NULL)
+        hf_tapes_count(v->tapes);
     if (!hf_secrets_take(&v->secrets, v->options, &secure)) {
         hf_log(HF_LOG_ERROR, hf_err_make(HF_ERR_BASE_MEMORY), "cannot speak TLS");
         return HF_SERVING_CANNOT_BEGIN;
@@ -35,11 +37,10 @@ static int serve(hf_supervisor *v, int link)
     if (v->recording >= 0 && v->restarts > 0)
         hf_log(HF_LOG_WARNING, HF_OK, "nothing more is recorded: %s has what led to the end of the first serving process; play it again with "
             "handfast replay", v->options->record);
-    const hf_serving_start start = { .recording = v->restarts == 0 ? v->recording : -1, .options = v->options, .door = v->door.kind != HF_DOOR_NONE ? &v->door : NULL, .listening = &v->listening, .log = &v->log, .signals = &v->signals,
+    const hf_serving_start start = { .recording = v->restarts == 0 ? v->recording : -1, .options = v->options, .door = v->door.kind != HF_DOOR_NONE ? &v->door : NULL, .listening = &v->listening, .logs = v->logs, .signals = &v->signals,
         .secure = secure, .secrets = &v->secrets,
-        .link = link, .admin = v->admin, .refused = v->refused, .generation = v->generation, .restarts = v->restarts, .watchdog_ns = v->watchdog_ns };
+        .tapes = v->tapes, .link = link, .admin = v->admin, .refused = v->refused, .generation = v->generation, .restarts = v->restarts, .watchdog_ns = v->watchdog_ns };
     const int status = hf_serving_run(&start);
-    hf_access_log_close(&v->log);
     fflush(NULL);
     return status;
 }
@@ -126,6 +127,7 @@ static int start_again(hf_supervisor *v, int64_t pause)
 static int child_ended(hf_supervisor *v, int status)
 {
     const bool by_signal = WIFSIGNALED(status);
+    const pid_t pid = v->child;
     v->child = 0;
     if (v->stopping)
         return by_signal || WEXITSTATUS(status) != 0 ? 1 : 0;
@@ -145,6 +147,9 @@ static int child_ended(hf_supervisor *v, int status)
             pause > 0 ? " after a pause" : "");
     else
         hf_log(HF_LOG_WARNING, HF_OK, "the serving process ended with status %d; starting it again", WEXITSTATUS(status));
+    char tape[4096];
+    if (by_signal && v->tapes != NULL && hf_tapes_left(v->tapes_folder, pid, tape, sizeof tape))
+        hf_log(HF_LOG_ERROR, HF_OK, "what its connection at hand had been told is in %s; handfast replay %s tells it again", tape, tape);
     return start_again(v, pause);
 }
 
@@ -196,11 +201,14 @@ static void follow(hf_supervisor *v)
         fclose(nowhere);
     if (l == NULL)
         return;
-    hf_access_log log;
     const hf_serve_options *o = &l->options;
-    if (hf_access_log_open(&log, o->access_log, o->log_format).code == 0) {
-        hf_access_log_close(&v->log);
-        v->log = log;
+    char text[1024];
+    hf_writer why = hf_writer_make(text, sizeof text);
+    hf_logs *logs = hf_logs_open(o, v->logs, &why);
+    if (logs != NULL) {
+        hf_logs_reopen(logs, true);
+        hf_logs_close(v->logs);
+        v->logs = logs;
     }
     hf_loaded_free(v->loaded);
     v->loaded = l;
@@ -293,7 +301,7 @@ static int obey(hf_supervisor *v, int which)
         stop(v, which);
         break;
     case SIGUSR1:
-        hf_access_log_reopen(&v->log); /* ours too: the next serving process inherits it */
+        hf_logs_reopen(v->logs, false); /* ours too: the next serving process inherits it */
         kill(v->child, SIGUSR1);
         break;
     case SIGHUP:

@@ -12,6 +12,7 @@
 
 #include "changes.h"
 #include "link.h"
+#include "logs.h"
 #include "secrets.h"
 #include "serving_confine.h"
 
@@ -24,10 +25,12 @@ typedef struct hf_supervisor {
     hf_listen_set wanted;            /* by the reload that goes on */
     bool fresh[HF_LISTEN_SOCKETS];   /* of `wanted` */
     bool changing;                   /* `wanted` says something */
-    hf_access_log log;
+    hf_logs *logs;
     hf_secrets secrets;
     int admin;                       /* -1: none */
     int recording;                   /* -1: none */
+    hf_tapes *tapes;                 /* NULL: none */
+    const char *tapes_folder;        /* of tapes */
     sigset_t signals;                /* blocked */
     hf_refused_call *refused;        /* where the child says what it was refused */
     pid_t child;

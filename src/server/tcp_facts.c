@@ -25,6 +25,13 @@ bool hf_tcp_has_input(int descriptor)
     return ioctl(descriptor, FIONREAD, &n) == 0 && n > 0;
 }
 
+void hf_tcp_discard_input(int descriptor)
+{
+    for (int i = 0; i < 8; i++) /* tcp(7): with MSG_TRUNC the bytes "are discarded, rather than saved in a caller-supplied buffer" */
+        if (recv(descriptor, NULL, 65536, MSG_TRUNC | MSG_DONTWAIT) <= 0)
+            return;
+}
+
 bool hf_tcp_facts_read(int descriptor, hf_tcp_facts *facts)
 {
     struct tcp_info i = { 0 }; /* an older kernel fills less of it */

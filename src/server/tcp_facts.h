@@ -23,5 +23,7 @@ bool hf_tcp_facts_read(int descriptor, hf_tcp_facts *facts);
 bool hf_tcp_facts_own(hf_io *io, const hf_address *local, const hf_address *remote, hf_tcp_facts *facts);
 /* Bytes have come that nobody read yet. */
 bool hf_tcp_has_input(int descriptor);
+/* Throws them away, as many as one look finds. */
+void hf_tcp_discard_input(int descriptor);
 
 #endif

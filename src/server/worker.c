@@ -36,31 +36,57 @@ static hf_bytes field_value(const hf_req *rq, hf_field_id id)
     return f != NULL ? f->value : hf_bytes_make(NULL, 0);
 }
 
-/* Counts how long those took that were answered in the turn in which they came: until their answers left, together. */
-static void count_answered(hf_worker *w)
+/* Counts how long those took that were answered in the turn in which they came: until their answers left, a few together, for
+ * a look at the clock costs as much as a hundredth of a small answer. */
+static void count_answered(hf_worker *w, uint64_t least)
 {
+    if (w->answered < least)
+        return;
     if (w->answered > 0)
         hf_count_duration(&w->counts, w->io->ops->clock(w->io).ns - w->now.ns, w->answered);
     w->answered = 0;
 }
 
+/* What has the lines of such a request. Those that began before a reload go to their log if it is still there. */
+static hf_access_buffer *log_of(hf_tenure *t, const hf_req *rq)
+{
+    hf_worker *w = t->worker;
+    const hf_log_plan *const plan = t->config->logs, *const now = w->current->config->logs;
+    size_t n = 0;
+    if (plan == NULL)
+        return &w->log;
+    if (rq->match.route != NULL) {
+        n = plan->routes[rq->match.route - t->config->routes];
+    } else if (!rq->headless) {
+        const hf_host *const host = hf_hosts_find(plan->hosts, plan->host_count, rq->head.authority);
+        n = host != NULL ? plan->sites[host->site] : 0;
+    }
+    if (n == 0 || t == w->current)
+        return n == 0 ? &w->log : &t->logs[n - 1];
+    for (size_t i = 0; now != NULL && i < now->count; i++)
+        if (now->uses[i].id == plan->uses[n - 1].id)
+            return &w->current->logs[i];
+    return &w->log;
+}
+
 static void done(void *self, const hf_req *rq)
 {
     hf_worker *w = ((hf_tenure *)self)->worker;
+    hf_access_buffer *const log = log_of(self, rq);
     if (rq->error.code != 0)
         hf_limit_tell(&w->tally, w->now, rq->dialog, rq->error, rq);
     const hf_worker_config *config = ((hf_tenure *)self)->config;
     if (rq->head.version == HF_HTTP_3)
         hf_count(&w->counts.http3, 1);
     hf_count_request(&w->counts, rq->head.method, rq->status, rq->body_seen, rq->sent);
-    if (w->log.log == NULL && rq->began.ns == w->now.ns) {
+    if (log->log == NULL && rq->began.ns == w->now.ns) {
         w->answered++;
         return;
     }
     const hf_time now = w->io->ops->clock(w->io); /* not the turn's: what took long in this turn shall show */
     const int64_t duration = now.ns - rq->began.ns;
     hf_count_duration(&w->counts, duration, 1);
-    if (w->log.log == NULL)
+    if (log->log == NULL)
         return;
     hf_web_security tls = { 0 };
     if (rq->dialog->web != NULL)
@@ -79,7 +105,7 @@ static void done(void *self, const hf_req *rq)
         .method = rq->head.method_name,
         .path = rq->head.path.len > 0 ? rq->head.path : rq->head.target,
         .query = rq->head.query,
-        .version = rq->headless ? 0 : rq->head.version,
+        .version = rq->headless && !rq->versioned ? 0 : rq->head.version,
         .user = rq->user,
         .tls = tls.version,
         .cipher = hf_text(tls.suite != NULL ? tls.suite : ""),
@@ -93,7 +119,7 @@ static void done(void *self, const hf_req *rq)
         .referer = field_value(rq, HF_FIELD_REFERER),
         .err = rq->error,
     };
-    hf_access_append(&w->log, now, &record);
+    hf_access_append(log, now, &record);
 }
 
 /* Only where proxies are listed. */
@@ -105,15 +131,13 @@ static void source(void *self, const hf_req *rq, hf_req_source *s)
     s->secure = f.scheme == HF_FORWARDED_HTTPS || (f.scheme == HF_FORWARDED_UNSAID && s->secure);
 }
 
-static void drive(connection *c);
-
 /* A request was answered later, or by another thread. */
 static void stir(void *self, hf_dialog *d)
 {
     connection *c = (connection *)((char *)d - offsetof(connection, dialog));
     (void)self;
     if (!c->dead)
-        drive(c);
+        hf_worker_drive(c);
 }
 
 /* ---- generations -------------------------------------------------------------------------------------------- */
@@ -123,8 +147,41 @@ static void close_files(hf_tenure *t)
     for (size_t i = 0; t->files != NULL && i < t->file_count; i++)
         hf_files_close(t->files[i]);
     hf_free(&t->env.alloc, t->files, (t->file_count + 1) * sizeof *t->files);
+    hf_free(&t->env.alloc, t->envs, t->envs != NULL ? t->file_count * sizeof *t->envs : 0);
     t->files = NULL;
+    t->envs = NULL;
     t->file_count = 0;
+}
+
+/* Lines that are left are written; `used`: it was the current one, so that there may be some. */
+static void close_logs(hf_tenure *t, bool used)
+{
+    for (size_t i = 0; used && i < t->log_count; i++)
+        hf_access_buffer_fini(&t->logs[i], t->worker->now);
+    hf_free(hf_allocator_default(), t->logs, t->log_count * sizeof *t->logs);
+    t->logs = NULL;
+    t->log_count = 0;
+}
+
+/* Like the other log's, not from memory_bytes: what happens when that ends is worth a line. */
+static hf_err open_logs(hf_tenure *t, const hf_worker_config *config)
+{
+    const size_t count = config->logs != NULL ? config->logs->count : 0;
+    t->logs = count > 0 ? hf_alloc_zeroed(hf_allocator_default(), count * sizeof *t->logs) : NULL;
+    if (t->logs == NULL && count > 0)
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    t->log_count = count;
+    for (size_t i = 0; i < count; i++)
+        hf_access_buffer_init(&t->logs[i], config->logs->uses[i].log, hf_allocator_default());
+    return HF_OK;
+}
+
+static bool logs_nothing(const hf_worker_config *config)
+{
+    bool nothing = config->access_log == NULL;
+    for (size_t i = 0; config->logs != NULL && i < config->logs->count; i++)
+        nothing = nothing && config->logs->uses[i].log == NULL;
+    return nothing;
 }
 
 /* Lets go of what only requests need. */
@@ -135,6 +192,7 @@ static void retire(hf_tenure *t)
     if (config == NULL)
         return;
     close_files(t);
+    close_logs(t, false);
     hf_service_fini(&t->service);
     t->config = NULL;
     if (config->release != NULL)
@@ -175,6 +233,21 @@ static void leave_tenures(hf_worker *w)
     }
 }
 
+/* With the limits of its own that a route may have. False: memory ended. */
+static bool env_of_route(hf_tenure *t, const hf_worker_config *config, size_t i, const hf_env **env)
+{
+    if (config->routes[i].limits == NULL)
+        return true;
+    if (t->envs == NULL)
+        t->envs = hf_alloc_zeroed(&t->env.alloc, config->route_count * sizeof *t->envs);
+    if (t->envs == NULL)
+        return false;
+    t->envs[i] = t->env;
+    t->envs[i].limits = config->routes[i].limits;
+    *env = &t->envs[i];
+    return true;
+}
+
 static hf_err open_files(hf_tenure *t, const hf_worker_config *config)
 {
     t->files = hf_alloc_zeroed(&t->env.alloc, (config->route_count + 1) * sizeof *t->files);
@@ -183,22 +256,19 @@ static hf_err open_files(hf_tenure *t, const hf_worker_config *config)
     t->file_count = t->error_files = config->route_count;
     for (size_t i = 0; i < t->file_count; i++) {
         const hf_files *files = config->routes[i].files;
+        const hf_env *env = &t->env;
         hf_err err = HF_OK;
         if (files == NULL)
             continue;
-        t->files[i] = hf_files_open(files, &t->env, &err);
+        if (!env_of_route(t, config, i, &env))
+            return hf_err_make(HF_ERR_BASE_MEMORY);
+        t->files[i] = hf_files_open(files, env, &err);
         if (t->files[i] == NULL)
             return err;
         if (files->error_pages != NULL && t->error_files == t->file_count)
             t->error_files = i;
     }
     return HF_OK;
-}
-
-/* From the thread that carries signatures. */
-static void wake_up(void *io)
-{
-    ((hf_io *)io)->ops->wake(io);
 }
 
 hf_tenure *hf_worker_prepare(hf_worker *w, hf_random *random, const hf_worker_config *config, hf_err *err)
@@ -212,21 +282,29 @@ hf_tenure *hf_worker_prepare(hf_worker *w, hf_random *random, const hf_worker_co
     t->env = *w->env;
     t->env.limits = &t->limits;
     t->plain = (hf_web_options){ .http2 = { .connect_protocol = true, .push = true }, .spares = &t->spares };
+    hf_writer sorry = hf_writer_make(t->no_memory, sizeof t->no_memory);
+    hf_limit_write_answer(&sorry, hf_err_make(HF_ERR_HTTP_MEMORY_LIMIT));
+    t->plain.no_memory = hf_written(&sorry);
     t->env.random = random; /* opening a folder draws from it, in the caller's thread */
     const hf_service_hooks hooks = { .self = t, .answer_files = answer_files, .answer_error = answer_error, .done = done,
-        .unlogged = config->access_log == NULL, .stir = stir, .source = config->trusted_count > 0 ? source : NULL };
+        .unlogged = logs_nothing(config), .stir = stir, .source = config->trusted_count > 0 ? source : NULL };
     hf_service_init(&t->service, &t->env, config->app, &hooks);
     t->service.mailbox = w->mailbox;
     t->service.topics = w->topics;
     *err = open_files(t, config);
     t->env.random = w->env->random;
+    for (size_t i = 0; t->envs != NULL && i < t->file_count; i++)
+        t->envs[i].random = w->env->random;
+    if (err->code == 0)
+        *err = open_logs(t, config);
     if (err->code == 0 && config->secure != NULL)
-        t->secure = hf_secure_thread_new(config->secure, &t->env, (hf_key_waker){ wake_up, w->io }, err);
+        t->secure = hf_secure_thread_new(config->secure, &t->env, w->io, err);
     if (err->code == 0) {
         t->config = config;
         return t;
     }
     close_files(t);
+    close_logs(t, false);
     hf_free(&w->env->alloc, t, sizeof *t);
     return NULL;
 }
@@ -251,6 +329,8 @@ void hf_worker_bury(connection *c)
     hf_timer_unset(&w->timers, &c->timer);
     hf_web_free(c->dialog.web);
     c->dialog.web = NULL;
+    hf_taped_end(c->taped, &w->out);
+    c->taped = NULL;
     if (c->proxy != NULL)
         c->proxy->ops->free(c->proxy->self);
     forget_proxy(c);
@@ -273,7 +353,7 @@ void hf_worker_bury(connection *c)
 }
 
 /* Is the limit memory_bytes near? A sixteenth is kept back, so that there is room to refuse in. */
-static bool memory_is_short(const hf_worker *w)
+bool hf_worker_memory_is_short(const hf_worker *w)
 {
     const hf_allocator_counted *memory = w->current->config->memory;
     if (memory == NULL)
@@ -347,6 +427,18 @@ static bool greet(connection *c)
     return false;
 }
 
+/* Limits that had a part in the connection's end. Of those that ended requests the requests tell. */
+static void tell_limits(const connection *c, hf_err why, bool alone)
+{
+    hf_worker *w = c->tenure->worker;
+    hf_err also[HF_WEB_LIMITS];
+    const size_t n = hf_web_limits(c->dialog.web, also);
+    if (alone)
+        hf_limit_tell(&w->tally, w->now, &c->dialog, why, NULL);
+    for (size_t i = 0; i < n; i++)
+        hf_limit_tell(&w->tally, w->now, &c->dialog, also[i], NULL);
+}
+
 static bool turn_away_for_memory(connection *c)
 {
     const bool told = hf_worker_turn_away(c, hf_err_make(HF_ERR_HTTP_MEMORY_LIMIT));
@@ -366,7 +458,7 @@ static void converse(connection *c)
         (void)turn_away_for_memory(c);
     for (int i = 0; i < STEPS && !c->dead; i++) {
         s = hf_web_step(c->dialog.web, w->now, &w->out, &event);
-        if (s == HF_IDLE && hf_worker_is_beginning(c) && memory_is_short(w) && turn_away_for_memory(c))
+        if (s == HF_IDLE && hf_worker_is_beginning(c) && hf_worker_memory_is_short(w) && turn_away_for_memory(c))
             continue; /* many heads may come in one turn of the loop: each looks anew, so that what is kept back suffices */
         if (s != HF_EVENT)
             break;
@@ -382,8 +474,7 @@ static void converse(connection *c)
         hf_dialog_event(&c->dialog, &event);
         if (event.kind == HF_WEB_CLOSED) {
             tell_tls_failure(c);
-            if (alone) /* else its requests tell */
-                hf_limit_tell(&w->tally, w->now, &c->dialog, event.err, NULL);
+            tell_limits(c, event.err, alone);
             if (event.err.code == HF_ERR_BASE_MEMORY)
                 hf_worker_complain(w, hf_err_make(HF_ERR_HTTP_MEMORY_LIMIT), "a connection was cut");
             hf_worker_bury(c);
@@ -395,10 +486,14 @@ static void converse(connection *c)
         hf_worker_bury(c);
 }
 
-static void drive(connection *c)
+void hf_worker_drive(connection *c)
 {
+    if (c->taped != NULL)
+        hf_tapes_here(c->taped);
     converse(c);
-    count_answered(c->tenure->worker); /* its memory stays until the turn ends */
+    if (c->tenure->worker->tapes != NULL)
+        hf_tapes_here(NULL);
+    count_answered(c->tenure->worker, COUNTED_TOGETHER); /* its memory stays until the turn ends */
 }
 
 static void drop(hf_worker *w, const hf_io_event *event, bool counted)
@@ -411,7 +506,7 @@ static void drop(hf_worker *w, const hf_io_event *event, bool counted)
 }
 
 /* Takes the connection into the list. */
-static void link_connection(connection *c)
+void hf_worker_link(connection *c)
 {
     hf_worker *w = c->tenure->worker;
     c->tenure->connections++;
@@ -430,7 +525,10 @@ static bool begin_web(connection *c, hf_pier pier)
 {
     hf_worker *w = c->tenure->worker;
     hf_tenure *t = c->tenure;
-    c->dialog.web = hf_web_new(&t->env, c->dialog.id, pier, c->secure ? hf_secure_thread_web(t->secure) : &t->plain, w->now);
+    const hf_web_options *const options = c->secure ? hf_secure_thread_web(t->secure) : &t->plain;
+    c->taped = w->tapes != NULL ? hf_taped_new(w->tapes, &t->env, c->dialog.id, options, c->secure) : NULL;
+    c->dialog.web = hf_web_new(c->taped != NULL ? hf_taped_env(c->taped) : &t->env, c->dialog.id, pier,
+        c->taped != NULL ? hf_taped_options(c->taped) : options, w->now);
     if (c->dialog.web == NULL) { /* the pier went with it */
         hf_worker_complain(w, hf_err_make(HF_ERR_BASE_MEMORY), "new connections are reset");
         return false;
@@ -452,7 +550,7 @@ static bool await_header(connection *c, hf_pier pier)
 }
 
 /* The address's place among those known; 0 when memory ends. */
-static uint16_t note_local(hf_worker *w, const hf_address *at)
+uint16_t hf_worker_note_local(hf_worker *w, const hf_address *at)
 {
     for (size_t i = 1; i < w->local_count; i++)
         if (hf_address_same(&w->locals[i], at))
@@ -469,10 +567,27 @@ static uint16_t note_local(hf_worker *w, const hf_address *at)
     return (uint16_t)n;
 }
 
+/* Does a listener there take what came in here? One for every address has its bytes 0. */
+static bool is_behind(const hf_address *listener, const hf_address *local)
+{
+    static const uint8_t any[16];
+    return listener->port == local->port && listener->family == local->family &&
+        (memcmp(listener->ip, any, sizeof any) == 0 || memcmp(listener->ip, local->ip, sizeof any) == 0);
+}
+
+/* Is it a proxy, which says first for whom it speaks? */
+static bool begins_with_header(const hf_worker_config *config, const hf_io_event *event)
+{
+    for (size_t i = 0; i < config->rule_count; i++)
+        if (is_behind(&config->rules[i].at, &event->local))
+            return hf_networks_have(config->rules[i].proxy_from, config->rules[i].proxy_from_count, &event->peer);
+    return hf_networks_have(config->proxy_from, config->proxy_from_count, &event->peer);
+}
+
 static void accept_connection(hf_worker *w, const hf_io_event *event)
 {
     hf_tenure *t = w->current;
-    const bool proxied = hf_networks_have(t->config->proxy_from, t->config->proxy_from_count, &event->peer);
+    const bool proxied = begins_with_header(t->config, event);
     /* What proxies bring is counted once it is known for whom. */
     hf_err over = proxied ? HF_OK : hf_census_enter(t->config->census, &event->peer);
     if (over.code == HF_ERR_IO_DESCRIPTORS_KEPT) {
@@ -480,7 +595,7 @@ static void accept_connection(hf_worker *w, const hf_io_event *event)
         hf_worker_complain(w, over, made ? "an idle connection made room for a new one" : "new connections are answered 503");
         over = made ? HF_OK : over;
     }
-    if (over.code == 0 && memory_is_short(w))
+    if (over.code == 0 && hf_worker_memory_is_short(w))
         over = hf_err_make(HF_ERR_HTTP_MEMORY_LIMIT);
     hf_count(&w->counts.accepted, 1);
     hf_count(&w->counts.turned_away, over.code != 0);
@@ -492,7 +607,8 @@ static void accept_connection(hf_worker *w, const hf_io_event *event)
         return;
     }
     const bool few = over.code == HF_ERR_IO_DESCRIPTORS_KEPT; /* and those who are told so take some, too */
-    if (over.code == 0 || w->refusing < (few ? hf_census_kept(t->config->census) / 2 : TURNING_AT_MOST))
+    const bool crowded = over.code != 0 && w->refusing >= (few ? hf_census_kept(t->config->census) / 2 : TURNING_AT_MOST);
+    if (!crowded || !(secure || proxied))
         c = hf_alloc_zeroed(&w->env->alloc, sizeof *c);
     if (c == NULL) {
         hf_worker_complain(w, over.code != 0 ? over : hf_err_make(HF_ERR_BASE_MEMORY), "new connections are reset");
@@ -504,7 +620,7 @@ static void accept_connection(hf_worker *w, const hf_io_event *event)
     c->descriptor = hf_socket_descriptor(event->pier);
     c->signature = HF_SECURE_NOWHERE;
     c->secure = secure;
-    c->local = note_local(w, &event->local);
+    c->local = hf_worker_note_local(w, &event->local);
     c->counted = !proxied;
     c->refusing = over.code != 0;
     c->timer.deadline = HF_NEVER;
@@ -512,7 +628,7 @@ static void accept_connection(hf_worker *w, const hf_io_event *event)
         .refusal = over, .https_port = c->secure ? 0 : t->config->redirect_port,
         .http3_port = c->secure && t->config->http3 && w->quic != NULL && hf_quic_port_serves(w->quic, &event->local) ? event->local.port : 0 };
     w->io->ops->own(w->io, event->pier, c);
-    link_connection(c);
+    hf_worker_link(c);
     if (!(proxied ? await_header(c, event->pier) : begin_web(c, event->pier))) {
         hf_worker_bury(c);
         return;
@@ -521,166 +637,16 @@ static void accept_connection(hf_worker *w, const hf_io_event *event)
         hf_worker_complain(w, over, "new connections are answered at once");
         (void)hf_worker_turn_away(c, over); /* with TLS not yet: then as an answer */
     }
-    drive(c);
-}
-
-/* ---- QUIC --------------------------------------------------------------------------------------------------- */
-
-/* What was received here and belongs to another worker. */
-typedef struct stray {
-    hf_message message; /* first */
-    hf_worker *to;
-    hf_udp_datagram datagram;
-    uint8_t bytes[];
-} stray;
-
-static void take_stray(hf_message *m)
-{
-    stray *s = (stray *)m;
-    if (s->to->quic != NULL)
-        hf_quic_port_input(s->to->quic, &s->datagram, s->to->now);
-    hf_free(hf_allocator_default(), s, sizeof *s + s->datagram.bytes.len);
-}
-
-/* Dropped where the other has enough to do: QUIC sends again. */
-static void pass_stray(void *self, const hf_quic_stray *found)
-{
-    const hf_worker *w = self;
-    hf_worker *to = (uint32_t)found->thread < w->all_count ? w->all[found->thread] : NULL;
-    const size_t n = found->datagram.bytes.len;
-    if (to == NULL || !hf_mailbox_has_room(to->mailbox))
-        return;
-    stray *s = hf_alloc(hf_allocator_default(), sizeof *s + n);
-    if (s == NULL)
-        return;
-    *s = (stray){ .message.run = take_stray, .to = to, .datagram = found->datagram };
-    memcpy(s->bytes, found->datagram.bytes.ptr, n);
-    s->datagram.bytes = (hf_span){ s->bytes, n };
-    hf_mailbox_post(to->mailbox, &s->message);
-}
-
-void hf_worker_place(hf_worker *w, hf_worker *const *all, uint32_t count, uint32_t number)
-{
-    w->all = all;
-    w->all_count = count;
-    w->number = number;
-}
-
-/* New clients get what is served now, or nothing. */
-static void aim_quic(hf_worker *w)
-{
-    const hf_tenure *t = w->current;
-    if (w->quic != NULL)
-        hf_quic_port_aim(w->quic, t->secure != NULL ? hf_secure_thread_quic(t->secure) : NULL,
-            t->config != NULL && t->config->http3 && !w->draining);
-}
-
-hf_err hf_worker_listen_quic(hf_worker *w, const hf_address *at, int fd)
-{
-    const hf_tenure *t = w->current;
-    if (t->secure == NULL || w->number > UINT8_MAX)
-        return hf_err_make(HF_ERR_BASE_USAGE);
-    if (w->quic == NULL) {
-        const hf_quic_port_options o = { .secret = hf_secure_quic_secret(t->config->secure),
-            .thread = (uint8_t)w->number, .pass = w->all_count > 1 ? pass_stray : NULL, .self = w };
-        w->quic = hf_quic_port_new(w->env, w->io, &o, w->io->ops->now(w->io));
-        if (w->quic == NULL)
-            return hf_err_make(HF_ERR_BASE_MEMORY);
-        aim_quic(w);
-    }
-    return hf_quic_port_listen(w->quic, at, fd);
-}
-
-void hf_worker_unlisten_quic(hf_worker *w, const hf_address *at)
-{
-    if (w->quic != NULL)
-        hf_quic_port_unlisten_at(w->quic, at);
-}
-
-/* A client begins a handshake. */
-static void accept_quic(hf_worker *w, hf_quic *quic)
-{
-    hf_tenure *t = w->current;
-    hf_quic_info info;
-    hf_address peer, local;
-    hf_quic_info_of(quic, &info);
-    hf_quic_address_from(&info.path.remote, &peer);
-    hf_quic_address_from(&info.path.local, &local);
-    hf_err over = hf_census_enter(t->config->census, &peer);
-    if (over.code == HF_ERR_IO_DESCRIPTORS_KEPT) /* it takes none */
-        over = HF_OK;
-    if (over.code == 0 && memory_is_short(w))
-        over = hf_err_make(HF_ERR_HTTP_MEMORY_LIMIT);
-    hf_count(&w->counts.quic, 1);
-    hf_count(&w->counts.accepted, 1);
-    hf_count(&w->counts.turned_away, over.code != 0);
-    connection *c = NULL;
-    const bool admitted = t->secure != NULL && (t->config->admits == NULL || t->config->admits(-1));
-    if (admitted && (over.code == 0 || w->refusing < REFUSING_AT_MOST))
-        c = hf_alloc_zeroed(&w->env->alloc, sizeof *c);
-    if (c == NULL) {
-        hf_worker_complain(w, over.code != 0 ? over : hf_err_make(HF_ERR_BASE_MEMORY), "new HTTP/3 connections are refused");
-        hf_quic_free(quic);
-        hf_count(&w->counts.closed, 1);
-        hf_census_leave(t->config->census, &peer);
-        return;
-    }
-    c->tenure = t;
-    c->began = w->now;
-    c->descriptor = -1;
-    c->signature = HF_SECURE_NOWHERE;
-    c->secure = c->counted = true;
-    c->local = note_local(w, &local);
-    c->refusing = over.code != 0;
-    c->timer.deadline = HF_NEVER;
-    c->dialog = (hf_dialog){ .service = &t->service, .id = hf_random_next(w->env->random) >> 16, .peer = peer, .refusal = over };
-    hf_quic_set_user(quic, c);
-    link_connection(c);
-    c->dialog.web = hf_web_new_http3(&t->env, c->dialog.id, quic, hf_secure_thread_web(t->secure), w->now);
-    if (c->dialog.web == NULL) {
-        hf_worker_complain(w, hf_err_make(HF_ERR_BASE_MEMORY), "new HTTP/3 connections are refused");
-        hf_worker_bury(c);
-        return;
-    }
-    if (w->draining)
-        hf_web_drain(c->dialog.web);
-    drive(c);
-}
-
-static void look_at_quic_limits(hf_worker *w)
-{
-    hf_quic_counts counts;
-    hf_quic_endpoint_counts(hf_quic_port_endpoint(w->quic), &counts);
-    if (counts.refused != w->quic_refused)
-        hf_worker_complain(w, hf_err_make(HF_ERR_QUIC_BUSY), "limit quic_connections: new HTTP/3 clients are not answered");
-    w->quic_refused = counts.refused;
-}
-
-/* Connections that have something to say say it, and it leaves, until there is nothing more or others are to have their turn. */
-static void serve_quic(hf_worker *w)
-{
-    hf_quic_endpoint_event event;
-    bool more = w->quic != NULL;
-    for (unsigned i = 0; i < QUIC_ROUNDS && more; i++) {
-        while (hf_quic_endpoint_step(hf_quic_port_endpoint(w->quic), w->now, &event) == HF_EVENT) {
-            connection *c = event.user;
-            if (event.kind == HF_QUIC_ACCEPTED)
-                accept_quic(w, event.quic);
-            else if (c != NULL && !c->dead)
-                drive(c);
-        }
-        more = hf_quic_port_send(w->quic, w->now, QUIC_BATCHES);
-        more = more || hf_quic_endpoint_wake(hf_quic_port_endpoint(w->quic)).ns <= w->now.ns;
-    }
-    if (w->quic != NULL)
-        look_at_quic_limits(w);
+    hf_worker_drive(c);
+    if (crowded && !c->dead)
+        hf_worker_see_off(c);
 }
 
 /* ---- turns -------------------------------------------------------------------------------------------------- */
 
 static void tick(hf_worker *w)
 {
-    const bool refusing = memory_is_short(w);
+    const bool refusing = hf_worker_memory_is_short(w);
     w->now = w->io->ops->now(w->io);
     for (hf_tenure *t = w->current; t != NULL; t = t->next) {
         if (t->config != NULL) /* else it has no service any more, only connections that began with it */
@@ -688,7 +654,21 @@ static void tick(hf_worker *w)
         t->service.refusing = refusing;
         if (t->secure != NULL)
             hf_secure_thread_tick(t->secure, w->now, w->io->ops->wall_ms(w->io));
+        if (t->secure != NULL && t != w->current)
+            hf_secure_thread_rest(t->secure);
     }
+}
+
+/* A descriptor that was watched: of answers of the key process, or of datagrams. */
+static void read_watched(hf_worker *w, void *owner)
+{
+    for (hf_tenure *t = w->current; t != NULL; t = t->next)
+        if (t->secure == owner) {
+            hf_secure_thread_readable(t->secure);
+            return;
+        }
+    if (w->quic != NULL)
+        hf_quic_port_receive(w->quic, owner, w->now);
 }
 
 /* Handshakes go on whose signatures came. */
@@ -702,7 +682,7 @@ static void take_signatures(hf_worker *w)
             connection *c = owner;
             c->signature = HF_SECURE_NOWHERE;
             hf_web_answer_sign(c->dialog.web, err, signature);
-            drive(c);
+            hf_worker_drive(c);
         }
 }
 
@@ -748,11 +728,10 @@ void hf_worker_turn(hf_worker *w, hf_time until)
             break;
         case HF_IO_READY:
             if (c != NULL && !c->dead)
-                drive(c);
+                hf_worker_drive(c);
             break;
         case HF_IO_READABLE:
-            if (w->quic != NULL)
-                hf_quic_port_receive(w->quic, event->owner, w->now);
+            read_watched(w, event->owner);
             break;
         case HF_IO_WOKEN:
             break;
@@ -769,13 +748,15 @@ void hf_worker_turn(hf_worker *w, hf_time until)
         if (!c->dead)
             hf_dialog_tick(&c->dialog);
         if (!c->dead)
-            drive(c);
+            hf_worker_drive(c);
     }
     hf_mailbox_turn(w->mailbox);
     check_drain(w);
-    serve_quic(w);
-    count_answered(w);
+    hf_worker_serve_quic(w);
+    count_answered(w, 0);
     hf_access_turn(&w->log, w->now);
+    for (size_t i = 0; i < w->current->log_count; i++)
+        hf_access_turn(&w->current->logs[i], w->now);
     free_dead(w);
     if (w->current->next != NULL)
         leave_tenures(w);
@@ -786,6 +767,8 @@ hf_time hf_worker_wake(const hf_worker *w)
     if (w->draining && !w->looked)
         return hf_time_make(0);
     hf_time at = hf_time_earlier(hf_timers_next(&w->timers), hf_access_wake(&w->log));
+    for (size_t i = 0; i < w->current->log_count; i++)
+        at = hf_time_earlier(at, hf_access_wake(&w->current->logs[i]));
     if (w->quic != NULL)
         at = hf_time_earlier(at, hf_quic_port_wake(w->quic));
     return w->draining ? hf_time_earlier(at, w->drain_until) : at;
@@ -799,14 +782,14 @@ void hf_worker_drain(hf_worker *w)
     w->draining = true;
     w->drain_until = hf_time_after(w->now, (int64_t)w->env->limits->drain_ns);
     w->io->ops->unlisten(w->io);
-    aim_quic(w);
+    hf_worker_aim_quic(w);
     for (connection *c = w->connections, *next; c != NULL; c = next) {
         next = c->next;
         if (c->dialog.web != NULL) {
             hf_dialog_drain(&c->dialog);
             hf_web_drain(c->dialog.web);
         }
-        drive(c);
+        hf_worker_drive(c);
     }
     free_dead(w);
 }
@@ -826,12 +809,13 @@ void hf_worker_adopt(hf_worker *w, hf_tenure *t)
     HF_ASSERT(t->worker == w && t->next == NULL && t->config != NULL);
     t->next = w->current;
     w->current = t;
-    aim_quic(w);
+    hf_worker_aim_quic(w);
     /* Requests under way know where they began. */
     for (connection *c = w->connections; c != NULL; c = c->next)
         c->dialog.service = &t->service;
     for (hf_tenure *old = t->next; old != NULL; old = old->next)
         old->service.hooks.unlogged = t->service.hooks.unlogged;
+    close_logs(t->next, true);
     hf_access_buffer_fini(&w->log, w->now);
     hf_access_buffer_init(&w->log, t->config->access_log, hf_allocator_default());
     tick(w);
@@ -882,6 +866,13 @@ size_t hf_worker_list(const hf_worker *w, hf_worker_connection *to, size_t most)
 
 /* ---- life --------------------------------------------------------------------------------------------------- */
 
+void hf_worker_place(hf_worker *w, hf_worker *const *all, uint32_t count, uint32_t number)
+{
+    w->all = all;
+    w->all_count = count;
+    w->number = number;
+}
+
 hf_worker *hf_worker_new(const hf_env *env, hf_io *io, const hf_worker_config *config, hf_err *err)
 {
     hf_worker *w = hf_alloc_zeroed(&env->alloc, sizeof *w);
@@ -891,6 +882,7 @@ hf_worker *hf_worker_new(const hf_env *env, hf_io *io, const hf_worker_config *c
     w->env = env;
     w->io = io;
     w->drain_until = HF_NEVER;
+    w->tapes = config->tapes;
     w->out = (hf_out){ .pieces = w->pieces, .capacity = PIECES, .scratch = w->scratch, .scratch_capacity = SCRATCH,
         .room = UINT64_MAX };
     hf_timers_init(&w->timers, &env->alloc);
@@ -920,6 +912,8 @@ void hf_worker_free(hf_worker *w)
     hf_mailbox_close(w->mailbox); /* what still comes finds its request gone */
     hf_quic_port_free(w->quic);   /* before the generations whose keys it uses */
     hf_access_buffer_fini(&w->log, w->now);
+    if (w->current != NULL)
+        close_logs(w->current, true);
     while (w->current != NULL) {
         hf_tenure *t = w->current;
         w->current = t->next;

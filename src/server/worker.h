@@ -14,9 +14,26 @@
 #include "proxy_header.h"
 #include "secure.h"
 #include "service.h"
+#include "tapes.h"
 #include "tcp_facts.h"
 
 /* One generation of what is served. Shared by all workers of a process, and constant but for what is atomic. */
+/* Which log a request goes to, where they do not all go to one. */
+typedef struct hf_log_plan {
+    const hf_log_use *uses; /* those of single sites and routes */
+    size_t count;
+    const uint32_t *routes, *sites; /* for each: 0 for access_log, n for uses[n - 1]. A site's is for what none of its routes answers */
+    const hf_host *hosts; /* sorted: whose the sites are */
+    size_t host_count;
+} hf_log_plan;
+
+/* Of a listener: who begins connections there with a PROXY header, whatever holds elsewhere. */
+typedef struct hf_listener_rule {
+    hf_address at;
+    const hf_network *proxy_from;
+    size_t proxy_from_count;
+} hf_listener_rule;
+
 typedef struct hf_worker_config {
     const hf_app *app;
     const hf_limits *limits;
@@ -25,12 +42,16 @@ typedef struct hf_worker_config {
     hf_census *census;
     const hf_allocator_counted *memory; /* whose `held` memory_bytes bounds; NULL: not bounded */
     hf_access_log *access_log;          /* NULL: none */
+    const hf_log_plan *logs;            /* NULL: access_log has all requests */
+    hf_tapes *tapes;                    /* where connections are recorded, the same in every generation; NULL: nowhere */
     hf_secure *secure;                  /* for listeners whose owner is hf_worker_secure; NULL: there are none */
     bool http3;                         /* QUIC clients are taken where there are sockets for them, and others told of it */
     uint16_t redirect_port;             /* requests to other listeners are sent to https at this port; 0: they are answered */
     /* Who begins connections with a PROXY header, and whose Forwarded and X-Forwarded-For are believed. */
     const hf_network *proxy_from, *trusted;
     size_t proxy_from_count, trusted_count;
+    const hf_listener_rule *rules; /* of listeners that have their own */
+    size_t rule_count;
     /* Whether to talk to whoever connected, by the descriptor (-1: none). NULL: to everybody. */
     bool (*admits)(int descriptor);
     /* Called by each worker when nothing of this generation is used by it any more: no request that began with it is

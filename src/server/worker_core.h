@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The inside of worker, shared by worker.c (connections, turns, generations) and worker_room.c (what gives way when there
+ * The inside of worker, shared by worker.c (connections, turns, generations), worker_quic.c (clients of HTTP/3) and worker_room.c (what gives way when there
  * is too much).
  */
 #ifndef HF_SERVER_WORKER_CORE_H
@@ -17,12 +17,13 @@
 enum {
     EVENTS = 512,         /* taken from io in one turn: more than it can have seen at once */
     STEPS = 256,          /* of one connection before others have their turn */
+    COUNTED_TOGETHER = 8, /* answers of a turn for which the clock is read once */
     PIECES = 64,
     SCRATCH = 65536,
     QUIC_ROUNDS = 16,      /* of a turn: between them connections that can go on do */
     QUIC_BATCHES = 16,     /* sent in each */
     REFUSING_AT_MOST = 256, /* connections over a limit that are told so in answer to what they ask */
-    TURNING_AT_MOST = 1024, /* that are told so at once, those among them; beyond, they are just reset */
+    TURNING_AT_MOST = 1024, /* that are told so at once, those among them, and then have time to close; beyond, none have */
     IDLE_LOOKED_AT = 1024,  /* of the oldest connections, for one that is idle */
     FILES_SHED = 32
 };
@@ -36,6 +37,7 @@ struct connection {
     hf_time began;
     int descriptor;
     uint32_t signature; /* the place at which it waits for one */
+    hf_taped *taped; /* NULL: it is not recorded */
     hf_pier *proxy; /* until its PROXY header has come: then the web stands on it. NULL: there is none to wait for */
     uint16_t local; /* of worker.locals */
     bool secure;
@@ -54,9 +56,13 @@ struct hf_tenure {
     hf_secure_thread *secure; /* the connections' own, too; NULL: no TLS */
     hf_files_cache **files; /* one for each route, NULL where the route has none */
     size_t file_count;
+    hf_env *envs;           /* of files whose route has limits of its own; NULL: none has */
+    hf_access_buffer *logs; /* those of config->logs, while it is the current one */
+    size_t log_count;
     size_t error_files;     /* the first of them with error pages; file_count: none */
     size_t connections;     /* that began with it */
     hf_web_options plain;   /* what they are without TLS */
+    char no_memory[HF_TURNED_AWAY];
     hf_web_spares spares;
 };
 
@@ -69,6 +75,7 @@ struct hf_worker {
     hf_worker *const *all; /* the workers of the process, by number */
     uint32_t all_count, number;
     uint64_t quic_refused; /* as of the last look */
+    hf_tapes *tapes;     /* NULL: nothing is recorded */
     hf_mailbox *mailbox; /* what other threads tell this one */
     hf_topics_member *topics; /* NULL: there are none */
     hf_access_buffer log;
@@ -92,6 +99,22 @@ struct hf_worker {
 /* worker.c: closes it; what it is made of stays until the turn ends. */
 void hf_worker_bury(connection *c);
 
+/* Takes it into the list. */
+void hf_worker_link(connection *c);
+/* The address's place among those known; 0 when memory ends. */
+uint16_t hf_worker_note_local(hf_worker *w, const hf_address *at);
+/* Is the limit memory_bytes near? A sixteenth is kept back, so that there is room to refuse in. */
+bool hf_worker_memory_is_short(const hf_worker *w);
+/* Deals with everything the connection has to say; it may be dead then. */
+void hf_worker_drive(connection *c);
+
+/* ---- worker_quic.c ------------------------------------------------------------------------------------------ */
+
+/* New clients get what is served now, or nothing. */
+void hf_worker_aim_quic(hf_worker *w);
+/* A turn of all that came by QUIC. */
+void hf_worker_serve_quic(hf_worker *w);
+
 /* ---- worker_room.c ------------------------------------------------------------------------------------------ */
 
 /* Says which limit turned peers away, each at most once in ten seconds. */
@@ -102,6 +125,9 @@ bool hf_worker_close_spare(hf_worker *w);
 void hf_worker_shed_files(hf_worker *w);
 /* Answers whoever is over a limit, unheard. False: it cannot be said now. */
 bool hf_worker_turn_away(connection *c, hf_err why);
+/* Closes a connection that was told so, with no place left to wait until its client does. What the client has said is read
+ * first, or its system would be told to forget the answer (RFC 9112 9.6). */
+void hf_worker_see_off(connection *c);
 /* A head is arriving, and nothing was answered yet. */
 bool hf_worker_is_beginning(const connection *c);
 

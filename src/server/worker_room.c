@@ -59,6 +59,12 @@ bool hf_worker_turn_away(connection *c, hf_err why)
     return hf_web_turn_away(c->dialog.web, c->tenure->worker->now, hf_written(&out), why);
 }
 
+void hf_worker_see_off(connection *c)
+{
+    hf_tcp_discard_input(c->descriptor);
+    hf_worker_bury(c);
+}
+
 bool hf_worker_is_beginning(const connection *c)
 {
     return c->dialog.open == NULL && hf_web_version(c->dialog.web) == HF_HTTP_1_1 && !hf_web_is_idle(c->dialog.web);

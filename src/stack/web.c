@@ -3,6 +3,7 @@
 
 #include "alloc.h"
 #include "trace.h"
+#include "web_tape.h"
 
 enum { WATCHED_LEAST = 16 * 1024 };
 #define SEND_GRACE_NS HF_SECONDS(10)
@@ -14,15 +15,19 @@ static bool stand(hf_web *w, hf_pier pier, hf_time now)
 {
     const hf_web_options *const o = w->options;
     if (o->tls == NULL) {
-        w->pier = pier;
-        w->begun = o->no_prior_knowledge;
+        w->pier = hf_web_tape_pier(o->tape, pier);
+        w->begun = o->no_prior_knowledge || hf_web_tape_is_secured(o->tape);
+        hf_web_tape_begin(o->tape, now, w->id, o);
+        if (hf_web_tape_is_secured(o->tape)) /* ALPN chooses, as it did */
+            return true;
         hf_web_begin_http1(w, now);
         return true;
     }
     w->tls = hf_tls_pier_new(w->env, hf_tls_server_new(w->env, o->tls, w->id, now), pier, o->room, now);
     if (w->tls == NULL)
         return false;
-    w->pier = hf_tls_pier_get(w->tls);
+    w->pier = hf_web_tape_pier(o->tape, hf_tls_pier_get(w->tls));
+    hf_web_tape_begin(o->tape, now, w->id, o);
     w->begun = true;
     return true;
 }
@@ -43,6 +48,12 @@ hf_web *hf_web_new(const hf_env *env, uint64_t id, hf_pier pier, const hf_web_op
     }
     hf_trace(env, now, id, HF_TRACE_CONNECTION_OPENED, 0, 0);
     return w;
+}
+
+/* Is TLS below, or was it when the tape was recorded that is played here? */
+static bool is_secured(const hf_web *w)
+{
+    return w->tls != NULL || (w->options->tape != NULL && hf_web_tape_is_secured(w->options->tape));
 }
 
 static void forget_sending(hf_web *w)
@@ -103,11 +114,11 @@ static void begin_watching(hf_web *w, hf_time now, uint64_t put, uint64_t left)
 /* Watches how fast the peer takes what we send: slow readers are cut (limits send_idle_ns, send_rate). `put` bytes went
  * to the pier just now. Answers that any system's buffers take are not worth a look; TLS has words of its own, which
  * leave without us. Once the peer has taken all there was, it owes nothing: what comes later is counted anew. */
-static void watch_sending(hf_web *w, hf_time now, uint64_t put)
+static void look_at_sending(hf_web *w, hf_time now, uint64_t put)
 {
     hf_web_sending *const s = w->sending;
     if (s == NULL) {
-        const bool begins = ((put > 0 || w->tls != NULL) && holds(w)) || put >= WATCHED_LEAST;
+        const bool begins = ((put > 0 || is_secured(w)) && holds(w)) || put >= WATCHED_LEAST;
         const uint64_t left = begins ? untaken(w) : 0;
         if (left > 0)
             begin_watching(w, now, put, left);
@@ -122,6 +133,13 @@ static void watch_sending(hf_web *w, hf_time now, uint64_t put)
         s->moved = now;
     s->left = left;
     s->looked = now;
+}
+
+/* Nobody is watched, and nothing went out: as it is nearly always when this is asked. */
+static inline void watch_sending(hf_web *w, hf_time now, uint64_t put)
+{
+    if (w->sending != NULL || is_secured(w) || put > 0)
+        look_at_sending(w, now, put);
 }
 
 static hf_time send_idle_deadline(const hf_web *w)
@@ -175,6 +193,8 @@ static bool flush(hf_web *w, hf_time now, hf_out *out)
             w->stuck = true;
             break;
         }
+        if (w->v == &hf_web_http1 && w->core.http1 == NULL) /* gone to rest: it has said all */
+            break;
     }
     return moved;
 }
@@ -201,7 +221,7 @@ static void linger(hf_web *w, hf_time now)
  * directions, and nobody need come back for the peer's FIN. Behind TLS a close_notify may still come. */
 static bool may_close_at_once(const hf_web *w)
 {
-    return w->tls == NULL && (w->pier.ops->can & HF_PIER_FREE_ENDS) != 0 && w->thrown == 0 &&
+    return !is_secured(w) && (w->pier.ops->can & HF_PIER_FREE_ENDS) != 0 && w->thrown == 0 &&
         (w->fin_received || w->v->is_final(w));
 }
 
@@ -237,7 +257,7 @@ static void chosen(hf_web *w, bool good)
 /* The handshake is complete: ALPN says (RFC 7301), HTTP/1 where it says nothing. */
 static void choose_by_alpn(hf_web *w, hf_time now)
 {
-    const bool two = hf_bytes_equal(hf_tls_protocol(hf_tls_pier_core(w->tls)), hf_text("h2"));
+    const bool two = hf_web_tape_two(w->options->tape, w->tls != NULL && hf_bytes_equal(hf_tls_protocol(hf_tls_pier_core(w->tls)), hf_text("h2")));
     if (!two)
         hf_web_begin_http1(w, now);
     chosen(w, !two || hf_web_begin_http2(w, now));
@@ -261,6 +281,7 @@ static void choose_by_preface(hf_web *w, hf_time now, hf_bytes held)
 /* Plain HTTP came where TLS is spoken: its core stands on the pier below, and refuses every request readably. */
 static void take_plain(hf_web *w, hf_time now)
 {
+    hf_web_tape_spoil(w->options->tape, "plain HTTP came where TLS is spoken");
     w->pier = hf_tls_pier_leave(w->tls);
     w->tls = NULL;
     w->misplaced = true;
@@ -301,7 +322,9 @@ static hf_step feed(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
     case HF_FAULT:
         if (w->why.code == 0)
             w->why = w->v->fault(w)->err;
-        close_softly(w, now, out);
+        if (w->v != &hf_web_http1 || w->core.http1 != NULL || w->options->no_memory.len == 0 ||
+            !hf_web_turn_away(w, now, w->options->no_memory, w->why))
+            close_softly(w, now, out);
         return HF_EVENT; /* not an event of ours: the caller looks at state */
     case HF_CLOSED:
         close_softly(w, now, out);
@@ -330,9 +353,9 @@ static void ended(hf_web *w, hf_time now, const hf_pier_event *e)
         /* RFC 9112 9.8: "Servers SHOULD be prepared to receive an incomplete close from the client": every request says
          * how long it is, so nothing that was cut can look whole. */
         see_fin(w);
-    } else if (w->tls == NULL || (e->err.code >> 16) != HF_AREA_TLS) {
+    } else if (!is_secured(w) || (e->err.code >> 16) != HF_AREA_TLS) {
         close_now(w, e->err);
-    } else if (e->err.code == HF_ERR_TLS_PLAIN_HTTP) {
+    } else if (e->err.code == HF_ERR_TLS_PLAIN_HTTP && w->tls != NULL) {
         take_plain(w, now);
     } else { /* the alert that says why must arrive: the pier sends it, then FIN */
         w->why = e->err;
@@ -387,7 +410,7 @@ static bool pull(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
             *event = (hf_web_event){ .kind = HF_WEB_SENT, .exchange = e.token };
         break;
     case HF_PIER_OPENED:
-        if (w->tls == NULL)
+        if (!is_secured(w))
             break;
         choose_by_alpn(w, now);
         *event = (hf_web_event){ .kind = HF_WEB_OPENED };
@@ -405,8 +428,10 @@ static bool pull(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
 static void check_deadlines(hf_web *w, hf_time now)
 {
     watch_sending(w, now, 0);
-    if (w->state == WEB_LINGERING && !hf_time_before(now, w->linger_until))
+    if (w->state == WEB_LINGERING && !hf_time_before(now, w->linger_until)) {
+        w->overstayed = true;
         close_now(w, HF_OK);
+    }
     if (w->state <= WEB_CLOSING && !hf_time_before(now, send_deadline(w))) {
         const bool idle = !hf_time_before(now, send_idle_deadline(w));
         w->why = hf_err_make(idle ? HF_ERR_IO_SEND_TIMEOUT : HF_ERR_IO_SEND_RATE);
@@ -438,7 +463,7 @@ static hf_step next(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
     while (w->state != WEB_CLOSED) {
         event->kind = (hf_web_event_kind)HF_WEB_NOTHING;
         event->whole = event->early = false;
-        event->head = NULL;
+        event->head = event->seen = NULL;
         event->fault = NULL;
         event->tls = NULL;
         event->err = HF_OK;
@@ -450,10 +475,12 @@ static hf_step next(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
                 return HF_EVENT;
             continue;
         }
-        if (open && flush(w, now, out)) {
+        /* A core that was asked when it wants to be called again, and not touched since, has nothing to say. */
+        if (open && !w->timed && flush(w, now, out)) {
             if (w->v->moved(w, event))
                 return HF_EVENT;
-            continue;
+            if (!w->stuck || w->state != WEB_OPEN)
+                continue;
         }
         if (!pull(w, now, out, event)) {
             note_wake(w);
@@ -465,12 +492,11 @@ static hf_step next(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
     return HF_CLOSED;
 }
 
-hf_step hf_web_step(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
+static hf_step step(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
 {
-    if (w->v == &hf_web_http3)
-        return hf_web_step_http3(w, now, out, event);
     take_eaten(w);
-    check_deadlines(w, now);
+    if (w->sending != NULL || is_secured(w) || w->state == WEB_LINGERING)
+        check_deadlines(w, now);
     if (w->stuck && w->v != NULL && !hf_time_before(now, core_wake(w)))
         w->stuck = false;
     const hf_step s = next(w, now, out, event);
@@ -480,6 +506,18 @@ hf_step hf_web_step(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
     *event = (hf_web_event){ .kind = HF_WEB_CLOSED, .err = w->why };
     hf_trace(w->env, now, w->id, HF_TRACE_CONNECTION_CLOSED, (uint64_t)w->why.code, 0);
     return HF_EVENT;
+}
+
+hf_step hf_web_step(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
+{
+    if (w->v == &hf_web_http3)
+        return hf_web_step_http3(w, now, out, event);
+    if (w->options->tape == NULL)
+        return step(w, now, out, event);
+    hf_web_tape_step(w->options->tape, now);
+    const hf_step s = step(w, now, out, event);
+    hf_web_tape_stepped(w->options->tape, s, event, hf_web_version(w));
+    return s;
 }
 
 hf_time hf_web_wake(const hf_web *w)
@@ -501,6 +539,8 @@ hf_time hf_web_wake(const hf_web *w)
 
 void hf_web_take(hf_web *w, hf_exchange x, size_t n)
 {
+    if (w->options->tape != NULL)
+        hf_web_tape_take(w->options->tape, x, n);
     w->stuck = w->timed = false;
     if (w->v != NULL)
         w->v->take(w, x, n);
@@ -508,8 +548,19 @@ void hf_web_take(hf_web *w, hf_exchange x, size_t n)
 
 hf_err hf_web_respond(hf_web *w, hf_exchange x, const hf_response_head *head)
 {
+    if (w->options->tape != NULL)
+        hf_web_tape_respond(w->options->tape, x, head);
     w->stuck = w->timed = false;
     return w->v != NULL ? w->v->respond(w, x, head) : hf_err_make(HF_ERR_HTTP1_NO_EXCHANGE);
+}
+
+hf_err hf_web_answer(hf_web *w, hf_exchange x, const hf_response_head *head, hf_bytes body, bool *whole)
+{
+    *whole = false;
+    if (w->v != &hf_web_http1 || w->options->tape != NULL)
+        return hf_web_respond(w, x, head);
+    w->stuck = w->timed = false;
+    return hf_web_answer_http1(w, x, head, body, whole);
 }
 
 hf_err hf_web_inform(hf_web *w, hf_exchange x, const hf_response_head *head)
@@ -519,6 +570,8 @@ hf_err hf_web_inform(hf_web *w, hf_exchange x, const hf_response_head *head)
 
 uint64_t hf_web_put(hf_web *w, hf_exchange x, const hf_extent *extents, size_t count, hf_err *err)
 {
+    if (w->options->tape != NULL)
+        hf_web_tape_put(w->options->tape, x, extents, count);
     w->timed = false;
     if (w->v != NULL)
         return w->v->put(w, x, extents, count, err);
@@ -528,25 +581,34 @@ uint64_t hf_web_put(hf_web *w, hf_exchange x, const hf_extent *extents, size_t c
 
 hf_err hf_web_end(hf_web *w, hf_exchange x, hf_ending ending, hf_fields trailers)
 {
+    if (w->options->tape != NULL)
+        hf_web_tape_end(w->options->tape, x, ending, trailers);
     w->stuck = w->timed = false;
     return w->v != NULL ? w->v->end(w, x, ending, trailers) : hf_err_make(HF_ERR_HTTP1_NO_EXCHANGE);
 }
 
 void hf_web_cancel(hf_web *w, hf_exchange x, hf_err why)
 {
+    if (w->options->tape != NULL)
+        hf_web_tape_cancel(w->options->tape, x, why);
     w->stuck = w->timed = false;
     if (w->v != NULL)
         w->v->cancel(w, x, why);
     else
         hf_web_abort(w, why);
+    if (w->options->tape != NULL)
+        hf_web_tape_left(w->options->tape);
 }
 
 hf_err hf_web_push(hf_web *w, hf_exchange x, const hf_request_head *request, hf_exchange *promised)
 {
     hf_http2_stream stream = 0;
+    if (w->v == &hf_web_http3)
+        return hf_web_push_http3(w, x, request, promised);
     if (w->v != &hf_web_http2)
         return hf_err_make(HF_ERR_HTTP2_PUSH);
     w->timed = false;
+    hf_web_tape_spoil(w->options->tape, "something was pushed");
     const hf_err err = hf_http2_push(w->core.http2, (hf_http2_stream)x, request, &stream);
     *promised = stream;
     return err;
@@ -554,11 +616,13 @@ hf_err hf_web_push(hf_web *w, hf_exchange x, const hf_request_head *request, hf_
 
 bool hf_web_can_push(const hf_web *w)
 {
-    return w->v == &hf_web_http2 && hf_http2_can_push(w->core.http2);
+    return (w->v == &hf_web_http2 && hf_http2_can_push(w->core.http2)) || (w->v == &hf_web_http3 && hf_web_can_push_http3(w));
 }
 
 void hf_web_prioritise(hf_web *w, hf_exchange x, unsigned urgency, bool incremental)
 {
+    if (w->options->tape != NULL)
+        hf_web_tape_prioritise(w->options->tape, x, urgency, incremental);
     if (w->v == &hf_web_http3)
         hf_web_prioritise_http3(w, x, urgency, incremental);
     if (w->v == &hf_web_http2)
@@ -598,6 +662,8 @@ void hf_web_sign_here(hf_web *w, const hf_web_event *event)
 bool hf_web_turn_away(hf_web *w, hf_time now, hf_bytes answer, hf_err why)
 {
     const hf_extent e = { .kind = HF_EXTENT_COPIED, .bytes = answer };
+    if (w->options->tape != NULL)
+        hf_web_tape_turn_away(w->options->tape, now, answer, why);
     if (w->state != WEB_OPEN || w->v != &hf_web_http1 || w->fin_received || holds(w))
         return false;
     take_eaten(w);
@@ -613,6 +679,8 @@ bool hf_web_turn_away(hf_web *w, hf_time now, hf_bytes answer, hf_err why)
 
 void hf_web_drain(hf_web *w)
 {
+    if (w->options->tape != NULL)
+        hf_web_tape_drain(w->options->tape);
     w->draining = true;
     w->stuck = w->timed = false;
     if (w->v != NULL)
@@ -625,6 +693,8 @@ void hf_web_abort(hf_web *w, hf_err why)
         hf_web_abort_http3(w, why);
         return;
     }
+    if (w->options->tape != NULL)
+        hf_web_tape_abort(w->options->tape, why);
     (void)!w->pier.ops->end(w->pier.self, 0, (hf_ending){ HF_ENDING_RESET, 0 }).code;
     close_now(w, why);
 }
@@ -650,6 +720,16 @@ const hf_tls_fault *hf_web_tls_fault(const hf_web *w)
 bool hf_web_is_idle(const hf_web *w)
 {
     return w->v == NULL || w->v->is_idle(w);
+}
+
+size_t hf_web_limits(const hf_web *w, hf_err limits[HF_WEB_LIMITS])
+{
+    size_t n = 0;
+    if (w->v != NULL && w->why.code == 0 && w->v->is_worn(w))
+        limits[n++] = hf_err_make(HF_ERR_HTTP_REQUESTS);
+    if (w->overstayed)
+        limits[n++] = hf_err_make(HF_ERR_IO_LINGER);
+    return n;
 }
 
 uint64_t hf_web_unsent(const hf_web *w)

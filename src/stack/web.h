@@ -39,11 +39,14 @@ typedef struct hf_web_options {
     const hf_tls_config *tls;   /* not NULL: TLS. Belongs to the same thread, as its hf_crypto does */
     hf_span room;               /* with tls, and over QUIC: HF_WEB_ROOM bytes of the thread, used within a call only: files are
                                    read into it and records are sealed in it */
-    hf_http2_options http2;     /* connect_protocol holds for HTTP/3, too */
+    hf_http2_options http2;     /* connect_protocol and push hold for HTTP/3, too */
     /* Over QUIC, where no pier does it: reads a range of an open file whole, as the verb of pier.h. NULL: no files */
     hf_err (*read)(const hf_file *file, uint64_t offset, void *to, size_t n);
     hf_web_spares *spares;      /* NULL: each connection keeps its own core for a while. Belongs to the same thread and the
                                    same environment, and is freed after the last connection */
+    struct hf_web_tape *tape;   /* web_tape.h: what reaches the HTTP core is on it, or comes from it. Of one connection. NULL: none */
+    hf_bytes no_memory;         /* the whole response of HTTP/1 to a request for whose core no memory is left. Empty: it just
+                                   ends */
     bool no_prior_knowledge;    /* plain: a client that begins with HTTP/2 is refused */
     bool redirect_plain;        /* tls: plain HTTP is sent on to https (308) instead of told what is wrong (400) */
 } hf_web_options;
@@ -75,6 +78,7 @@ typedef struct hf_web_event {
     bool early; /* REQUEST: the handshake is not complete, and it may be a replay (RFC 8470) */
     hf_exchange exchange;
     const hf_request_head *head;
+    const hf_request_head *seen; /* REFUSED without a head: what of it came (method_name, target, path, query, version), for a log */
     hf_bytes body;
     hf_fields trailers;
     hf_err err;
@@ -95,6 +99,8 @@ hf_web *hf_web_new(const hf_env *env, uint64_t id, hf_pier pier, const hf_web_op
 /* HTTP/3 on a connection that an endpoint just accepted; owns it from now on. Step it when the endpoint gives notice of it, and
  * when wake says so; after steps and commands there may be something for the endpoint to emit. */
 hf_web *hf_web_new_http3(const hf_env *env, uint64_t id, hf_quic *quic, const hf_web_options *options, hf_time now);
+/* For hf_quic_endpoint_settings: a number for what such connections tell clients to remember. */
+uint64_t hf_web_http3_settings(const hf_env *env, const hf_web_options *options);
 void hf_web_free(hf_web *w);
 
 /* `out` is scratch space of the thread, used within the call only. */
@@ -106,6 +112,9 @@ hf_time hf_web_wake(const hf_web *w);
 void hf_web_take(hf_web *w, hf_exchange x, size_t n);
 /* A 1xx status is interim (also hf_web_inform). Fields of the connection are the core's to write. */
 hf_err hf_web_respond(hf_web *w, hf_exchange x, const hf_response_head *head);
+/* hf_web_respond, and where that is cheap, what follows for an answer that needs nothing more: put of `body`, all of it, which is
+ * copied, and the end. Then *whole. */
+hf_err hf_web_answer(hf_web *w, hf_exchange x, const hf_response_head *head, hf_bytes body, bool *whole);
 /* An interim answer such as 103 Early Hints. Nothing is sent to who would not understand it (HTTP/1.0). */
 hf_err hf_web_inform(hf_web *w, hf_exchange x, const hf_response_head *head);
 /* Bytes accepted. The token of an extent is its exchange or 0; SENT comes for each that is not 0. */
@@ -117,8 +126,8 @@ hf_err hf_web_end(hf_web *w, hf_exchange x, hf_ending ending, hf_fields trailers
  * it once what was lent is read no more (or CLOSED); no RESET. Of an exchange that was over before - ended, or about to be
  * told RESET - nothing changes. */
 void hf_web_cancel(hf_web *w, hf_exchange x, hf_err why);
-/* HTTP/2: promises `request` beside the exchange x; *promised is answered as if it had been asked for, and gets the same
- * events. HF_ERR_HTTP2_PUSH: not possible here. */
+/* HTTP/2 and HTTP/3: promises `request` beside the exchange x; *promised is answered as if it had been asked for, and gets the same
+ * events. HF_ERR_HTTP2_PUSH, HF_ERR_HTTP3_PUSH: not possible here. */
 hf_err hf_web_push(hf_web *w, hf_exchange x, const hf_request_head *request, hf_exchange *promised);
 bool hf_web_can_push(const hf_web *w);
 /* RFC 9218: urgency 0 (first) to 7, 3 by default. Without effect in HTTP/1. */
@@ -145,6 +154,10 @@ const hf_fault *hf_web_fault(const hf_web *w);
 /* The fault of TLS with its evidence; its err is HF_OK where there is none. Never NULL. */
 const hf_tls_fault *hf_web_tls_fault(const hf_web *w);
 bool hf_web_is_idle(const hf_web *w);
+/* After CLOSED: the limits that had a part in it, beside the event's own reason: requests_per_connection, where it ended in
+ * good order, and linger_ns. Returns how many. */
+enum { HF_WEB_LIMITS = 2 };
+size_t hf_web_limits(const hf_web *w, hf_err limits[HF_WEB_LIMITS]);
 /* Bytes given to the pier that the peer has not taken, as far as can be seen. */
 uint64_t hf_web_unsent(const hf_web *w);
 /* Bytes handed to the pier so far (with TLS: before they were sealed). */

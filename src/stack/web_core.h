@@ -40,6 +40,7 @@ typedef struct hf_web_version_ops {
     void (*drain)(hf_web *w);
     const hf_fault *(*fault)(const hf_web *w);
     bool (*is_idle)(const hf_web *w);
+    bool (*is_worn)(const hf_web *w);
     void (*free)(hf_web *w);
 } hf_web_version_ops;
 
@@ -77,6 +78,7 @@ struct hf_web {
     bool misplaced : 1;    /* plain HTTP on a TLS port */
     bool draining : 1;
     bool closed_told : 1;
+    bool overstayed : 1;   /* the peer did not close within the limit linger_ns */
     bool timed : 1;        /* wake_at is what the core says */
     /* HTTP/1 */
     bool owed : 1;         /* the newest exchange has no final answer yet: a refusal is about it, else about a new one */
@@ -115,6 +117,7 @@ extern const hf_web_version_ops hf_web_http1, hf_web_http2, hf_web_http3;
 /* Makes the core. False: memory ended. */
 void hf_web_begin_http1(hf_web *w, hf_time now); /* sleeps at first, so this cannot fail */
 bool hf_web_begin_http2(hf_web *w, hf_time now);
+hf_err hf_web_answer_http1(hf_web *w, hf_exchange x, const hf_response_head *head, hf_bytes body, bool *whole);
 /* web_http2.c: SENT for an exchange that is gone, once the pier reads nothing of it any more. True: *event was filled. */
 bool hf_web_tell_fence(hf_web *w, hf_web_event *event);
 bool hf_web_raise_fence(hf_web *w, hf_exchange x);
@@ -126,6 +129,8 @@ hf_step hf_web_step_http3(hf_web *w, hf_time now, hf_out *out, hf_web_event *eve
 hf_time hf_web_wake_http3(const hf_web *w);
 void hf_web_abort_http3(hf_web *w, hf_err why);
 void hf_web_prioritise_http3(hf_web *w, hf_exchange x, unsigned urgency, bool incremental);
+hf_err hf_web_push_http3(hf_web *w, hf_exchange x, const hf_request_head *request, hf_exchange *promised);
+bool hf_web_can_push_http3(const hf_web *w);
 void hf_web_answer_http3(hf_web *w, bool sign, hf_err err, hf_bytes signature);
 void hf_web_sign_http3(hf_web *w, const hf_web_event *event);
 bool hf_web_security_of_http3(const hf_web *w, hf_web_security *security);

@@ -67,6 +67,7 @@ static void refused(hf_web *w, hf_web_event *event)
 {
     event->kind = HF_WEB_REFUSED;
     event->fault = hf_http1_fault(w->core.http1);
+    event->seen = &event->wire.http1.request;
     if (!w->owed) /* its head was refused: an exchange of its own, or it would be taken for the one before it */
         event->exchange = ++w->exchange;
     w->owed = true;
@@ -222,15 +223,29 @@ static hf_err no_exchange(void)
     return hf_err_make(HF_ERR_HTTP1_NO_EXCHANGE);
 }
 
+static void note_answer(hf_web *w, const hf_response_head *head, hf_err err)
+{
+    w->until_close = w->http10 && head->content_length == HF_LENGTH_UNKNOWN;
+    if (err.code == 0 && (head->status >= 200 || head->status == 101))
+        w->owed = false;
+    w->switching = err.code == 0 && head->status == 101;
+}
+
 static hf_err respond(hf_web *w, hf_exchange x, const hf_response_head *head)
 {
     if (x != w->exchange || w->core.http1 == NULL)
         return no_exchange();
     const hf_err err = hf_http1_respond(w->core.http1, head);
-    w->until_close = w->http10 && head->content_length == HF_LENGTH_UNKNOWN;
-    if (err.code == 0 && (head->status >= 200 || head->status == 101))
-        w->owed = false;
-    w->switching = err.code == 0 && head->status == 101;
+    note_answer(w, head, err);
+    return err;
+}
+
+hf_err hf_web_answer_http1(hf_web *w, hf_exchange x, const hf_response_head *head, hf_bytes body, bool *whole)
+{
+    if (x != w->exchange || w->core.http1 == NULL)
+        return no_exchange();
+    const hf_err err = hf_http1_answer(w->core.http1, head, body, whole);
+    note_answer(w, head, err);
     return err;
 }
 
@@ -281,10 +296,15 @@ static bool is_idle(const hf_web *w)
     return w->core.http1 == NULL || hf_http1_is_idle(w->core.http1);
 }
 
+static bool is_worn(const hf_web *w)
+{
+    return w->core.http1 != NULL && hf_http1_is_worn(w->core.http1);
+}
+
 static void free_core(hf_web *w)
 {
     hf_http1_free(w->core.http1);
 }
 
 const hf_web_version_ops hf_web_http1 = { HF_HTTP_1_1, step, emit, wake, moved, tell_writable, may_end, is_final, take, respond,
-    put, end, cancel, drain, fault, is_idle, free_core };
+    put, end, cancel, drain, fault, is_idle, is_worn, free_core };

@@ -89,6 +89,7 @@ static void translate(hf_web *w, hf_web_event *event)
     case HF_HTTP2_REFUSED:
         event->kind = HF_WEB_REFUSED;
         event->fault = hf_http2_fault(w->core.http2);
+        event->seen = &e->request;
         break;
     case HF_HTTP2_WRITABLE:
         if (e->stream != 0)
@@ -206,10 +207,15 @@ static bool is_idle(const hf_web *w)
     return hf_http2_is_idle(w->core.http2);
 }
 
+static bool is_worn(const hf_web *w)
+{
+    return hf_http2_is_worn(w->core.http2);
+}
+
 static void free_core(hf_web *w)
 {
     hf_http2_free(w->core.http2);
 }
 
 const hf_web_version_ops hf_web_http2 = { HF_HTTP_2, step, emit, wake, moved, moved, may_end, is_final, take, respond, put,
-    end, cancel, drain, fault, is_idle, free_core };
+    end, cancel, drain, fault, is_idle, is_worn, free_core };

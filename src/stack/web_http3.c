@@ -171,6 +171,7 @@ static bool translate(hf_web *w, hf_web_event *event)
     case HF_HTTP3_REQUEST:
         event->kind = HF_WEB_REQUEST;
         event->head = &e->request;
+        event->early = hf_quic_is_early(w->core.lanes->quic);
         return true;
     case HF_HTTP3_BODY:
         event->kind = HF_WEB_BODY;
@@ -191,6 +192,7 @@ static bool translate(hf_web *w, hf_web_event *event)
     case HF_HTTP3_REFUSED:
         event->kind = HF_WEB_REFUSED;
         event->fault = hf_http3_fault(w->core.lanes->http3);
+        event->seen = &e->request;
         return true;
     case HF_HTTP3_WRITABLE:
         event->kind = HF_WEB_WRITABLE;
@@ -198,7 +200,7 @@ static bool translate(hf_web *w, hf_web_event *event)
     case HF_HTTP3_READABLE:
         add_work(w, e->lane, false);
         return false;
-    case HF_HTTP3_GOAWAY: /* a server that pushes nothing has nothing to forgo */
+    case HF_HTTP3_GOAWAY: /* which pushes a client forgoes, the core knows */
     case HF_HTTP3_READY:
     case HF_HTTP3_RESPONSE:
     case HF_HTTP3_PUSHED:
@@ -241,6 +243,8 @@ static bool step_lane(hf_web *w, hf_time now, hf_lane lane, hf_web_event *event)
             drop_work(l, lane);
         if (s == HF_CLOSED)
             finish(w);
+        if (s == HF_CLOSED && w->why.code == 0 && hf_http3_fault(l->http3)->err.code == HF_ERR_HTTP3_IDLE)
+            w->why = hf_err_make(HF_ERR_HTTP3_IDLE);
         if (s == HF_FAULT)
             close_with(w, hf_http3_fault(l->http3)->err, hf_http3_close_code(l->http3));
         return false;
@@ -268,12 +272,23 @@ static bool step_core(hf_web *w, hf_time now, hf_web_event *event)
 
 /* ---- events of the connection --------------------------------------------------------------------------------- */
 
-/* The handshake is complete: RFC 9114 6.2: "Each side MUST initiate a single control stream at the beginning of the connection",
+static hf_http3_options options_of(const hf_web_options *options)
+{
+    return (hf_http3_options){ .connect_protocol = options->http2.connect_protocol, .push = options->http2.push, .never_block = true };
+}
+
+uint64_t hf_web_http3_settings(const hf_env *env, const hf_web_options *options)
+{
+    const hf_http3_options o = options_of(options);
+    return hf_http3_settings_number(env->limits, &o);
+}
+
+/* The handshake is complete, or 0-RTT is taken: RFC 9114 6.2: "Each side MUST initiate a single control stream at the beginning of the connection",
  * and both streams of QPACK go with it. */
 static void begin(hf_web *w, hf_time now)
 {
     struct hf_web_lanes *const l = w->core.lanes;
-    const hf_http3_options options = { .connect_protocol = w->options->http2.connect_protocol, .never_block = true };
+    const hf_http3_options options = options_of(w->options);
     hf_lane own[3];
     l->handshake_ns = now.ns - l->began.ns;
     l->http3 = hf_http3_server_new(w->env, w->id, now, &options);
@@ -321,7 +336,10 @@ static bool take_event(hf_web *w, hf_time now, hf_web_event *event)
         return ask(event, HF_WEB_WANT_SIGN);
     case HF_QUIC_WANT_VERIFY:
         return ask(event, HF_WEB_WANT_VERIFY);
+    case HF_QUIC_EARLY:
     case HF_QUIC_OPENED:
+        if (l->http3 != NULL) /* it began with 0-RTT */
+            return false;
         begin(w, now);
         event->kind = HF_WEB_OPENED;
         return true;
@@ -343,6 +361,7 @@ static bool take_event(hf_web *w, hf_time now, hf_web_event *event)
         event->kind = HF_WEB_SENT;
         event->exchange = e->token;
         return true;
+    case HF_QUIC_EARLY_REJECTED: /* a client's */
     case HF_QUIC_CONFIRMED:
     case HF_QUIC_STREAMS:
     case HF_QUIC_SESSION:
@@ -360,7 +379,7 @@ static hf_err reason(const hf_web *w, hf_step s)
     const hf_quic_fault *const f = hf_quic_fault_of(w->core.lanes->quic);
     /* RFC 9114 5.2, 8.1: a client that leaves says H3_NO_ERROR, which QUIC takes for a fault because it is not 0 */
     const bool orderly = f->remote && f->application && f->code == HF_HTTP3_NO_ERROR;
-    return s == HF_FAULT && !orderly ? f->err : HF_OK;
+    return (s == HF_FAULT && !orderly) || f->err.code == HF_ERR_QUIC_IDLE ? f->err : HF_OK;
 }
 
 /* *done: nothing more comes of the connection for now. True: *event was filled. */
@@ -528,7 +547,9 @@ static void end_when_delivered(hf_web *w, hf_time now)
         return;
     if (l->end_by.ns == HF_NEVER_NS && hf_quic_backlog(l->quic) == 0)
         l->end_by = hf_time_after(now, (int64_t)w->env->limits->linger_ns);
-    if (hf_quic_is_delivered(l->quic) || !hf_time_before(now, l->end_by))
+    const bool delivered = hf_quic_is_delivered(l->quic), late = !hf_time_before(now, l->end_by);
+    w->overstayed = late && !delivered;
+    if (delivered || late)
         close_with(w, HF_OK, hf_http3_close_code(l->http3));
 }
 
@@ -566,7 +587,7 @@ static bool tell_fence(hf_web *w, hf_web_event *event)
 static void clean(hf_web_event *event)
 {
     event->whole = event->early = false;
-    event->head = NULL;
+    event->head = event->seen = NULL;
     event->fault = NULL;
     event->tls = NULL;
     event->err = HF_OK;
@@ -698,6 +719,11 @@ static bool is_idle(const hf_web *w)
     return l->http3 == NULL || (hf_http3_is_idle(l->http3) && hf_quic_backlog(l->quic) == 0);
 }
 
+static bool is_worn(const hf_web *w)
+{
+    return w->core.lanes->http3 != NULL && hf_http3_is_worn(w->core.lanes->http3);
+}
+
 hf_quic *hf_web_quic(const hf_web *w)
 {
     return w->v == &hf_web_http3 ? w->core.lanes->quic : NULL;
@@ -707,6 +733,28 @@ void hf_web_prioritise_http3(hf_web *w, hf_exchange x, unsigned urgency, bool in
 {
     if (w->core.lanes->http3 != NULL)
         hf_http3_prioritise(w->core.lanes->http3, lane_of(x), urgency, incremental);
+}
+
+bool hf_web_can_push_http3(const hf_web *w)
+{
+    const struct hf_web_lanes *const l = w->core.lanes;
+    return l->http3 != NULL && hf_http3_can_push(l->http3) && hf_quic_openable(l->quic, HF_LANE_UNIDIRECTIONAL) > 0;
+}
+
+hf_err hf_web_push_http3(hf_web *w, hf_exchange x, const hf_request_head *request, hf_exchange *promised)
+{
+    struct hf_web_lanes *const l = w->core.lanes;
+    hf_lane lane;
+    if (!hf_web_can_push_http3(w))
+        return hf_err_make(HF_ERR_HTTP3_PUSH);
+    hf_err err = hf_quic_open(l->quic, HF_LANE_UNIDIRECTIONAL, &lane);
+    if (err.code != 0)
+        return err;
+    err = hf_http3_push(l->http3, lane_of(x), request, lane);
+    if (err.code != 0) /* pushed before: nothing was said on the lane yet */
+        (void)!hf_quic_end(l->quic, lane, (hf_ending){ HF_ENDING_RESET, HF_HTTP3_NO_ERROR }).code;
+    *promised = exchange_of(lane);
+    return err;
 }
 
 void hf_web_answer_http3(hf_web *w, bool sign, hf_err err, hf_bytes signature)
@@ -746,4 +794,4 @@ const hf_tls_fault *hf_web_tls_fault_http3(const hf_web *w)
 
 /* web.c leaves steps and bytes of such a connection to the functions above. */
 const hf_web_version_ops hf_web_http3 = { .version = HF_HTTP_3, .take = take, .respond = respond, .put = put, .end = end,
-    .cancel = cancel, .drain = drain, .fault = fault, .is_idle = is_idle, .free = free_core };
+    .cancel = cancel, .drain = drain, .fault = fault, .is_idle = is_idle, .is_worn = is_worn, .free = free_core };

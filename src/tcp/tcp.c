@@ -16,9 +16,9 @@ static hf_tcp_link *link_of(hf_tcp *t, size_t link)
 void hf_list_add(hf_tcp_list *list, hf_tcp *t, size_t link)
 {
     hf_tcp_link *l = link_of(t, link);
-    if (l->in)
+    if (l->before != NULL)
         return;
-    *l = (hf_tcp_link){ .before = list->last, .in = true };
+    *l = (hf_tcp_link){ .before = list->last != NULL ? (void *)list->last : list };
     if (list->last != NULL)
         link_of(list->last, link)->after = t;
     else
@@ -29,16 +29,17 @@ void hf_list_add(hf_tcp_list *list, hf_tcp *t, size_t link)
 void hf_list_remove(hf_tcp_list *list, hf_tcp *t, size_t link)
 {
     hf_tcp_link *l = link_of(t, link);
-    if (!l->in)
+    if (l->before == NULL)
         return;
-    if (l->before != NULL)
-        link_of(l->before, link)->after = l->after;
-    else
+    const bool first = l->before == list;
+    if (first)
         list->first = l->after;
+    else
+        link_of(l->before, link)->after = l->after;
     if (l->after != NULL)
         link_of(l->after, link)->before = l->before;
     else
-        list->last = l->before;
+        list->last = first ? NULL : l->before;
     *l = (hf_tcp_link){ 0 };
 }
 
@@ -58,10 +59,9 @@ void hf_tcp_note(hf_tcp *t)
 
 static void begin_times(hf_tcp *t, hf_time now)
 {
-    t->retransmit_at = t->reorder_at = t->pace_at = t->ack_at = t->idle_at = HF_NEVER;
+    t->retransmit_at = t->ack_at = t->idle_at = HF_NEVER;
     t->progress_at = t->quiet_since = t->tuned_at = t->recent_at = now;
     t->challenged_at = hf_time_make(-HF_TCP_CHALLENGE_EACH_NS);
-    t->rack_sent_at = hf_time_make(-1);
     hf_rtt_init(&t->rtt, HF_TCP_RTO_FIRST_NS / 3);
 }
 
@@ -110,7 +110,7 @@ static void release(hf_tcp *t)
         ep->borrower = NULL;
     hf_tcp_send_fini(&t->out, ep->alloc);
     hf_tcp_receive_fini(&t->in, ep->alloc);
-    hf_records_fini(&t->records, ep->alloc);
+    hf_tcp_dismiss(t);
     hf_free(ep->alloc, t, sizeof *t);
 }
 
@@ -123,7 +123,7 @@ static void detach(hf_tcp *t)
     hf_timer_unset(&ep->timers, &t->timer);
     hf_list_remove(&ep->ready, t, HF_LINK(ready));
     hf_tcp_table_remove(&ep->table, t->hash, t);
-    hf_records_fini(&t->records, ep->alloc);
+    hf_tcp_dismiss(t);
     ep->counts.connections--;
 }
 
@@ -186,21 +186,33 @@ void hf_tcp_wait(hf_tcp *t, hf_time now)
 void hf_tcp_abort(hf_tcp *t, hf_err err)
 {
     if (t->state != HF_TCP_SYN_SENT) {
-        const hf_segment r = { .flags = HF_RST | HF_ACK, .seq = t->nxt, .ack = t->rcv_nxt };
+        hf_segment r = { .flags = HF_RST | HF_ACK, .seq = t->nxt, .ack = t->rcv_nxt };
+        if (t->stamps) { /* RFC 7323 3.2: once agreed on, "TSopt [...] SHOULD be sent in an <RST> segment" */
+            r.has_stamp = true;
+            r.stamp = hf_tcp_stamp_now(t, t->ep->now);
+            r.echo = t->recent;
+        }
         hf_reply_add(t->ep, &t->pair, &r);
     }
     hf_tcp_move_on(t, HF_TCP_MOVE_GIVE_UP);
     hf_tcp_finish(t, err);
 }
 
+hf_time hf_tcp_buffer_at(const hf_tcp *t)
+{
+    const bool empty = t->in.memory != NULL && t->in.length == 0 && t->in.range_count == 0;
+    return empty ? hf_time_after(t->tuned_at, HF_TCP_LULL_NS) : HF_NEVER;
+}
+
 void hf_tcp_set_timer(hf_tcp *t)
 {
     if (!t->attached)
         return;
-    const hf_time at[] = { t->retransmit_at, t->reorder_at, t->pace_at, t->ack_at, t->idle_at };
-    hf_time first = HF_TCP_FAR;
-    for (size_t i = 0; i < HF_COUNT(at); i++)
-        first = hf_time_earlier(first, at[i]);
+    const hf_tcp_sender *s = t->sender;
+    hf_time first = hf_time_earlier(hf_time_earlier(HF_TCP_FAR, t->retransmit_at), hf_time_earlier(t->ack_at, t->idle_at));
+    first = hf_time_earlier(first, hf_tcp_buffer_at(t));
+    if (s != NULL)
+        first = hf_time_earlier(hf_time_earlier(first, s->rest_at), hf_time_earlier(s->reorder_at, s->pace_at));
     const bool set = hf_timer_set(&t->ep->timers, &t->timer, first);
     HF_ASSERT(set);
 }
@@ -285,6 +297,8 @@ void hf_tcp_take(hf_tcp *t, size_t n)
     tune(t, n);
     if (t->tell_end && !t->told_end && t->in.length == 0)
         hf_tcp_note(t);
+    if (t->in.length == 0)
+        hf_tcp_set_timer(t); /* the buffer goes when it stays empty */
     if (over(t)) {
         hf_tcp_note(t);
     } else if (!t->fin_known && hf_tcp_window_opened(t)) {

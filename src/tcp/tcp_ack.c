@@ -9,6 +9,7 @@ typedef struct news {
     uint32_t delivered;   /* newly acknowledged, selectively or not */
     hf_time sent_at;      /* when the newest of it was sent */
     int64_t rtt_ns;       /* 0: none */
+    hf_seq forward;       /* RACK.fack before it: what arrives below that was overtaken */
     bool advanced;        /* una moved */
     bool doubled;         /* it carried a DSACK */
     bool all_doubled;     /* with which every retransmission came twice */
@@ -20,7 +21,7 @@ uint32_t hf_tcp_flight(const hf_tcp *t)
 {
     /* without SACK, each duplicate acknowledgement stands for a segment that has left the network (RFC 5681 3.2) */
     const uint64_t arrived = t->sack ? 0 : (uint64_t)t->duplicates * hf_tcp_full(t);
-    return arrived < t->records.flight ? (uint32_t)(t->records.flight - arrived) : 0;
+    return arrived < t->sender->records.flight ? (uint32_t)(t->sender->records.flight - arrived) : 0;
 }
 
 /* RFC 8985 6.2 steps 1 to 3, and the round trip, for a record that has just been delivered. */
@@ -39,15 +40,17 @@ static void delivered(hf_tcp *t, hf_time now, const hf_segment *s, const hf_reco
             return;
     } else {
         n->rtt_ns = n->rtt_ns == 0 || took < n->rtt_ns ? (took > 0 ? took : 1) : n->rtt_ns;
-        if (hf_seq_before(end, t->forward))
+        /* RFC 8985 6.2 step 3: "original data segments being delivered out of order": not those that one acknowledgement tells
+         * of together */
+        if (hf_seq_before(end, n->forward))
             t->reordered = true;
     }
-    if (hf_seq_before(t->forward, end))
-        t->forward = end;
-    if (record->sent_at.ns > t->rack_sent_at.ns || (record->sent_at.ns == t->rack_sent_at.ns && hf_seq_before(t->rack_end, end))) {
-        t->rack_sent_at = record->sent_at;
-        t->rack_end = end;
-        t->rack_rtt_ns = took;
+    if (hf_seq_before(t->sender->forward, end))
+        t->sender->forward = end;
+    if (record->sent_at.ns > t->sender->rack_sent_at.ns || (record->sent_at.ns == t->sender->rack_sent_at.ns && hf_seq_before(t->sender->rack_end, end))) {
+        t->sender->rack_sent_at = record->sent_at;
+        t->sender->rack_end = end;
+        t->sender->rack_rtt_ns = took;
     }
 }
 
@@ -64,23 +67,23 @@ static void take_block(hf_tcp *t, hf_time now, const hf_segment *s, const hf_sac
 {
     if (!hf_seq_before(block->start, block->end) || hf_seq_before(block->start, t->una) || hf_seq_before(t->nxt, block->end))
         return;
-    for (uint32_t i = hf_records_find(&t->records, block->start); i < t->records.count; i++) {
-        const hf_record *record = hf_record_at(&t->records, i);
+    for (uint32_t i = hf_records_find(&t->sender->records, block->start); i < t->sender->records.count; i++) {
+        const hf_record *record = hf_record_at(&t->sender->records, i);
         if (hf_seq_upto(block->end, record->start))
             break;
         if (record->flags & HF_RECORD_SACKED)
             continue;
-        if (!hf_records_reserve(&t->records, t->ep->alloc, 2))
+        if (!hf_records_reserve(&t->sender->records, t->ep->alloc, 2))
             return;
-        if (hf_seq_before(hf_record_at(&t->records, i)->start, block->start)) {
-            hf_records_split(&t->records, i, block->start);
+        if (hf_seq_before(hf_record_at(&t->sender->records, i)->start, block->start)) {
+            hf_records_split(&t->sender->records, i, block->start);
             continue;
         }
-        if (hf_seq_before(block->end, hf_record_end(hf_record_at(&t->records, i))))
-            hf_records_split(&t->records, i, block->end);
-        hf_record *whole = hf_record_at(&t->records, i);
+        if (hf_seq_before(block->end, hf_record_end(hf_record_at(&t->sender->records, i))))
+            hf_records_split(&t->sender->records, i, block->end);
+        hf_record *whole = hf_record_at(&t->sender->records, i);
         delivered(t, now, s, whole, false, n);
-        hf_records_mark(&t->records, whole, HF_RECORD_SACKED, HF_RECORD_LOST);
+        hf_records_mark(&t->sender->records, whole, HF_RECORD_SACKED, HF_RECORD_LOST);
         n->sacked = true;
     }
 }
@@ -97,8 +100,8 @@ static void take_sacks(hf_tcp *t, hf_time now, const hf_segment *s, news *n)
 /* The left edge moves to s->ack. */
 static void advance(hf_tcp *t, hf_time now, const hf_segment *s, news *n)
 {
-    for (uint32_t i = 0; i < t->records.count; i++) {
-        const hf_record *record = hf_record_at(&t->records, i);
+    for (uint32_t i = 0; i < t->sender->records.count; i++) {
+        const hf_record *record = hf_record_at(&t->sender->records, i);
         if (hf_seq_upto(s->ack, record->start))
             break;
         if (record->flags & HF_RECORD_SACKED)
@@ -109,7 +112,9 @@ static void advance(hf_tcp *t, hf_time now, const hf_segment *s, news *n)
         delivered(t, now, s, &part, true, n);
     }
     const uint32_t moved = (uint32_t)hf_seq_from(s->ack, t->una);
-    hf_records_drop(&t->records, t->ep->alloc, s->ack);
+    hf_records_drop(&t->sender->records, t->ep->alloc, s->ack);
+    if (!hf_tcp_is_out(t))
+        hf_tcp_lull(t, now);
     t->una = s->ack;
     t->una_at += moved;
     /* the FIN takes a number, but is no byte of the stream */
@@ -147,8 +152,8 @@ static void take_window(hf_tcp *t, hf_time now, const hf_segment *s, bool advanc
         /* the byte beyond the window may not have been kept: it goes again, at once, and is no loss */
         t->zero_probe = false;
         t->backoff = 0;
-        if (t->records.count > 0 && !(hf_record_at(&t->records, 0)->flags & (HF_RECORD_SACKED | HF_RECORD_LOST)))
-            hf_records_mark(&t->records, hf_record_at(&t->records, 0), HF_RECORD_LOST, 0);
+        if (hf_tcp_is_out(t) && !(hf_record_at(&t->sender->records, 0)->flags & (HF_RECORD_SACKED | HF_RECORD_LOST)))
+            hf_records_mark(&t->sender->records, hf_record_at(&t->sender->records, 0), HF_RECORD_LOST, 0);
     }
 }
 
@@ -157,11 +162,11 @@ static void take_window(hf_tcp *t, hf_time now, const hf_segment *s, bool advanc
 /* RFC 8985 7.4.2: the acknowledgement of a probe says whether it repaired a loss. */
 static void end_probe(hf_tcp *t, hf_time now, const hf_segment *s, const news *n)
 {
-    if (!t->probing || hf_seq_before(s->ack, t->probe_end))
+    if (!t->probing || hf_seq_before(s->ack, t->sender->probe_end))
         return;
     t->probing = false;
     if (t->probe_again && !n->doubled && t->mood == HF_MOOD_OPEN)
-        hf_congestion_lost(&t->congestion, now, n->sent_at);
+        hf_congestion_lost(&t->sender->congestion, now, n->sent_at);
     t->probe_again = false;
 }
 
@@ -170,7 +175,7 @@ static bool was_needless(const hf_tcp *t, const hf_segment *s, const news *n)
 {
     if (!t->undo_possible)
         return false;
-    if (n->advanced && t->stamps && s->has_stamp && (int32_t)(s->echo - t->undo_stamp) < 0)
+    if (n->advanced && t->stamps && s->has_stamp && (int32_t)(s->echo - t->sender->undo_stamp) < 0)
         return true;
     return n->all_doubled;
 }
@@ -178,7 +183,7 @@ static bool was_needless(const hf_tcp *t, const hf_segment *s, const news *n)
 static void leave(hf_tcp *t)
 {
     t->mood = HF_MOOD_OPEN;
-    t->allowance = 0;
+    t->sender->allowance = 0;
     if (t->reorder_persist > 0 && --t->reorder_persist == 0)
         t->reorder_steps = 1;
 }
@@ -186,13 +191,13 @@ static void leave(hf_tcp *t)
 /* RFC 6582 3.2 step 3: without SACK, an acknowledgement of a part shows the next hole. */
 static bool partial(hf_tcp *t, hf_time *sent_at)
 {
-    if (t->sack || t->records.count == 0)
+    if (t->sack || !hf_tcp_is_out(t))
         return false;
-    hf_record *first = hf_record_at(&t->records, 0);
+    hf_record *first = hf_record_at(&t->sender->records, 0);
     if (first->flags & (HF_RECORD_LOST | HF_RECORD_AGAIN))
         return false;
     *sent_at = first->sent_at;
-    hf_records_mark(&t->records, first, HF_RECORD_LOST, 0);
+    hf_records_mark(&t->sender->records, first, HF_RECORD_LOST, 0);
     return true;
 }
 
@@ -205,37 +210,44 @@ static void judge(hf_tcp *t, hf_time now, const hf_segment *s, const news *n)
         hf_tcp_undo(t);
         fresh = false;
     }
-    if (t->mood != HF_MOOD_OPEN && hf_seq_upto(t->recover, s->ack))
+    if (t->mood != HF_MOOD_OPEN && hf_seq_upto(t->sender->recover, s->ack))
         leave(t);
     else if (t->mood == HF_MOOD_RECOVERY && n->advanced)
         fresh |= partial(t, &lost_at);
     if (fresh && t->mood == HF_MOOD_OPEN)
         hf_tcp_enter_recovery(t, now, lost_at, before);
-    else if (fresh && t->mood == HF_MOOD_RECOVERY && hf_congestion_lost(&t->congestion, now, lost_at))
-        hf_prr_begin(&t->prr, before, hf_congestion_window(&t->congestion)); /* a retransmission was lost: RFC 8985 3.1 */
+    else if (fresh && t->mood == HF_MOOD_RECOVERY && hf_congestion_lost(&t->sender->congestion, now, lost_at))
+        hf_prr_begin(&t->sender->prr, before, hf_congestion_window(&t->sender->congestion)); /* a retransmission was lost: RFC 8985 3.1 */
     if (t->mood == HF_MOOD_RECOVERY)
-        t->allowance = hf_prr_acked(&t->prr, n->delivered, hf_tcp_flight(t), n->advanced && !fresh, hf_tcp_full(t));
-    if ((s->flags & HF_ECE) && t->ecn && n->advanced && hf_congestion_lost(&t->congestion, now, n->sent_at))
+        t->sender->allowance = hf_prr_acked(&t->sender->prr, n->delivered, hf_tcp_flight(t), n->advanced && !fresh, hf_tcp_full(t));
+    if ((s->flags & HF_ECE) && t->ecn && n->advanced && hf_congestion_lost(&t->sender->congestion, now, n->sent_at))
         t->cut_mark = true; /* RFC 3168 6.1.2: as for a lost packet, once a window, and CWR says so */
 }
 
 static void count_duplicate(hf_tcp *t, const hf_segment *s, bool window_moved)
 {
     /* RFC 5681 2: no data, nothing new, the window as before, and something outstanding */
-    if (hf_seq_same(s->ack, t->una) && s->payload.len == 0 && !(s->flags & HF_FIN) && !window_moved && t->records.count > 0 && t->duplicates < UINT8_MAX)
+    if (hf_seq_same(s->ack, t->una) && s->payload.len == 0 && !(s->flags & HF_FIN) && !window_moved && hf_tcp_is_out(t) && t->duplicates < UINT8_MAX)
         t->duplicates++;
 }
 
 void hf_tcp_acked(hf_tcp *t, hf_time now, const hf_segment *s)
 {
     const uint32_t window = t->window;
-    const uint64_t cwnd = hf_congestion_window(&t->congestion);
-    news n = { .sent_at = { -1 } };
-    /* RFC 9002 7.8, RFC 7661: the window may grow only while it is used */
-    n.limited = t->held_by_window || (hf_congestion_slow_start(&t->congestion) && 2 * (uint64_t)hf_tcp_flight(t) >= cwnd);
+    if (t->sender == NULL) { /* nothing is out: it tells of the window alone */
+        take_window(t, now, s, false);
+        if (t->window != window)
+            hf_tcp_rearm(t, now);
+        hf_tcp_ready(t);
+        return;
+    }
+    news n = { .sent_at = { -1 }, .forward = t->sender->forward };
+    /* RFC 9002 7.8, RFC 7661: the window may grow only while it is used; in slow start, when more than half of it was */
+    const hf_congestion *c = &t->sender->congestion;
+    n.limited = t->held_by_window || (hf_congestion_slow_start(c) && 2 * (uint64_t)t->sender->used > hf_congestion_window(c));
     take_sacks(t, now, s, &n);
-    if (n.doubled && t->undo_left > 0)
-        n.all_doubled = --t->undo_left == 0;
+    if (n.doubled && t->sender->undo_left > 0)
+        n.all_doubled = --t->sender->undo_left == 0;
     if (hf_seq_before(t->una, s->ack))
         advance(t, now, s, &n);
     take_window(t, now, s, n.advanced);
@@ -250,12 +262,14 @@ void hf_tcp_acked(hf_tcp *t, hf_time now, const hf_segment *s)
         hf_rtt_sample(&t->rtt, n.rtt_ns, 0);
     end_probe(t, now, s, &n);
     judge(t, now, s, &n);
-    if (n.delivered > 0 && t->mood != HF_MOOD_RECOVERY) {
+    /* RFC 5681 3.1: growth is for "each ACK received that cumulatively acknowledges new data"; 3.2: with the first two duplicates
+     * segments may leave, but the sender "MUST NOT change cwnd to reflect these two segments" */
+    if (n.advanced && n.delivered > 0 && t->mood != HF_MOOD_RECOVERY) {
         const hf_congestion_ack ack = { n.delivered, n.sent_at, n.rtt_ns, t->rtt.smoothed_ns, n.limited };
-        hf_congestion_acked(&t->congestion, now, &ack);
+        hf_congestion_acked(&t->sender->congestion, now, &ack);
     }
     if (!t->ep->config.no_pacing && t->rtt.measured)
-        hf_pacer_set(&t->pacer, now, hf_congestion_rate(&t->congestion, t->rtt.smoothed_ns), (uint64_t)HF_TCP_INITIAL_SEGMENTS * hf_tcp_full(t));
+        hf_pacer_set(&t->sender->pacer, now, hf_congestion_rate(&t->sender->congestion, t->rtt.smoothed_ns), (uint64_t)HF_TCP_INITIAL_SEGMENTS * hf_tcp_full(t));
     if (n.advanced || n.sacked || t->window != window)
         hf_tcp_rearm(t, now);
     hf_tcp_ready(t);

@@ -36,6 +36,7 @@ enum {
 #define HF_TCP_PEER_DELAY_NS HF_MILLISECONDS(200) /* RFC 8985 7.2: WCDelAckT */
 #define HF_TCP_FAR hf_time_make(HF_NEVER_NS - 1) /* a timer that is not set, but has its place */
 #define HF_TCP_KEEPALIVE_EACH_NS HF_SECONDS(75)
+#define HF_TCP_LULL_NS HF_SECONDS(3)              /* without a byte, and the sender's memory goes */
 #define HF_TCP_CHALLENGE_EACH_NS HF_MILLISECONDS(500) /* of one connection */
 
 /* What the one retransmission timer is for. */
@@ -43,14 +44,34 @@ typedef enum hf_tcp_timing { HF_TIMING_NONE, HF_TIMING_RTO, HF_TIMING_PROBE, HF_
 /* RFC 5681 and 8985: in order, repairing, or after a timeout. */
 typedef enum hf_tcp_mood { HF_MOOD_OPEN, HF_MOOD_RECOVERY, HF_MOOD_LOSS } hf_tcp_mood;
 
-/* A place in one of the endpoint's lists. */
+/* A place in one of the endpoint's lists. `before` is the list itself for the first, NULL for who is not in it. */
 typedef struct hf_tcp_link {
-    hf_tcp *before, *after;
-    bool in;
+    void *before;
+    hf_tcp *after;
 } hf_tcp_link;
 typedef struct hf_tcp_list {
     hf_tcp *first, *last;
 } hf_tcp_list;
+
+/* What only a connection needs that has something to send, or had a moment ago: so an idle one is small. */
+typedef struct hf_tcp_sender {
+    hf_time rest_at;               /* when nothing will have been out for long enough; HF_NEVER: something is out */
+    hf_time reorder_at, pace_at;
+    hf_records records;
+    hf_congestion congestion;
+    hf_prr prr;
+    hf_pacer pacer;
+    uint64_t allowance;            /* RECOVERY: what PRR lets out now */
+    hf_time rack_sent_at;          /* RFC 8985: RACK.xmit_ts */
+    int64_t rack_rtt_ns;
+    hf_seq rack_end, forward;      /* RACK.end_seq, RACK.fack */
+    hf_seq recover;                /* RECOVERY and LOSS end when this is acknowledged */
+    hf_seq used_until;             /* when this is acknowledged, a new round of `used` begins */
+    uint32_t used;                 /* the most that was in flight in this round */
+    hf_seq probe_end;              /* RFC 8985 7.3: TLP.end_seq */
+    uint32_t undo_stamp;           /* the first retransmission's timestamp */
+    uint32_t undo_left;            /* retransmissions that no DSACK has shown to be needless */
+} hf_tcp_sender;
 
 struct hf_tcp {
     hf_timer timer; /* first: the heap gives this back */
@@ -61,75 +82,63 @@ struct hf_tcp {
     uint8_t timing;  /* hf_tcp_timing */
     uint8_t mood;    /* hf_tcp_mood */
     uint8_t backoff; /* of the retransmission timer */
+    hf_err err;
     uint64_t user, id;
     hf_tcp_link all, ready, notice;
 
     /* sending: una <= nxt; una_at is the stream's offset of una */
-    hf_seq iss, una, nxt;
     uint64_t una_at;
+    hf_seq iss, una, nxt, fin_at;
     hf_tcp_send_queue out;
-    hf_records records;
     uint32_t window, window_most;
     hf_seq window_seq, window_ack; /* RFC 9293: SND.WL1, SND.WL2 */
     uint16_t mss;                  /* the path's, without options */
     uint8_t send_scale, receive_scale;
     uint8_t duplicates;            /* without SACK: duplicate acknowledgements in a row */
-    hf_time retransmit_at, reorder_at, pace_at, ack_at, idle_at;
+    uint8_t reorder_steps, reorder_persist; /* RACK.reo_wnd_mult, reo_wnd_persist */
+    hf_time retransmit_at, ack_at, idle_at;
     hf_time progress_at;           /* when the peer last acknowledged something, or the wait began */
     hf_time quiet_since;           /* when a data segment last left */
     hf_rtt rtt;
-    hf_congestion congestion;
-    hf_prr prr;
-    hf_pacer pacer;
-    uint64_t allowance;            /* RECOVERY: what PRR lets out now */
-    hf_seq recover;                /* RECOVERY and LOSS end when this is acknowledged */
-    hf_time rack_sent_at;          /* RFC 8985: RACK.xmit_ts */
-    hf_seq rack_end, forward;      /* RACK.end_seq, RACK.fack */
-    int64_t rack_rtt_ns;
-    hf_seq probe_end;              /* RFC 8985 7.3: TLP.end_seq */
-    hf_seq reorder_round;          /* RACK.dsack_round */
-    uint8_t reorder_steps, reorder_persist; /* RACK.reo_wnd_mult, reo_wnd_persist */
-    uint32_t undo_stamp;           /* the first retransmission's timestamp */
-    uint32_t undo_left;            /* retransmissions that no DSACK has shown to be needless */
+    hf_tcp_sender *sender;         /* NULL: nothing is out, and nothing was for a while */
+    uint32_t rest_window, rest_threshold; /* without a sender: what is known of the path; UINT32_MAX: no threshold yet */
 
     /* receiving */
     hf_seq irs, rcv_nxt;
     hf_seq edge;                   /* what the peer was told it may send, at the most */
     hf_seq last_ack;               /* RFC 7323: Last.ACK.sent */
-    hf_seq fin_at;
     hf_tcp_receive_queue in;
     uint32_t receive_most;         /* the buffer's bound at present */
     uint32_t taken;                /* by the reader, since tuned_at */
     hf_time tuned_at;
-    uint32_t recent;               /* TS.Recent */
+    int64_t keepalive_ns;
+    hf_time challenged_at;
     hf_time recent_at;
+    uint32_t recent;               /* TS.Recent */
     uint32_t stamp_offset;         /* our timestamp minus the endpoint's milliseconds */
     hf_sack again;                 /* DSACK to tell: bytes that came twice; empty when start = end */
     hf_seq latest;                 /* where the newest piece beyond a gap lies */
     uint16_t unacknowledged;       /* full segments received and not acknowledged */
     uint8_t quick;                 /* acknowledgements that leave at once */
     uint8_t keepalives;            /* probes without an answer */
-    int64_t keepalive_ns;
-    hf_time challenged_at;
-    uint64_t probe_mtu;
 
-    bool sack, stamps, ecn;
-    bool owned;          /* the application has it */
-    bool announced;      /* ACCEPTED was told */
-    bool attached;       /* in the endpoint's table */
-    bool end_asked, fin_sent, fin_known;
-    bool syn_due, ack_due, probe_due, keepalive_due;
-    bool undo_possible, reordered, probing, probe_again; /* probing: a TLP is out */
-    bool zero_probe;     /* the byte beyond the peer's window is out */
-    bool held_by_window; /* the congestion window or the pacer held the last emit back */
-    bool echo_mark, cut_mark; /* ECN: ECE until CWR comes; CWR is due */
-    bool nagle, passive;
-    bool tell_opened, tell_readable, tell_writable, tell_end, told_end;
-    bool wants_room;     /* put refused something */
-    hf_err err;
+    bool sack : 1, stamps : 1, ecn : 1;
+    bool owned : 1;          /* the application has it */
+    bool announced : 1;      /* ACCEPTED was told */
+    bool attached : 1;       /* in the endpoint's table */
+    bool end_asked : 1, fin_sent : 1, fin_known : 1;
+    bool syn_due : 1, ack_due : 1, probe_due : 1, keepalive_due : 1;
+    bool undo_possible : 1, reordered : 1, probing : 1, probe_again : 1; /* probing: a TLP is out */
+    bool zero_probe : 1;     /* the byte beyond the peer's window is out */
+    bool held_by_window : 1; /* the congestion window or the pacer held the last emit back */
+    bool echo_mark : 1, cut_mark : 1; /* ECN: ECE until CWR comes; CWR is due */
+    bool nagle : 1, passive : 1;
+    bool tell_opened : 1, tell_readable : 1, tell_writable : 1, tell_end : 1, told_end : 1;
+    bool wants_room : 1;     /* put refused something */
 
     uint64_t bytes_received, bytes_retransmitted;
-    uint64_t segments_in, segments_out, retransmitted, timeouts, probes, undone, duplicates_in, out_of_order;
+    uint64_t segments_in, segments_out;
+    uint32_t retransmitted, timeouts, probes, undone, duplicates_in, out_of_order;
 };
 
 typedef struct hf_listener {
@@ -186,6 +195,8 @@ void hf_tcp_wait(hf_tcp *t, hf_time now);
 /* Sends a RST by the reply queue, and over. */
 void hf_tcp_abort(hf_tcp *t, hf_err err);
 void hf_tcp_set_timer(hf_tcp *t);
+/* When the receive buffer, empty now, will have been so for long enough; HF_NEVER: it is not, or there is none. */
+hf_time hf_tcp_buffer_at(const hf_tcp *t);
 /* Takes its place among the timers again after it has fired. */
 void hf_tcp_set_far(hf_tcp *t);
 void hf_list_add(hf_tcp_list *list, hf_tcp *t, size_t link);
@@ -216,6 +227,23 @@ int64_t hf_tcp_rto(const hf_tcp *t);
 /* All deadlines of a connection that have come. */
 void hf_tcp_expired(hf_tcp *t, hf_time now);
 void hf_tcp_undo(hf_tcp *t);
+
+/* ---- tcp_sender.c --------------------------------------------------------------------------------------------- */
+/* Whether something is out: sent, and not acknowledged. */
+static inline bool hf_tcp_is_out(const hf_tcp *t)
+{
+    return t->sender != NULL && t->sender->records.count > 0;
+}
+/* There is a sender, and room for `records` more. False: memory ended, and nothing may leave. */
+bool hf_tcp_rouse(hf_tcp *t, hf_time now, uint32_t records);
+/* All is acknowledged: its rest begins in a while. */
+void hf_tcp_lull(hf_tcp *t, hf_time now);
+/* Nothing was sent for a while: the sender goes, and what it found out about the path stays. */
+void hf_tcp_rest(hf_tcp *t);
+/* The sender goes. */
+void hf_tcp_dismiss(hf_tcp *t);
+/* The handshake is over: what RFC 6928 allows at first. */
+void hf_tcp_first_window(hf_tcp *t);
 
 /* ---- tcp_emit.c ----------------------------------------------------------------------------------------------- */
 bool hf_tcp_write(hf_tcp *t, hf_time now, hf_out *out, hf_tcp_packet *packet);

@@ -216,17 +216,38 @@ static uint32_t most_at_once(const hf_tcp *t, const hf_out *out)
 static uint64_t congestion_room(const hf_tcp *t)
 {
     if (t->mood == HF_MOOD_RECOVERY)
-        return t->allowance;
-    const uint64_t window = hf_congestion_window(&t->congestion), flight = hf_tcp_flight(t);
+        return t->sender->allowance;
+    const uint64_t window = hf_congestion_window(&t->sender->congestion), flight = hf_tcp_flight(t);
     return window > flight ? window - flight : 0;
 }
 
 static void count_out(hf_tcp *t, uint32_t bytes)
 {
-    hf_pacer_sent(&t->pacer, bytes);
+    hf_pacer_sent(&t->sender->pacer, bytes);
     if (t->mood == HF_MOOD_RECOVERY) {
-        hf_prr_sent(&t->prr, bytes);
-        t->allowance = t->allowance > bytes ? t->allowance - bytes : 0;
+        hf_prr_sent(&t->sender->prr, bytes);
+        t->sender->allowance = t->sender->allowance > bytes ? t->sender->allowance - bytes : 0;
+    }
+}
+
+/* Bytes that the pacer lets out now. A window that could have been the first one may leave in one burst, as that did (RFC
+ * 9002 7.7); and it is with small windows that delayed acknowledgements make the round trip seem long, and the pace slow. */
+static uint64_t pacer_room(hf_tcp *t, hf_time now)
+{
+    if (hf_congestion_window(&t->sender->congestion) <= (uint64_t)HF_TCP_INITIAL_SEGMENTS * hf_tcp_full(t))
+        return UINT64_MAX;
+    return hf_pacer_room(&t->sender->pacer, now);
+}
+
+static void push(hf_tcp *t, const hf_record *record)
+{
+    hf_tcp_sender *s = t->sender;
+    hf_records_push(&s->records, record);
+    s->rest_at = HF_NEVER;
+    const uint32_t flight = hf_tcp_flight(t);
+    if (flight > s->used || hf_seq_upto(s->used_until, t->una)) {
+        s->used = flight;
+        s->used_until = hf_record_end(record);
     }
 }
 
@@ -235,30 +256,30 @@ static bool paced(hf_tcp *t, hf_time now, uint32_t bytes)
 {
     const uint32_t full = hf_tcp_full(t);
     const uint32_t unit = bytes < full ? bytes : full;
-    if (hf_pacer_room(&t->pacer, now) >= unit)
+    if (pacer_room(t, now) >= unit)
         return true;
-    t->pace_at = hf_pacer_when(&t->pacer, now, unit);
+    t->sender->pace_at = hf_pacer_when(&t->sender->pacer, now, unit);
     return false;
 }
 
 /* Sends record i again, or its front. */
 static void resend(hf_tcp *t, hf_time now, uint32_t i, uint32_t length, hf_out *out, hf_tcp_packet *packet)
 {
-    const hf_record *record = hf_record_at(&t->records, i);
+    const hf_record *record = hf_record_at(&t->sender->records, i);
     const hf_seq start = record->start;
     const bool last = t->fin_sent && length == record->length && hf_seq_same(hf_record_end(record), t->nxt);
     const uint32_t sent = write_data(t, now, start, length - last, last, out, packet);
     HF_ASSERT(sent > 0);
     if (sent < record->length)
-        hf_records_split(&t->records, i, hf_seq_add(start, sent));
-    hf_record *again = hf_record_at(&t->records, i);
+        hf_records_split(&t->sender->records, i, hf_seq_add(start, sent));
+    hf_record *again = hf_record_at(&t->sender->records, i);
     again->sent_at = now;
-    hf_records_mark(&t->records, again, HF_RECORD_AGAIN, HF_RECORD_LOST);
+    hf_records_mark(&t->sender->records, again, HF_RECORD_AGAIN, HF_RECORD_LOST);
     const uint32_t segments = (sent + hf_tcp_full(t) - 1) / hf_tcp_full(t);
     t->retransmitted += segments;
     t->ep->counts.retransmitted += segments;
     t->bytes_retransmitted += sent;
-    t->undo_left++;
+    t->sender->undo_left++;
     count_out(t, sent);
     if (t->timing == HF_TIMING_NONE || t->timing == HF_TIMING_PROBE || (i == 0 && t->mood == HF_MOOD_RECOVERY)) {
         t->timing = HF_TIMING_RTO;
@@ -268,12 +289,12 @@ static void resend(hf_tcp *t, hf_time now, uint32_t i, uint32_t length, hf_out *
 
 static bool write_lost(hf_tcp *t, hf_time now, hf_out *out, hf_tcp_packet *packet)
 {
-    if (t->records.lost == 0 || !hf_records_reserve(&t->records, t->ep->alloc, 2))
+    if (!hf_tcp_is_out(t) || t->sender->records.lost == 0 || !hf_records_reserve(&t->sender->records, t->ep->alloc, 2))
         return false;
     uint32_t i = 0;
-    while (!(hf_record_at(&t->records, i)->flags & HF_RECORD_LOST))
+    while (!(hf_record_at(&t->sender->records, i)->flags & HF_RECORD_LOST))
         i++;
-    const hf_record *record = hf_record_at(&t->records, i);
+    const hf_record *record = hf_record_at(&t->sender->records, i);
     uint32_t length = record->length;
     const uint32_t most = most_at_once(t, out), full = hf_tcp_full(t);
     const uint64_t room = congestion_room(t);
@@ -304,15 +325,15 @@ static bool write_lost(hf_tcp *t, hf_time now, hf_out *out, hf_tcp_packet *packe
 /* RFC 8985 7.3: the last segment once more. */
 static void resend_tail(hf_tcp *t, hf_time now, hf_out *out, hf_tcp_packet *packet)
 {
-    uint32_t i = t->records.count - 1;
+    uint32_t i = t->sender->records.count - 1;
     const uint32_t full = hf_tcp_full(t);
-    const hf_record *last = hf_record_at(&t->records, i);
+    const hf_record *last = hf_record_at(&t->sender->records, i);
     if (last->length > full) {
-        hf_records_split(&t->records, i, hf_seq_add(hf_record_end(last), -full));
+        hf_records_split(&t->sender->records, i, hf_seq_add(hf_record_end(last), -full));
         i++;
     }
     t->probe_again = true;
-    resend(t, now, i, hf_record_at(&t->records, i)->length, out, packet);
+    resend(t, now, i, hf_record_at(&t->sender->records, i)->length, out, packet);
 }
 
 static bool may_close(const hf_tcp *t)
@@ -348,12 +369,12 @@ static int64_t new_length(hf_tcp *t, hf_time now, uint64_t available, bool force
         t->held_by_window = true;
         return HELD;
     }
-    if (length > full && hf_pacer_room(&t->pacer, now) < length) {
-        const uint64_t allowed = hf_pacer_room(&t->pacer, now) / full * full;
+    if (length > full && pacer_room(t, now) < length) {
+        const uint64_t allowed = pacer_room(t, now) / full * full;
         length = allowed > full ? allowed : full;
     }
     /* RFC 9293 3.7.4, Nagle: a small segment waits while anything is unacknowledged */
-    if (t->nagle && length < full && length == available && t->records.count > 0 && !t->end_asked && !forced)
+    if (t->nagle && length < full && length == available && hf_tcp_is_out(t) && !t->end_asked && !forced)
         return HELD;
     return (int64_t)length;
 }
@@ -362,11 +383,11 @@ static bool write_new(hf_tcp *t, hf_time now, bool forced, hf_out *out, hf_tcp_p
 {
     const uint64_t available = t->out.end - hf_tcp_sent(t);
     const bool close = may_close(t);
-    if ((available == 0 && !close) || !hf_records_reserve(&t->records, t->ep->alloc, 3))
+    if ((available == 0 && !close) || !hf_tcp_rouse(t, now, 3))
         return false;
-    if (available > 0 && t->records.count == 0 && now.ns - t->quiet_since.ns > hf_tcp_rto(t))
-        hf_congestion_idle(&t->congestion, now.ns - t->quiet_since.ns);
-    if (t->records.count == 0)
+    if (available > 0 && !hf_tcp_is_out(t) && now.ns - t->quiet_since.ns > hf_tcp_rto(t))
+        hf_congestion_idle(&t->sender->congestion, now.ns - t->quiet_since.ns);
+    if (!hf_tcp_is_out(t))
         t->progress_at = t->timing == HF_TIMING_PERSIST ? t->progress_at : now;
     const int64_t length = new_length(t, now, available, forced, out);
     if (length == HELD || (length == 0 && available > 0))
@@ -377,7 +398,7 @@ static bool write_new(hf_tcp *t, hf_time now, bool forced, hf_out *out, hf_tcp_p
     HF_ASSERT(sent > 0);
     const bool with_fin = fin && sent == (uint64_t)length + 1;
     const hf_record record = { .start = start, .length = sent, .sent_at = now };
-    hf_records_push(&t->records, &record);
+    push(t, &record);
     t->nxt = hf_seq_add(start, sent);
     if (with_fin) {
         t->fin_sent = true;
@@ -398,9 +419,9 @@ static bool write_new(hf_tcp *t, hf_time now, bool forced, hf_out *out, hf_tcp_p
 /* RFC 9293 3.8.6.1: one octet beyond the window. When it is out already, the same again. */
 static bool write_zero_probe(hf_tcp *t, hf_time now, hf_out *out, hf_tcp_packet *packet)
 {
-    if (!hf_records_reserve(&t->records, t->ep->alloc, 2))
+    if (!hf_tcp_rouse(t, now, 2))
         return false;
-    if (t->records.count > 0) {
+    if (hf_tcp_is_out(t)) {
         resend(t, now, 0, 1, out, packet);
     } else {
         const hf_seq start = t->nxt;
@@ -408,7 +429,7 @@ static bool write_zero_probe(hf_tcp *t, hf_time now, hf_out *out, hf_tcp_packet 
         if (fin && !may_close(t))
             return false;
         write_data(t, now, start, fin ? 0 : 1, fin, out, packet);
-        hf_records_push(&t->records, &(hf_record){ .start = start, .length = 1, .sent_at = now, .flags = HF_RECORD_AGAIN });
+        push(t, &(hf_record){ .start = start, .length = 1, .sent_at = now, .flags = HF_RECORD_AGAIN });
         t->nxt = hf_seq_add(start, 1);
         if (fin) {
             t->fin_sent = true;
@@ -425,14 +446,14 @@ static bool write_probe(hf_tcp *t, hf_time now, hf_out *out, hf_tcp_packet *pack
     t->probe_due = false;
     if (!t->probing) {
         const int32_t window = hf_seq_from(hf_seq_add(t->una, t->window), t->nxt);
-        if (window > 0 && t->records.count == 0)
+        if (window > 0 && !hf_tcp_is_out(t))
             return write_new(t, now, true, out, packet);
         return write_zero_probe(t, now, out, packet);
     }
     const bool sent = write_new(t, now, true, out, packet);
-    if (!sent && t->records.count > 0 && hf_records_reserve(&t->records, t->ep->alloc, 2))
+    if (!sent && hf_tcp_is_out(t) && hf_records_reserve(&t->sender->records, t->ep->alloc, 2))
         resend_tail(t, now, out, packet);
-    t->probe_end = t->nxt;
+    t->sender->probe_end = t->nxt;
     return sent || t->probe_again;
 }
 
@@ -468,7 +489,7 @@ bool hf_tcp_write(hf_tcp *t, hf_time now, hf_out *out, hf_tcp_packet *packet)
     *packet = (hf_tcp_packet){ .source = t->pair.local };
     const bool sent = write_any(t, now, out, packet);
     /* data that waits for a window has a timer, whatever else happens */
-    if (!sent && t->timing == HF_TIMING_NONE && t->state >= HF_TCP_ESTABLISHED && (hf_tcp_sent(t) < t->out.end || (may_close(t) && t->records.count == 0)))
+    if (!sent && t->timing == HF_TIMING_NONE && t->state >= HF_TCP_ESTABLISHED && (hf_tcp_sent(t) < t->out.end || (may_close(t) && !hf_tcp_is_out(t))))
         hf_tcp_rearm(t, now);
     /* RFC 3168 6.1.4, 6.1.5: new data may be marked, acknowledgements and retransmissions may not */
     if (sent && t->ecn && packet->length > packet->header && t->mood == HF_MOOD_OPEN)

@@ -214,12 +214,14 @@ static void shrink(hf_tcp *t, uint32_t mtu)
     t->mss = (uint16_t)mss;
     if (t->state < HF_TCP_ESTABLISHED)
         return;
-    hf_congestion_resize(&t->congestion, hf_tcp_full(t));
+    if (t->sender == NULL)
+        return;
+    hf_congestion_resize(&t->sender->congestion, hf_tcp_full(t));
     /* RFC 1191 6.5: what was too big is sent again at once, and is no sign of congestion */
-    for (uint32_t i = 0; i < t->records.count; i++) {
-        hf_record *record = hf_record_at(&t->records, i);
+    for (uint32_t i = 0; i < t->sender->records.count; i++) {
+        hf_record *record = hf_record_at(&t->sender->records, i);
         if (record->length > hf_tcp_full(t) && !(record->flags & (HF_RECORD_SACKED | HF_RECORD_LOST)))
-            hf_records_mark(&t->records, record, HF_RECORD_LOST, 0);
+            hf_records_mark(&t->sender->records, record, HF_RECORD_LOST, 0);
     }
     hf_tcp_ready(t);
 }

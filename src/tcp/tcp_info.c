@@ -39,23 +39,25 @@ bool hf_tcp_in_timewait(const hf_tcp_endpoint *ep, const hf_tcp_pair *pair, hf_t
 
 void hf_tcp_info_of(const hf_tcp *t, hf_tcp_info *info)
 {
-    const bool open = t->congestion.segment > 0;
+    const hf_tcp_sender *s = t->sender;
+    const uint64_t window = s != NULL ? hf_congestion_window(&s->congestion) : t->rest_window;
+    const uint64_t rest_threshold = t->rest_threshold < UINT32_MAX ? t->rest_threshold : UINT64_MAX;
+    const uint64_t threshold = s != NULL ? s->congestion.now.threshold : rest_threshold;
     *info = (hf_tcp_info){
         .pair = t->pair, .state = (hf_tcp_state)t->state, .err = t->err, .sack = t->sack, .timestamps = t->stamps, .ecn = t->ecn,
         .scaled = t->receive_scale > 0 || t->send_scale > 0, .send_scale = t->send_scale, .receive_scale = t->receive_scale,
         .segment = (uint16_t)hf_tcp_full(t), .iss = t->iss.n, .irs = t->irs.n, .una = t->una.n, .nxt = t->nxt.n, .rcv_nxt = t->rcv_nxt.n,
         .send_window = t->window, .receive_window = hf_seq_before(t->rcv_nxt, t->edge) ? (uint32_t)hf_seq_from(t->edge, t->rcv_nxt) : 0,
-        .congestion_window = open ? hf_congestion_window(&t->congestion) : 0, .threshold = open ? t->congestion.now.threshold : 0,
-        .in_flight = t->records.flight, .slow_start = open && hf_congestion_slow_start(&t->congestion),
+        .congestion_window = window, .threshold = threshold, .in_flight = s != NULL ? s->records.flight : 0, .slow_start = window < threshold,
         .recovering = t->mood == HF_MOOD_RECOVERY, .loss = t->mood == HF_MOOD_LOSS,
         .rtt_ns = t->rtt.measured ? t->rtt.smoothed_ns : 0, .rtt_variation_ns = t->rtt.variation_ns, .rtt_least_ns = t->rtt.least_ns,
         .rto_ns = hf_tcp_rto(t), .bytes_sent = hf_tcp_sent(t), .bytes_acked = t->una_at, .bytes_received = t->bytes_received,
         .bytes_retransmitted = t->bytes_retransmitted, .segments_in = t->segments_in, .segments_out = t->segments_out,
         .retransmitted = t->retransmitted, .timeouts = t->timeouts, .probes = t->probes, .undone = t->undone,
         .duplicates_in = t->duplicates_in, .out_of_order = t->out_of_order, .backoff = t->backoff, .ranges = t->in.range_count,
-        .records = t->records.count,
+        .records = s != NULL ? s->records.count : 0,
         .memory = t->in.capacity + t->in.range_capacity * sizeof(hf_sack) + t->out.copied + t->out.capacity * sizeof(hf_tcp_send_piece)
-                + t->records.capacity * sizeof(hf_record),
+                + (s != NULL ? sizeof *s + s->records.capacity * sizeof(hf_record) : 0),
     };
 }
 
@@ -97,29 +99,35 @@ static const char *sending_wrong(const hf_tcp *t)
 {
     if (hf_seq_before(t->nxt, t->una))
         return "una <= nxt (S2)";
-    if (!hf_records_sound(&t->records, t->una, t->nxt))
+    if (t->sender != NULL ? !hf_records_sound(&t->sender->records, t->una, t->nxt) : t->una.n != t->nxt.n)
         return "the records cover una to nxt, and their sums are right (S4)";
     if (t->out.start > t->una_at || hf_tcp_sent(t) > t->out.end)
         return "what is not acknowledged is still held (S14)";
-    if (t->congestion.now.window < t->congestion.segment || t->congestion.now.threshold < 2 * (uint64_t)t->congestion.segment)
-        return "the congestion window is at least one segment, the threshold two (S16)";
     if (hf_tcp_rto(t) <= 0 || hf_tcp_rto(t) > HF_TCP_RTO_MOST_NS || t->rtt.smoothed_ns <= 0)
         return "the timeout lies within its bounds (S16)";
-    if (t->records.count > 0 && t->retransmit_at.ns == HF_NEVER_NS && !t->ready.in)
-        return "what is outstanding has a deadline (S11)";
-    if (hf_tcp_sent(t) < t->out.end && t->retransmit_at.ns == HF_NEVER_NS && t->pace_at.ns == HF_NEVER_NS && !t->ready.in)
+    const hf_tcp_sender *s = t->sender;
+    const bool paced = s != NULL && s->pace_at.ns != HF_NEVER_NS;
+    if (hf_tcp_sent(t) < t->out.end && t->retransmit_at.ns == HF_NEVER_NS && !paced && t->ready.before == NULL)
         return "what is unsent has a deadline (S11)";
+    if (s == NULL)
+        return NULL;
+    if (hf_tcp_is_out(t) != (s->rest_at.ns == HF_NEVER_NS))
+        return "a sender rests when nothing is out, and then only (S11)";
+    if (s->congestion.now.window < s->congestion.segment || s->congestion.now.threshold < 2 * (uint64_t)s->congestion.segment)
+        return "the congestion window is at least one segment, the threshold two (S16)";
+    if (hf_tcp_is_out(t) && t->retransmit_at.ns == HF_NEVER_NS && t->ready.before == NULL)
+        return "what is outstanding has a deadline (S11)";
     return NULL;
 }
 
 const char *hf_tcp_wrong(const hf_tcp *t)
 {
     if (!t->attached)
-        return t->records.count > 0 || t->timer.slot != 0 || t->ready.in ? "a connection that is over holds no timer and no place" : NULL;
+        return t->sender != NULL || t->timer.slot != 0 || t->ready.before != NULL ? "a connection that is over holds no timer and no place" : NULL;
     if (t->state == HF_TCP_CLOSED || t->state == HF_TCP_LISTEN || t->state == HF_TCP_TIME_WAIT)
         return "a connection in the table has a state that belongs there";
     if (t->state < HF_TCP_ESTABLISHED)
-        return t->retransmit_at.ns == HF_NEVER_NS && !t->ready.in ? "a handshake has a deadline (S11)" : NULL;
+        return t->retransmit_at.ns == HF_NEVER_NS && t->ready.before == NULL ? "a handshake has a deadline (S11)" : NULL;
     const char *wrong = receiving_wrong(t);
     return wrong != NULL ? wrong : sending_wrong(t);
 }

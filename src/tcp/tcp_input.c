@@ -55,21 +55,10 @@ void hf_tcp_agree(hf_tcp *t, const hf_segment *syn)
     t->window_ack = syn->ack;
 }
 
-static void begin_congestion(hf_tcp *t, hf_time now)
-{
-    const uint32_t full = hf_tcp_full(t);
-    /* RFC 6928: min(10 * MSS, max(2 * MSS, 14600)) */
-    uint64_t initial = (uint64_t)HF_TCP_INITIAL_SEGMENTS * full;
-    const uint64_t least = 2 * full > 14600 ? 2 * full : 14600;
-    initial = initial < least ? initial : least;
-    hf_congestion_init(&t->congestion, t->ep->config.newreno ? HF_CONGESTION_NEWRENO : HF_CONGESTION_CUBIC, full, initial);
-    hf_pacer_init(&t->pacer, now, initial);
-}
-
 void hf_tcp_opened(hf_tcp *t, hf_time now, const hf_segment *s)
 {
-    begin_congestion(t, now);
-    t->una = t->nxt = t->forward = t->rack_end = t->recover = t->reorder_round = hf_seq_add(t->iss, 1);
+    hf_tcp_first_window(t);
+    t->una = t->nxt = hf_seq_add(t->iss, 1);
     t->window = (uint32_t)s->window << ((s->flags & HF_SYN) ? 0 : t->send_scale);
     t->window_most = t->window;
     t->window_seq = s->seq;

@@ -349,6 +349,7 @@ const char *hf_tls_group(const hf_tls *t)
     case HF_GROUP_X25519: return "x25519";
     case HF_GROUP_P256: return "secp256r1";
     case HF_GROUP_P384: return "secp384r1";
+    case HF_GROUP_X25519MLKEM768: return "X25519MLKEM768";
     default: return "none";
     }
 }

@@ -50,6 +50,15 @@ static void offer_protocols(hf_handshake *h, hf_writer *w)
     hf_write_close(w, ext, 2);
 }
 
+/* Beside the share of the hybrid group that of X25519 alone, with the same key (draft-ietf-tls-ecdhe-mlkem 3). */
+static bool offers_half(const hf_handshake *h)
+{
+    bool listed = false;
+    for (size_t i = 0; hf_hs_group(h, i) != HF_GROUP_NONE; i++)
+        listed |= hf_hs_group(h, i) == HF_GROUP_X25519;
+    return listed && !h->work->retried && h->work->exchange[0].group == HF_GROUP_X25519MLKEM768;
+}
+
 static bool offer_share(hf_handshake *h, hf_writer *w)
 {
     hf_exchange *const x = &h->work->exchange[0];
@@ -65,6 +74,11 @@ static bool offer_share(hf_handshake *h, hf_writer *w)
     const size_t ext = offer(h, w, HF_EXT_KEY_SHARE), list = hf_write_open(w, 2);
     hf_write_number(w, group, 2);
     hf_write_vector(w, hf_bytes_make(share, hf_group_share(group)), 2);
+    if (offers_half(h)) { /* for servers without ML-KEM, and no key more to make */
+        const size_t n = hf_group_share(HF_GROUP_X25519);
+        hf_write_number(w, HF_GROUP_X25519, 2);
+        hf_write_vector(w, hf_bytes_make(share + hf_group_share(group) - n, n), 2);
+    }
     hf_write_close(w, list, 2);
     hf_write_close(w, ext, 2);
     return true;
@@ -171,10 +185,10 @@ static bool offer_psk(hf_handshake *h, hf_writer *w, size_t block)
     hf_write_close(w, 1, 3);
     if (w->overflowed)
         return false;
-    uint8_t nothing[HF_HASH_MOST], transcript[HF_HASH_MOST], secret[HF_HASH_MOST], mac[HF_HASH_MOST];
+    uint8_t transcript[HF_HASH_MOST], secret[HF_HASH_MOST], mac[HF_HASH_MOST];
     const hf_bytes hello = hf_bytes_make(w->ptr, truncated);
-    const bool good = hf_schedule_begin(&work->schedule, h->crypto, hash, s.psk) && hf_hash_of(h->crypto, hash, hf_nothing(), nothing) &&
-                      hf_schedule_derive(&work->schedule, "res binder", nothing, secret) &&
+    const bool good = hf_schedule_begin(&work->schedule, h->crypto, hash, s.psk) &&
+                      hf_schedule_derive(&work->schedule, "res binder", hf_schedule_nothing(hash), secret) &&
                       (work->retried ? hf_hs_transcript(h, hello, transcript) : hf_hash_of(h->crypto, hash, hello, transcript)) &&
                       hf_finished_mac(h->crypto, hash, secret, transcript, mac);
     hf_wipe(secret, sizeof secret);
@@ -221,7 +235,7 @@ static bool send_hello(hf_handshake *h)
 {
     hf_handshake_work *const work = h->work;
     hf_writer w;
-    const size_t room = 1024 + h->our_parameters.len + hf_queue_length(&h->session) + hf_queue_length(&work->cookie) + 256 * h->config->protocol_count;
+    const size_t room = 1024 + HF_SHARE_MOST + h->our_parameters.len + hf_queue_length(&h->session) + hf_queue_length(&work->cookie) + 256 * h->config->protocol_count;
     work->psk_tried = false;
     work->offered = 0;
     weigh_early(h);
@@ -286,8 +300,9 @@ static bool retry(hf_handshake *h, const hf_extensions *e, hf_bytes whole)
     if (group == 0 && cookie.len == 0)
         return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, whole, "a retry that changes the ClientHello");
     bool known = group == 0;
+    const bool half = offers_half(h);
     for (size_t i = 1; i < 8 && hf_hs_group(h, i) != HF_GROUP_NONE; i++) /* not the one whose share was sent */
-        known |= group == hf_hs_group(h, i);
+        known |= group == hf_hs_group(h, i) && !(half && group == HF_GROUP_X25519);
     if (!known)
         return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, whole, "a group that was offered without a share");
     uint8_t synthetic[HF_MESSAGE_HEADER + HF_HASH_MOST] = { 254, 0, 0, 0 };
@@ -296,6 +311,8 @@ static bool retry(hf_handshake *h, const hf_extensions *e, hf_bytes whole)
     synthetic[3] = (uint8_t)hf_hash_length(hash);
     w->retried = true;
     w->group = group;
+    if (!hf_hs_flight_ends(h, whole))
+        return false;
     reject_early(h);
     if (!hf_hash_of(h->crypto, hash, hf_bytes_make(hello.ptr, hello.len), synthetic + HF_MESSAGE_HEADER) ||
         !hf_hashing_begin(h->crypto, &w->transcript, hash) ||
@@ -334,6 +351,8 @@ static bool exchange(hf_handshake *h, const hf_extensions *e, hf_bytes whole, ui
     const hf_bytes share = hf_read_vector(&k, 2);
     if (!hf_reader_done(&k))
         return hf_hs_flaw(h, HF_ERR_TLS_DECODE, whole, "a share");
+    if (group == HF_GROUP_X25519 && offers_half(h))
+        w->exchange[0].group = HF_GROUP_X25519;
     if (group != w->exchange[0].group)
         return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, whole, "a share of the group that was offered");
     h->group = group;
@@ -558,6 +577,9 @@ bool hf_client_ticket(hf_handshake *h, hf_bytes body, hf_bytes whole)
         t.early_bytes = (uint32_t)hf_read_number(&early, 4);
     if (!hf_reader_done(&early))
         return hf_hs_flaw(h, HF_ERR_TLS_DECODE, e.data[HF_EXT_EARLY], "max_early_data_size");
+    /* RFC 9001 4.6.1: in QUIC flow control bounds it, and "any other value ... PROTOCOL_VIOLATION" */
+    if (h->quic && hf_ext_in(&e, HF_EXT_EARLY) && t.early_bytes != UINT32_MAX)
+        return hf_hs_flaw(h, HF_ERR_QUIC_EARLY, e.data[HF_EXT_EARLY], "0xffffffff");
     if (t.lifetime_s > 604800)
         return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, body, "a lifetime of at most 7 days (RFC 8446 4.6.1)");
     if (++h->tickets > h->env->limits->tls_tickets)

@@ -50,7 +50,7 @@ struct hf_handshake_work {
     uint8_t strike[HF_AEAD_TAG];
     uint8_t question;        /* hf_hs_question */
     uint16_t client_version; /* server: of the ClientHello, and so of the premaster secret */
-    uint8_t psk[48];
+    uint8_t psk[HF_SHARED_MOST];
     uint8_t psk_length;
     uint8_t schemes[64];     /* the peer's, for our signature */
     uint8_t schemes_length;
@@ -97,6 +97,9 @@ static inline void hf_hs_tell(hf_handshake *h, hf_hs_event_kind kind)
 {
     h->pending = (uint16_t)(h->pending | 1u << kind);
 }
+/* The peer's flight is over with the message that is handled, `whole`: what lies behind it in its record was sent before our answer
+ * was seen, and is refused. */
+bool hf_hs_flight_ends(hf_handshake *h, hf_bytes whole);
 /* Suspends until the answer. */
 void hf_hs_ask(hf_handshake *h, hf_hs_question question);
 /* Adds a message to the transcript. */
@@ -132,6 +135,8 @@ bool hf_hs_send_finished(hf_handshake *h);
 /* Parses the peer's certificates (1.3 form when `modern`) into work->chain; an empty list leaves it NULL. */
 bool hf_hs_read_certificate(hf_handshake *h, hf_bytes body, bool modern, uint32_t offered);
 bool hf_hs_check_verify(hf_handshake *h, hf_bytes body);
+/* May the peer's certificate sign? `body` is the message that holds the signature. */
+bool hf_hs_check_signs(hf_handshake *h, hf_bytes body);
 bool hf_hs_check_finished(hf_handshake *h, hf_bytes body);
 /* Puts the schemes that we check signatures with. */
 void hf_hs_write_schemes(hf_writer *w);

@@ -123,24 +123,29 @@ bool hf_hs_scheme_usable(uint16_t scheme, hf_key_kind kind, bool old)
 {
     for (size_t i = 0; i < HF_COUNT(schemes); i++)
         if (schemes[i] == scheme)
-            return hf_scheme_fits((hf_scheme)scheme, kind) && (old || !is_pkcs1(scheme));
+            return old ? hf_scheme_fits_old((hf_scheme)scheme, kind) : hf_scheme_fits((hf_scheme)scheme, kind) && !is_pkcs1(scheme);
     return false;
 }
 
 hf_scheme hf_hs_choose_scheme(hf_bytes offered, hf_key_kind kind, bool old)
 {
-    for (size_t i = 0; i < HF_COUNT(schemes); i++)
-        if (hf_hs_scheme_usable(schemes[i], kind, old) && hf_wire_list_has(offered, schemes[i]))
-            return (hf_scheme)schemes[i];
+    for (unsigned round = 0; round < 2; round++) /* the curve's own hash first, also in TLS 1.2 */
+        for (size_t i = 0; i < HF_COUNT(schemes); i++)
+            if (hf_hs_scheme_usable(schemes[i], kind, old) && (round > 0 || hf_scheme_fits((hf_scheme)schemes[i], kind)) &&
+                hf_wire_list_has(offered, schemes[i]))
+                return (hf_scheme)schemes[i];
     return HF_SCHEME_NONE;
 }
 
 hf_group hf_hs_group(const hf_handshake *h, size_t i)
 {
-    static const uint16_t usual[] = { HF_GROUP_X25519, HF_GROUP_P256, HF_GROUP_P384 };
+    static const uint16_t usual[] = { HF_GROUP_X25519MLKEM768, HF_GROUP_X25519, HF_GROUP_P256, HF_GROUP_P384 };
     const uint16_t *const list = h->config->groups != NULL ? h->config->groups : usual;
     const size_t count = h->config->groups != NULL ? h->config->group_count : HF_COUNT(usual);
-    return i < count && hf_group_share((hf_group)list[i]) > 0 ? (hf_group)list[i] : HF_GROUP_NONE;
+    for (size_t k = 0; k < count; k++)
+        if (hf_group_is_offered(h->crypto, (hf_group)list[k]) && i-- == 0)
+            return (hf_group)list[k];
+    return HF_GROUP_NONE;
 }
 
 /* ---- Certificate -------------------------------------------------------------------------------------------- */
@@ -252,6 +257,12 @@ bool hf_hs_send_verify(hf_handshake *h, hf_bytes signature)
     return hf_hs_end(h, HF_LEVEL_HANDSHAKE, &w);
 }
 
+bool hf_hs_check_signs(hf_handshake *h, hf_bytes body)
+{
+    return hf_chain_signs(h->work->chain) ||
+           hf_hs_flaw(h, HF_ERR_TLS_CERT_PURPOSE, body, "a certificate whose key usage has digitalSignature (RFC 8446 4.4.2.2)");
+}
+
 bool hf_hs_check_verify(hf_handshake *h, hf_bytes body)
 {
     uint8_t content[HF_TLS_SIGNED_MOST];
@@ -263,6 +274,8 @@ bool hf_hs_check_verify(hf_handshake *h, hf_bytes body)
         return hf_hs_flaw(h, HF_ERR_TLS_DECODE, body, "a CertificateVerify");
     if (!hf_hs_scheme_usable(scheme, hf_chain_kind(h->work->chain), false))
         return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, body, "a scheme that was offered and fits the certificate's key");
+    if (!hf_hs_check_signs(h, body))
+        return false;
     if (!signed_content(h, !h->server, content, &length))
         return false;
     const hf_err err = hf_chain_check(h->work->chain, (hf_scheme)scheme, hf_bytes_make(content, length), signature);

@@ -165,6 +165,13 @@ void hf_hs_move(hf_handshake *h, hf_hs_state to)
     h->state = (uint8_t)to;
 }
 
+bool hf_hs_flight_ends(hf_handshake *h, hf_bytes whole)
+{
+    const hf_span held = hf_queue_peek(&h->inbox);
+    const hf_bytes behind = held.len <= whole.len ? hf_nothing() : hf_bytes_make(held.ptr + whole.len, held.len - whole.len);
+    return behind.len == 0 || hf_hs_flaw(h, HF_ERR_TLS_UNEXPECTED_MESSAGE, behind, "the end of the flight");
+}
+
 bool hf_handshake_feed(hf_handshake *h, hf_bytes bytes)
 {
     return hf_queue_append(&h->inbox, bytes) || hf_hs_broken(h);

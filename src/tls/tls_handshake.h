@@ -89,6 +89,7 @@ typedef struct hf_handshake {
     uint64_t early_settings;         /* QUIC, server: a number for all settings that a client remembers for early data (RFC 9001
                                         4.6.3): tickets made with others allow none. Set as our_parameters are */
     uint32_t early_bytes;            /* client: how much may be sent */
+    uint32_t carrier_version;        /* QUIC: tickets are bound to it (RFC 9369 5) */
     hf_bytes our_parameters;         /* QUIC: lent until the handshake is open */
     hf_queue peer_parameters;        /* QUIC: as they came; authentic once the handshake is open */
     uint8_t *host;                   /* SNI, or the host asked for */
@@ -109,6 +110,7 @@ typedef struct hf_handshake {
     bool early_offered;  /* server: the ClientHello announced early data */
     bool early_accepted; /* and it is taken; at a client: the server says so */
     bool takes_early;    /* the carrier carries early data. Set as our_parameters are */
+    bool takes_tickets; /* server: the client resumes with a key exchange, as our tickets want it */
     bool old_ccs_due; /* TLS 1.2: ChangeCipherSpec goes behind what is in the INITIAL outbox */
     int32_t bad;        /* the error when `failed` */
 } hf_handshake;

@@ -173,7 +173,8 @@ static bool choose(hf_handshake *h, const hf_client_hello *ch)
     hf_reader r = hf_reader_make(ch->ext.data[HF_EXT_SCHEMES]);
     const hf_bytes list = hf_read_vector(&r, 2);
     bool common = false;
-    if (!hf_reader_done(&r) || list.len % 2 != 0)
+    /* Without the extension SHA-1 is meant (RFC 5246 7.4.1.4.1), by which nothing is signed here. */
+    if (hf_ext_in(&ch->ext, HF_EXT_SCHEMES) && (!hf_reader_done(&r) || list.len == 0 || list.len % 2 != 0))
         return hf_hs_flaw(h, HF_ERR_TLS_DECODE, ch->ext.data[HF_EXT_SCHEMES], "a list of schemes");
     if (choose_among(h, ch, list, false, &common) || choose_among(h, ch, list, true, &common))
         return true;
@@ -188,8 +189,8 @@ static bool choose_group(hf_handshake *h, const hf_client_hello *ch, hf_group *g
     if (hf_ext_in(&ch->ext, HF_EXT_GROUPS) && (!hf_reader_done(&r) || list.len % 2 != 0))
         return hf_hs_flaw(h, HF_ERR_TLS_DECODE, ch->ext.data[HF_EXT_GROUPS], "a list of groups");
     for (size_t i = 0; hf_hs_group(h, i) != HF_GROUP_NONE && *group == HF_GROUP_NONE; i++)
-        if (hf_wire_list_has(list, (uint16_t)hf_hs_group(h, i)))
-            *group = hf_hs_group(h, i);
+        if (hf_hs_group(h, i) != HF_GROUP_X25519MLKEM768 && hf_wire_list_has(list, (uint16_t)hf_hs_group(h, i)))
+            *group = hf_hs_group(h, i); /* the hybrid is of TLS 1.3 alone */
     if (!hf_ext_in(&ch->ext, HF_EXT_GROUPS))
         *group = HF_GROUP_P256; /* RFC 8422 4: without the extension the server is free */
     return *group != HF_GROUP_NONE || hf_hs_flaw(h, HF_ERR_TLS_NO_GROUP, list, "X25519, P-256 or P-384");
@@ -327,6 +328,18 @@ static bool resume_session(hf_handshake *h, const hf_client_hello *ch, hf_bytes 
     return hf_hs_absorb(h, whole) && send_hello(h, ch) && derive_keys(h) && send_finished(h);
 }
 
+/* RFC 8422 5.1.2: where the list stands, "uncompressed" (0) must stand in it. */
+static bool check_formats(hf_handshake *h, const hf_extensions *e)
+{
+    hf_reader r = hf_reader_make(e->data[HF_EXT_POINT_FORMATS]);
+    const hf_bytes list = hf_read_vector(&r, 1);
+    if (!hf_ext_in(e, HF_EXT_POINT_FORMATS))
+        return true;
+    if (!hf_reader_done(&r) || list.len == 0)
+        return hf_hs_flaw(h, HF_ERR_TLS_DECODE, e->data[HF_EXT_POINT_FORMATS], "a list of point formats");
+    return memchr(list.ptr, 0, list.len) != NULL || hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, e->data[HF_EXT_POINT_FORMATS], "the format uncompressed");
+}
+
 /* What must be so before a suite is looked at. */
 static bool check_hello(hf_handshake *h, const hf_client_hello *ch)
 {
@@ -338,7 +351,7 @@ static bool check_hello(hf_handshake *h, const hf_client_hello *ch)
     h->work->ems = hf_ext_in(&ch->ext, HF_EXT_MASTER_SECRET);
     h->work->client_version = ch->version;
     h->work->keep_raw = h->config->client_auth != HF_TLS_CLIENT_AUTH_NONE;
-    return hf_hs_read_record_limit(h, &ch->ext, UINT16_MAX) && choose_ticket(h, ch);
+    return check_formats(h, &ch->ext) && hf_hs_read_record_limit(h, &ch->ext, UINT16_MAX) && choose_ticket(h, ch);
 }
 
 /* The host and the protocol were read by tls_server.c. */
@@ -355,6 +368,8 @@ bool hf_old_server_hello(hf_handshake *h, const hf_client_hello *ch, hf_bytes wh
     if (h->resumed)
         return resume_session(h, ch, whole);
     hf_hs_move(h, h->config->client_auth == HF_TLS_CLIENT_AUTH_NONE ? HF_HS_OLD_CLIENT_KEY : HF_HS_OLD_CLIENT_CERT);
+    if (!hf_hs_flight_ends(h, whole))
+        return false;
     return hf_hs_absorb(h, whole) && send_hello(h, ch) && send_certificate(h, h->identity->chain) && send_status(h) &&
            (h->suite->rsa ? send_done(h) : want_sign(h, group));
 }
@@ -422,6 +437,8 @@ bool hf_old_client_verify(hf_handshake *h, hf_bytes body, hf_bytes whole)
         return hf_hs_flaw(h, HF_ERR_TLS_DECODE, body, "a CertificateVerify");
     if (!hf_hs_scheme_usable(scheme, hf_chain_kind(h->work->chain), true))
         return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, body, "a scheme that was offered and fits the certificate's key");
+    if (!hf_hs_check_signs(h, body))
+        return false;
     const hf_err err = hf_chain_check(h->work->chain, (hf_scheme)scheme, hf_bytes_make(raw.ptr, raw.len), signature);
     if (err.code != 0)
         return hf_hs_flaw(h, err.code, body, "a signature of this handshake by the certificate's key");
@@ -489,7 +506,7 @@ bool hf_old_client_hello(hf_handshake *h, const hf_server_hello *sh, hf_bytes wh
         return hf_hs_flaw(h, HF_ERR_TLS_LEGACY_RENEGOTIATION, whole, "an empty renegotiation_info (RFC 5746 3.4)");
     if (hf_ext_in(&e, HF_EXT_PROTOCOLS) && !hf_client_read_protocol(h, e.data[HF_EXT_PROTOCOLS]))
         return false;
-    if (!hf_hs_read_record_limit(h, &e, HF_RECORD_MOST + 1))
+    if (!hf_hs_read_record_limit(h, &e, HF_RECORD_MOST + 1) || !check_formats(h, &e))
         return false;
     w->ems = hf_ext_in(&e, HF_EXT_MASTER_SECRET);
     w->ticket_due = hf_ext_in(&e, HF_EXT_TICKET);
@@ -563,9 +580,11 @@ bool hf_old_server_key(hf_handshake *h, hf_bytes body, hf_bytes whole)
         return hf_hs_flaw(h, HF_ERR_TLS_DECODE, whole, "a ServerKeyExchange");
     bool known = false;
     for (size_t i = 0; hf_hs_group(h, i) != HF_GROUP_NONE; i++)
-        known |= group == hf_hs_group(h, i);
+        known |= group == hf_hs_group(h, i) && group != HF_GROUP_X25519MLKEM768;
     if (type != 3 || !known || share.len != hf_group_share((hf_group)group) || !hf_hs_scheme_usable(scheme, hf_chain_kind(w->chain), true))
         return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, body, "a group and a scheme that were offered");
+    if (!hf_hs_check_signs(h, body))
+        return false;
     memcpy(content, w->client_random, HF_TLS_RANDOM);
     memcpy(content + HF_TLS_RANDOM, w->server_random, HF_TLS_RANDOM);
     memcpy(content + 2 * HF_TLS_RANDOM, body.ptr, parameters);
@@ -658,6 +677,8 @@ bool hf_old_done(hf_handshake *h, hf_bytes body, hf_bytes whole)
     hf_handshake_work *const k = h->work;
     if (body.len != 0)
         return hf_hs_flaw(h, HF_ERR_TLS_DECODE, whole, "an empty ServerHelloDone");
+    if (!hf_hs_flight_ends(h, whole))
+        return false;
     if (!hf_hs_absorb(h, whole) || !show_certificate(h) || !(h->suite->rsa ? send_premaster(h) : send_share(h)))
         return hf_hs_broken(h);
     const bool good = derive(h, hf_bytes_make(k->psk, k->psk_length));

@@ -46,7 +46,9 @@ static hf_step alert(hf_tls *t, hf_span content, hf_tls_event *event)
         return ended(t, event, HF_ENDING_FIN, 0);
     /* RFC 8446 6: "All the alerts listed in Section 6.2 MUST be sent with AlertLevel=fatal and MUST be treated as error
      * alerts when received regardless of the AlertLevel in the message." user_canceled is in 6.1. */
-    if (description == HF_ALERT_USER_CANCELED || (old && content.ptr[0] == 1 && description != HF_ALERT_CLOSE_NOTIFY)) {
+    /* RFC 6066 3: servers send it as a warning, beside the ServerHello or before, and go on. */
+    const bool other_name = !t->hs.server && description == HF_ALERT_UNRECOGNIZED_NAME && content.ptr[0] == 1 && !t->read.on && !open;
+    if (description == HF_ALERT_USER_CANCELED || other_name || (old && content.ptr[0] == 1 && description != HF_ALERT_CLOSE_NOTIFY)) {
         if (++t->warnings > t->env->limits->tls_warnings)
             return refuse(t, HF_ERR_TLS_WARNINGS, content.ptr, content.ptr + 2, "fewer warnings");
         return HF_FULL;

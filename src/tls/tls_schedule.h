@@ -11,9 +11,12 @@
 typedef struct hf_schedule {
     hf_crypto *crypto;
     hf_hash hash;
+    bool bare; /* begun without a ticket, and not advanced */
     uint8_t secret[HF_HASH_MOST];
 } hf_schedule;
 
+/* The hash of no message at all: SHA-256 or SHA-384. */
+const uint8_t *hf_schedule_nothing(hf_hash hash);
 /* Each answers false only when libcrypto fails. An empty psk or dhe means zeros. */
 bool hf_schedule_begin(hf_schedule *s, hf_crypto *c, hf_hash hash, hf_bytes psk);
 /* To the next secret: with the Diffie-Hellman result, and once more with nothing. */

@@ -116,6 +116,7 @@ static bool choose_group(hf_handshake *h, const hf_client_hello *ch, hf_group *g
     if (!hf_reader_done(&g) || !hf_reader_done(&k) || list.len < 2 || list.len % 2 != 0)
         return hf_hs_flaw(h, HF_ERR_TLS_DECODE, ch->extensions_block, "groups and shares");
     size_t best = SIZE_MAX, entries = 0;
+    uint32_t seen = 0; /* of our groups */
     while (!shares.bad && shares.at != shares.end) {
         const uint16_t code = (uint16_t)hf_read_number(&shares, 2);
         const hf_bytes key = hf_read_vector(&shares, 2);
@@ -127,6 +128,11 @@ static bool choose_group(hf_handshake *h, const hf_client_hello *ch, hf_group *g
                 best = i;
                 *share = key;
             }
+        for (size_t i = 0; i < 32 && hf_hs_group(h, i) != HF_GROUP_NONE; i++) {
+            if (hf_hs_group(h, i) == code && (seen >> i & 1))
+                return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, ch->ext.data[HF_EXT_KEY_SHARE], "one share for each group (RFC 8446 4.2.8)");
+            seen |= hf_hs_group(h, i) == code ? UINT32_C(1) << i : 0;
+        }
     }
     if (shares.bad)
         return hf_hs_flaw(h, HF_ERR_TLS_DECODE, ch->ext.data[HF_EXT_KEY_SHARE], "a list of shares");
@@ -147,9 +153,9 @@ static bool check_binder(hf_handshake *h, hf_bytes whole, const uint8_t *binders
 {
     const hf_hash hash = (hf_hash)h->suite->hash;
     const hf_bytes truncated = hf_bytes_make(whole.ptr, (size_t)(binders - whole.ptr));
-    uint8_t nothing[HF_HASH_MOST], transcript[HF_HASH_MOST], secret[HF_HASH_MOST], mac[HF_HASH_MOST];
-    const bool good = hf_hash_of(h->crypto, hash, hf_nothing(), nothing) && hf_hs_transcript(h, truncated, transcript) &&
-                      hf_schedule_derive(&h->work->schedule, "res binder", nothing, secret) &&
+    uint8_t transcript[HF_HASH_MOST], secret[HF_HASH_MOST], mac[HF_HASH_MOST];
+    const bool good = hf_hs_transcript(h, truncated, transcript) &&
+                      hf_schedule_derive(&h->work->schedule, "res binder", hf_schedule_nothing(hash), secret) &&
                       hf_finished_mac(h->crypto, hash, secret, transcript, mac);
     hf_wipe(secret, sizeof secret);
     if (!good)
@@ -201,8 +207,10 @@ static bool choose_psk(hf_handshake *h, const hf_client_hello *ch, hf_bytes whol
             return false;
     }
     hf_wipe(&t, sizeof t);
-    if (ids.bad || binders.bad || binders.at != binders.end)
-        return hf_hs_flaw(h, HF_ERR_TLS_DECODE, e->data[HF_EXT_PSK], "as many binders as identities");
+    if (ids.bad)
+        return hf_hs_flaw(h, HF_ERR_TLS_DECODE, e->data[HF_EXT_PSK], "a list of identities");
+    if (binders.bad || binders.at != binders.end)
+        return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, e->data[HF_EXT_PSK], "as many binders as identities");
     if (!hf_schedule_begin(&w->schedule, h->crypto, (hf_hash)h->suite->hash, hf_bytes_make(w->psk, *selected < 0 ? 0u : w->psk_length)))
         return false;
     hf_wipe(w->psk, sizeof w->psk);
@@ -219,7 +227,7 @@ static bool send_hello(hf_handshake *h, const hf_client_hello *ch, hf_group grou
 {
     const bool retry = share.len == 0;
     hf_writer w;
-    if (!hf_hs_begin(h, HF_LEVEL_INITIAL, 512, HF_MESSAGE_SERVER_HELLO, &w))
+    if (!hf_hs_begin(h, HF_LEVEL_INITIAL, 512 + share.len, HF_MESSAGE_SERVER_HELLO, &w))
         return false;
     hf_write_number(&w, HF_TLS_1_2, 2);
     hf_write(&w, hf_bytes_make(retry ? hf_retry_random : h->work->server_random, HF_TLS_RANDOM));
@@ -308,17 +316,15 @@ bool hf_server_resume(hf_handshake *h, hf_bytes signature)
 static bool send_flight(hf_handshake *h, const hf_client_hello *ch, hf_group group, hf_bytes share, int psk)
 {
     hf_handshake_work *const w = h->work;
-    hf_exchange *const x = &w->exchange[0];
     h->group = (uint16_t)group;
     uint8_t ours[HF_SHARE_MOST], secret[HF_SHARED_MOST];
     size_t n = 0;
-    if (!hf_crypto_random(h->crypto, w->server_random, HF_TLS_RANDOM) || !hf_exchange_make(h->crypto, x, group) || !hf_exchange_share(x, ours))
+    if (!hf_crypto_random(h->crypto, w->server_random, HF_TLS_RANDOM))
         return hf_hs_broken(h);
-    const hf_err err = hf_exchange_finish(x, share, secret, &n);
+    const hf_err err = hf_exchange_reply(h->crypto, group, share, ours, secret, &n);
     if (err.code != 0)
         return hf_hs_flaw(h, err.code, share, "a share of its group");
-    hf_exchange_fini(x);
-    bool good = send_hello(h, ch, group, hf_bytes_make(ours, hf_group_share(group)), psk) && hf_hs_handshake_secrets(h, hf_bytes_make(secret, n));
+    bool good = send_hello(h, ch, group, hf_bytes_make(ours, hf_group_reply(group)), psk) && hf_hs_handshake_secrets(h, hf_bytes_make(secret, n));
     hf_wipe(secret, sizeof secret);
     good = good && send_extensions(h);
     if (psk >= 0) { /* RFC 9001 8.3: in QUIC there is no EndOfEarlyData */
@@ -360,6 +366,8 @@ static bool send_retry(hf_handshake *h, const hf_client_hello *ch, hf_group grou
     h->work->retried = true;
     h->work->group = (uint16_t)group;
     hf_hs_move(h, HF_HS_WAIT_RETRY);
+    if (!hf_hs_flight_ends(h, whole))
+        return false;
     return hf_hash_of(h->crypto, hash, whole, synthetic + HF_MESSAGE_HEADER) && hf_hashing_begin(h->crypto, &h->work->transcript, hash) &&
            hf_hs_absorb(h, hf_bytes_make(synthetic, HF_MESSAGE_HEADER + n)) && send_hello(h, ch, group, hf_nothing(), -1);
 }
@@ -408,9 +416,12 @@ static bool hello(hf_handshake *h, hf_bytes body, hf_bytes whole)
     if (!choose_suite(h, &ch) || !check_cookie(h, &ch) || !hf_hs_read_record_limit(h, &ch.ext, UINT16_MAX) || !hf_hs_read_parameters(h, &ch.ext, ch.extensions_block) || !choose_group(h, &ch, &group, &share))
         return false;
     h->compatible = ch.session.len > 0; /* RFC 8446 D.4 */
-    if (hf_ext_in(&ch.ext, HF_EXT_EARLY) && (h->work->retried || !hf_ext_in(&ch.ext, HF_EXT_PSK) || ch.ext.data[HF_EXT_EARLY].len > 0))
-        return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, ch.extensions_block, "early_data: empty, with a ticket, in the first ClientHello alone (RFC 8446 4.1.2)");
-    h->early_offered |= hf_ext_in(&ch.ext, HF_EXT_EARLY);
+    if (hf_ext_in(&ch.ext, HF_EXT_EARLY) && (h->work->retried || ch.ext.data[HF_EXT_EARLY].len > 0))
+        return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, ch.extensions_block, "early_data: empty, in the first ClientHello alone (RFC 8446 4.1.2)");
+    h->early_offered |= hf_ext_in(&ch.ext, HF_EXT_EARLY); /* without a ticket it is skipped, as any that is not taken */
+    hf_reader modes = hf_reader_make(ch.ext.data[HF_EXT_PSK_MODES]);
+    const hf_bytes list = hf_read_vector(&modes, 1);
+    h->takes_tickets = list.len > 0 && memchr(list.ptr, 1, list.len) != NULL; /* psk_dhe_ke */
     if (share.ptr == NULL)
         return send_retry(h, &ch, group, whole);
     if (!h->work->retried && !hf_hashing_begin(h->crypto, &h->work->transcript, (hf_hash)h->suite->hash))

@@ -20,12 +20,13 @@ static uint64_t wall_ms(const hf_handshake *h)
 /* The hash of what a ticket is bound to. */
 static bool binding_of(const hf_handshake *h, uint8_t out[BINDING])
 {
-    uint8_t text[2 + 255 + 1 + 255 + 8 + 8];
+    uint8_t text[2 + 255 + 1 + 255 + 8 + 8 + 4];
     hf_writer w = hf_writer_make(text, sizeof text);
     hf_write_vector(&w, hf_bytes_make(h->host, h->host_length), 1);
     hf_write_vector(&w, h->protocol, 1);
     hf_write_number(&w, h->server ? (uint64_t)h->config->client_auth : 0, 1);
     hf_write_number(&w, h->config->context, 8);
+    hf_write_number(&w, h->carrier_version, 4);
     return !w.overflowed && hf_hash_of(h->crypto, HF_HASH_SHA256, hf_written(&w), out);
 }
 
@@ -43,20 +44,29 @@ static size_t secret_length(const hf_suite *suite)
 
 /* ---- server ------------------------------------------------------------------------------------------------- */
 
-/* What is drawn for a ticket: at once, because each draw costs as much as hashing a kilobyte. */
 typedef struct ticket_salt {
     uint8_t nonce[HF_AEAD_NONCE], age_add[4];
 } ticket_salt;
 
-/* name | nonce | sealed state | tag */
-static bool seal(hf_handshake *h, const uint8_t nonce[HF_AEAD_NONCE], hf_bytes plain, hf_writer *w)
-{
-    const hf_tls_ticket_key *const key = &h->config->ticket_keys[0];
-    uint8_t sealed[HF_TLS_TICKET_PLAIN], tag[HF_AEAD_TAG];
+/* What the tickets of one handshake share: made once, because each piece costs as much as hashing a kilobyte. */
+typedef struct mint {
     hf_aead aead;
-    hf_aead_init(&aead, h->crypto, HF_AEAD_AES_256_GCM, true, key->key);
-    const bool good = hf_aead_begin(&aead, nonce, hf_bytes_make(key->name, NAME)) && hf_aead_add(&aead, plain, sealed) && hf_aead_end(&aead, tag);
-    hf_aead_fini(&aead);
+    uint8_t binding[BINDING];
+    ticket_salt salts[TICKETS];
+} mint;
+
+static bool mint_open(mint *m, hf_handshake *h, size_t count)
+{
+    hf_aead_init(&m->aead, h->crypto, HF_AEAD_AES_256_GCM, true, h->config->ticket_keys[0].key);
+    return hf_crypto_random(h->crypto, m->salts, count * sizeof *m->salts) && binding_of(h, m->binding);
+}
+
+/* name | nonce | sealed state | tag */
+static bool seal(mint *m, const hf_tls_ticket_key *key, const uint8_t nonce[HF_AEAD_NONCE], hf_bytes plain, hf_writer *w)
+{
+    uint8_t sealed[HF_TLS_TICKET_PLAIN], tag[HF_AEAD_TAG];
+    const bool good = hf_aead_begin(&m->aead, nonce, hf_bytes_make(key->name, NAME)) && hf_aead_add(&m->aead, plain, sealed) &&
+                      hf_aead_end(&m->aead, tag);
     hf_write(w, hf_bytes_make(key->name, NAME));
     hf_write(w, hf_bytes_make(nonce, HF_AEAD_NONCE));
     hf_write(w, hf_bytes_make(sealed, plain.len));
@@ -70,17 +80,15 @@ static uint64_t lifetime_s(const hf_handshake *h)
 }
 
 /* The vector with the sealed state. */
-static bool write_ticket(hf_handshake *h, const ticket_salt *salt, hf_bytes secret, hf_writer *w)
+static bool write_ticket(hf_handshake *h, mint *m, const ticket_salt *salt, hf_bytes secret, hf_writer *w)
 {
-    uint8_t plain[HF_TLS_TICKET_PLAIN], binding[BINDING];
+    uint8_t plain[HF_TLS_TICKET_PLAIN];
     hf_writer p = hf_writer_make(plain, sizeof plain);
-    if (!binding_of(h, binding))
-        return false;
     hf_write_number(&p, FORMAT, 1);
     hf_write_number(&p, h->suite->code, 2);
     hf_write_number(&p, wall_ms(h), 8);
     hf_write(&p, hf_bytes_make(salt->age_add, 4));
-    hf_write(&p, hf_bytes_make(binding, BINDING));
+    hf_write(&p, hf_bytes_make(m->binding, BINDING));
     hf_write_vector(&p, secret, 1);
     hf_write_vector(&p, hf_bytes_make(h->peer, h->peer_length), 1);
     hf_write_number(&p, (uint64_t)h->peer_until_s, 8);
@@ -88,14 +96,15 @@ static bool write_ticket(hf_handshake *h, const ticket_salt *salt, hf_bytes secr
     hf_write_number(&p, hf_early_now_ms(h), 8);
     hf_write_number(&p, h->early_settings, 8);
     const size_t ticket = hf_write_open(w, 2);
-    const bool good = !p.overflowed && seal(h, salt->nonce, hf_written(&p), w);
+    const bool good = !p.overflowed && seal(m, &h->config->ticket_keys[0], salt->nonce, hf_written(&p), w);
     hf_write_close(w, ticket, 2);
     hf_wipe(plain, sizeof plain);
     return good;
 }
 
-static bool send_one(hf_handshake *h, uint8_t number, const ticket_salt *salt)
+static bool send_one(hf_handshake *h, mint *m, uint8_t number)
 {
+    const ticket_salt *const salt = &m->salts[number];
     uint8_t psk[HF_HASH_MOST];
     hf_writer w;
     if (!psk_of(h, hf_bytes_make(&number, 1), psk) ||
@@ -104,7 +113,7 @@ static bool send_one(hf_handshake *h, uint8_t number, const ticket_salt *salt)
     hf_write_number(&w, lifetime_s(h), 4);
     hf_write(&w, hf_bytes_make(salt->age_add, 4));
     hf_write_vector(&w, hf_bytes_make(&number, 1), 1);
-    const bool good = write_ticket(h, salt, hf_hs_hash_bytes(h, psk), &w);
+    const bool good = write_ticket(h, m, salt, hf_hs_hash_bytes(h, psk), &w);
     const size_t block = hf_write_open(&w, 2);
     if (hf_early_is_taken(h)) { /* RFC 9001 4.6.1: in QUIC it says 2^32 - 1 */
         const size_t ext = hf_write_ext(&w, HF_EXT_EARLY);
@@ -119,16 +128,18 @@ static bool send_one(hf_handshake *h, uint8_t number, const ticket_salt *salt)
 /* RFC 5077 3.3. RFC 7627 5.3 and the master secret's use in resumption: only sessions with the extended master secret. */
 bool hf_ticket_send_old(hf_handshake *h)
 {
-    ticket_salt salt;
+    mint m = { .aead = { .ctx = NULL } };
     hf_writer w;
     if (!hf_hs_begin(h, HF_LEVEL_INITIAL, HF_TLS_TICKET_PLAIN + 128, HF_MESSAGE_TICKET, &w))
         return false;
     hf_write_number(&w, lifetime_s(h), 4);
+    bool good = true;
     if (!hf_ticket_may_send(h)) /* announced, and now not to be had: an empty one (3.3) */
         hf_write_number(&w, 0, 2);
-    else if (!hf_crypto_random(h->crypto, &salt, sizeof salt) || !write_ticket(h, &salt, hf_bytes_make(h->resumption, MASTER), &w))
-        return hf_hs_broken(h);
-    return hf_hs_end(h, HF_LEVEL_INITIAL, &w);
+    else
+        good = mint_open(&m, h, 1) && write_ticket(h, &m, m.salts, hf_bytes_make(h->resumption, MASTER), &w);
+    hf_aead_fini(&m.aead);
+    return good ? hf_hs_end(h, HF_LEVEL_INITIAL, &w) : hf_hs_broken(h);
 }
 
 bool hf_ticket_may_send(const hf_handshake *h)
@@ -139,16 +150,15 @@ bool hf_ticket_may_send(const hf_handshake *h)
 
 bool hf_ticket_send(hf_handshake *h)
 {
-    ticket_salt salts[TICKETS];
+    mint m = { .aead = { .ctx = NULL } };
     const uint8_t count = h->resumed ? 1 : TICKETS; /* who resumes used one up, and has the other */
-    if (!hf_ticket_may_send(h))
+    if (!hf_ticket_may_send(h) || !h->takes_tickets) /* RFC 8446 4.2.9: none "that are not compatible with the advertised modes" */
         return true;
-    if (!hf_crypto_random(h->crypto, salts, count * sizeof *salts))
-        return hf_hs_broken(h);
-    for (uint8_t i = 0; i < count; i++)
-        if (!send_one(h, i, &salts[i]))
-            return hf_hs_broken(h);
-    return true;
+    bool good = mint_open(&m, h, count);
+    for (uint8_t i = 0; i < count && good; i++)
+        good = send_one(h, &m, i);
+    hf_aead_fini(&m.aead);
+    return good || hf_hs_broken(h);
 }
 
 static bool open_sealed(hf_handshake *h, hf_bytes ticket, uint8_t *plain, size_t *length)

@@ -3,6 +3,8 @@
 
 #include "panic.h"
 
+enum { UNKNOWN = 32 };
+
 /* ---- reading ------------------------------------------------------------------------------------------------ */
 
 hf_bytes hf_read(hf_reader *r, size_t n)
@@ -67,9 +69,22 @@ static bool asks(unsigned where)
     return (where & (HF_IN_CH | HF_IN_CR | HF_IN_NST)) != 0;
 }
 
+/* False: it came before. As many as UNKNOWN are remembered: it is the sender who must not repeat them. */
+static bool note_unknown(uint16_t *codes, size_t *count, uint16_t code)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (codes[i] == code)
+            return false;
+    if (*count < UNKNOWN)
+        codes[(*count)++] = code;
+    return true;
+}
+
 bool hf_extensions_parse(hf_bytes block, unsigned where, uint32_t offered, hf_extensions *out, hf_tls_flaw *flaw)
 {
     hf_reader r = hf_reader_make(block);
+    uint16_t unknown[UNKNOWN];
+    size_t unknowns = 0;
     memset(out, 0, sizeof *out);
     while (!r.bad && r.at != r.end) {
         const uint8_t *const start = r.at;
@@ -80,8 +95,12 @@ bool hf_extensions_parse(hf_bytes block, unsigned where, uint32_t offered, hf_ex
             break;
         out->psk_is_last = x == HF_EXT_PSK;
         if (x == HF_EXT_COUNT || (!asks(where) && !(offered >> x & 1))) {
-            if (asks(where))
+            if (asks(where) && note_unknown(unknown, &unknowns, code))
                 continue;
+            if (asks(where)) {
+                *flaw = (hf_tls_flaw){ HF_ERR_TLS_ILLEGAL, start, "each extension once (RFC 8446 4.2)" };
+                return false;
+            }
             *flaw = (hf_tls_flaw){ HF_ERR_TLS_UNSUPPORTED_EXTENSION, start, "an extension that was offered" };
             return false;
         }

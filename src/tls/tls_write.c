@@ -105,8 +105,11 @@ static bool flush_level(hf_tls *t, hf_out *out, hf_level level)
         const hf_span held = hf_queue_peek(q);
         const size_t n = content_room(t, out, &t->write[level], held.len);
         const hf_bytes piece = hf_bytes_make(held.ptr, n);
+        uint8_t *const at = out->scratch + out->scratch_used;
         if (n == 0 || !put_record(t, out, level, HF_RECORD_HANDSHAKE, &piece, 1, n))
             return false;
+        if (!t->hs.server && !t->flown)
+            at[2] = 1; /* RFC 8446 5.1: of an initial ClientHello "it MAY also be 0x0301 for compatibility": some insist on it */
         hf_queue_take(q, n);
         if (hf_queue_length(q) == 0)
             t->flown = true;
@@ -233,7 +236,9 @@ static bool flush_alert(hf_tls *t, hf_out *out)
 {
     const uint8_t alert[] = { t->alert == HF_ALERT_CLOSE_NOTIFY || t->alert == HF_ALERT_USER_CANCELED ? 1 : 2, t->alert };
     const hf_bytes piece = hf_bytes_make(alert, sizeof alert);
-    if (!put_record(t, out, highest(t), HF_RECORD_ALERT, &piece, 1, sizeof alert))
+    /* Until EndOfEarlyData the server reads by the key of early data. RFC 8446 D.4: the first sealed record is not first. */
+    hf_record_keys *const k = t->early != NULL ? t->early : &t->write[highest(t)];
+    if ((k->on && !flush_ccs(t, out)) || !seal_record(t, out, k, HF_RECORD_ALERT, &piece, 1, sizeof alert))
         return false;
     t->alert_due = false;
     return true;

@@ -138,6 +138,9 @@ static void a_route_may_want_a_key(void **state)
     has(post("/must", "Idempotency-Key: \r\n", "x"), "HF-HTTP-038");
     has(post("/must", "Idempotency-Key: \"\"\r\n", "x"), "400 Bad");
     has(post("/must", "Idempotency-Key: a b\r\n", "x"), "400 Bad");
+    has(post("/must", "Idempotency-Key: a\r\nidempotency-key: b\r\n", "x"), "HF-HTTP-050");
+    has(post("/must", "Idempotency-Key: a\r\nIdempotency-Key: a\r\n", "x"), "400 Bad");
+    has(post("/make", "Idempotency-Key: a\r\nIdempotency-Key: a\r\n", "x"), "\"rule\":\"app.h: a request has one key\"");
     char field[400];
     snprintf(field, sizeof field, "Idempotency-Key: %0256d\r\n", 1);
     has(post("/must", field, "x"), "400 Bad");

@@ -282,6 +282,18 @@ static void every_wrong_row_is_refused_with_its_sentence(void **state)
           "route 0 (POST /): takes and idempotency are one of their names\n" },
         { { .path = "/{rest...}", .files = &some_files, .idempotency = HF_IDEMPOTENT_TAKEN },
           "route 0 (GET /{rest...}): files take no body\n" },
+        { { .path = "/", .handle = handler, .compress = (hf_compression)7 }, "route 0 (GET /): compress and coding are one of their names\n" },
+        { { .path = "/", .handle = handler, .coding = (hf_body_coding)7 }, "route 0 (GET /): compress and coding are one of their names\n" },
+        { { .path = "/", .handle = handler, .every_ns = 1 }, "route 0 (GET /): every_ns is of a route with events\n" },
+        { { .path = "/", .handle = handler, .origins = chat_protocols }, "route 0 (GET /): origins are of a route with websocket\n" },
+        { { .path = "/{a}/b/{a}", .handle = handler }, "route 0 (GET /{a}/b/{a}): two arguments have one name\n" },
+        { { .path = "/{a}/{a...}", .handle = handler }, "route 0 (GET /{a}/{a...}): two arguments have one name\n" },
+        { { .method = "put", .path = "b", .every_ns = 1, .protocols = chat_protocols },
+          "route 0 (put b): a route has one of handle, files, websocket and events\n"
+          "route 0 (put b): no such method; names are case-sensitive, as in GET\n"
+          "route 0 (put b): every_ns is of a route with events\n"
+          "route 0 (put b): protocols are at most 16 tokens, of a route with websocket\n"
+          "route 0 (put b): a path begins with '/'\n" },
         { { .path = "/a{b}", .handle = handler }, "route 0 (GET /a{b}): " SEGMENT },
         { { .path = "/{b}a", .handle = handler }, "route 0 (GET /{b}a): " SEGMENT },
         { { .path = "/{}", .handle = handler }, "route 0 (GET /{}): " SEGMENT },

@@ -115,7 +115,7 @@ static void what_is_unknown_is_refused_with_the_nearest(void **state)
     refused("manpage|fetch", 2, "handfast manpage: there is no command fetch\nSee handfast manpage --help.\n");
     refused("limits|--jsn", 2, "handfast limits: unknown option --jsn; did you mean --json?\nSee handfast limits --help.\n");
     refused("limits|x", 2, "handfast limits: unexpected argument \"x\"; it takes none\nSee handfast limits --help.\n");
-    refused("get|-sZ|http://x/", 2, "handfast get: unknown option -Z in -sZ\nSee handfast get --help.\n");
+    refused("get|-sJ|http://x/", 2, "handfast get: unknown option -J in -sJ\nSee handfast get --help.\n");
     refused("get|-verbose|http://x/", 2, "handfast get: unknown option -verbose; did you mean --verbose?\nSee handfast get --help.\n");
     refused("get|-sm", 2, "handfast get: option --max-time needs a value: --max-time SECONDS\nSee handfast get --help.\n");
     refused("completion", 2, "handfast completion: bash|zsh|fish is missing\nSee handfast completion --help.\n");

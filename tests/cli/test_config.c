@@ -107,7 +107,7 @@ static void config_shows_explains_and_lists(void **state)
     run("config|explain|GET", 2);
     run("config|explain|get|/", 1);
     run("config|settings", 0);
-    assert_non_null(strstr(sh.out, "| `listen URL` |"));
+    assert_non_null(strstr(sh.out, "| `listen URL [{ ... }]` |"));
     run("config|settings|--json", 0);
     assert_int_equal(sh.out[0], '[');
     run("config|explian|GET|/", 2);

@@ -166,6 +166,7 @@ static const refusal refusals[] = {
     { "serve|--redirect-https", 2, "--redirect-https: there is no https listener to go to; give --listen https://HOST:PORT" HELP },
     { "serve|--listen|https://localhost|--key|", 2, "option --key: got \"\"; it must be a PEM file" HELP },
     { "serve|--listen|https://localhost|--key-log|", 2, "option --key-log: got \"\"; it must be a path" HELP },
+    { "serve|--listen|https://localhost|--qlog|", 2, "option --qlog: got \"\"; it must be a folder" HELP },
     { "serve|--listen|http://example.org", 2, LISTEN "http://example.org: the host \"example.org\" is neither localhost, an IPv4 "
       "address, an IPv6 address in brackets, nor *" HELP },
     { "serve|--listen|http://1.2.3", 2, LISTEN "http://1.2.3: the host \"1.2.3\" is neither localhost, an IPv4 address, an IPv6 "

@@ -4,7 +4,7 @@
  * says what came, as one JSON object a line. It believes every certificate.
  *
  *   http3_caller [--host NAME] [--count N] [--post FILE] [--out DIR] [--rebind] [--migrate] [--update-keys] [--cancel]
- *                [--again] [--linger] [--websocket TEXT] [--seconds N] ADDRESS PORT PATH...
+ *                [--again] [--early [--thrice]] [--linger] [--websocket TEXT] [--seconds N] ADDRESS PORT PATH...
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@
 typedef struct options {
     const char *host, *post, *out, *address, *websocket;
     int count, port, seconds;
-    bool rebind, migrate, update_keys, cancel, again, linger;
+    bool rebind, migrate, update_keys, cancel, again, early, thrice, linger;
 } options;
 
 static options o = { .host = "localhost", .count = 1, .seconds = 60 };
@@ -269,10 +269,11 @@ static void report(void)
         files[i] = NULL;
     }
     printf("{\"opened\":%s,\"retried\":%s,\"resumed\":%s,\"key_updates\":%llu,\"moved\":%s,\"goaway\":%s,\"lost\":%llu,\"closed\":%s,"
-           "\"remote\":%s,\"code\":%llu,\"error\":\"%s\",\"sockets\":%d}\n",
+           "\"remote\":%s,\"code\":%llu,\"error\":\"%s\",\"sockets\":%d,\"early\":%s,\"rejected\":%s}\n",
            c.opened ? "true" : "false", info.retried ? "true" : "false", info.resumed ? "true" : "false", (unsigned long long)info.key_updates,
            c.moved ? "true" : "false", c.goaway ? "true" : "false", (unsigned long long)info.packets_lost, c.over ? "true" : "false",
-           f->remote ? "true" : "false", (unsigned long long)f->code, f->err.code != 0 ? hf_err_describe(f->err)->id : "", sockets);
+           f->remote ? "true" : "false", (unsigned long long)f->code, f->err.code != 0 ? hf_err_describe(f->err)->id : "", sockets, info.early ? "true" : "false",
+           c.rejected ? "true" : "false");
     fflush(stdout);
 }
 
@@ -296,15 +297,26 @@ static void converse(hf_quic_endpoint *ep, const hf_tls_config *tls, bool first,
     if (!caller_begin(&c, &env, ep, clock_now(), &target))
         give_up("connect");
     const hf_time end = hf_time_after(c.now, HF_SECONDS(o.seconds));
-    emit();
-    while (!c.over && c.http3 == NULL && hf_time_before(c.now, end))
+    caller_turn(&c, c.now);
+    const bool early = c.http3 != NULL; /* what is asked now leaves with the ClientHello */
+    while (!early && !c.over && c.http3 == NULL && hf_time_before(c.now, end))
         turn();
     if (c.http3 != NULL)
         ask_all(asked, n, body);
+    caller_turn(&c, clock_now());
+    emit();
+    while (!c.over && c.http3 != NULL && hf_quic_is_early(c.quic) && hf_time_before(c.now, end))
+        turn();
+    while (c.rejected && !c.over && c.http3 == NULL && hf_time_before(c.now, end))
+        turn();
+    if (c.rejected && early && c.http3 != NULL)
+        ask_all(asked, n, body);
     while (!c.over && hf_time_before(c.now, end) && (o.linger || !caller_is_done(&c) || (o.again && first && (c.session_length == 0 || c.token_length == 0))))
         turn();
-    memcpy(session, c.session, session_length = c.session_length);
-    memcpy(token, c.token, token_length = c.token_length);
+    if (first) { /* whoever comes later has the same */
+        memcpy(session, c.session, session_length = c.session_length);
+        memcpy(token, c.token, token_length = c.token_length);
+    }
     if (!c.over)
         hf_quic_close(c.quic, c.now, HF_HTTP3_NO_ERROR, hf_bytes_make(NULL, 0));
     report();
@@ -321,7 +333,7 @@ static bool parse(int argc, char **argv)
 {
     static const struct option names[] = { { "host", 1, NULL, 'h' }, { "count", 1, NULL, 'n' }, { "post", 1, NULL, 'p' }, { "out", 1, NULL, 'o' },
         { "rebind", 0, NULL, 'r' }, { "migrate", 0, NULL, 'm' }, { "update-keys", 0, NULL, 'k' }, { "cancel", 0, NULL, 'c' },
-        { "again", 0, NULL, 'a' }, { "linger", 0, NULL, 'l' }, { "seconds", 1, NULL, 's' }, { "websocket", 1, NULL, 'w' }, { NULL, 0, NULL, 0 } };
+        { "again", 0, NULL, 'a' }, { "early", 0, NULL, 'e' }, { "thrice", 0, NULL, 't' }, { "linger", 0, NULL, 'l' }, { "seconds", 1, NULL, 's' }, { "websocket", 1, NULL, 'w' }, { NULL, 0, NULL, 0 } };
     for (int which; (which = getopt_long(argc, argv, "", names, NULL)) != -1;)
         switch (which) {
         case 'h': o.host = optarg; break;
@@ -333,6 +345,8 @@ static bool parse(int argc, char **argv)
         case 'k': o.update_keys = true; break;
         case 'c': o.cancel = true; break;
         case 'a': o.again = true; break;
+        case 'e': o.early = true; break;
+        case 't': o.thrice = true; break;
         case 'l': o.linger = true; break;
         case 'w': o.websocket = optarg; break;
         case 's': o.seconds = atoi(optarg); break;
@@ -357,7 +371,7 @@ int main(int argc, char **argv)
     env = (hf_env){ .alloc = *hf_allocator_default(), .random = &rnd, .limits = hf_limits_default() };
     hf_crypto *crypto = hf_crypto_new(&env, NULL);
     const hf_bytes protocol = hf_text("h3");
-    const hf_tls_config tls = { .crypto = crypto, .protocols = &protocol, .protocol_count = 1 };
+    const hf_tls_config tls = { .crypto = crypto, .protocols = &protocol, .protocol_count = 1, .early_data = o.early };
     /* Who only receives says nothing once the way to it is gone: somebody must ask. */
     hf_quic_config config = { .tls = &tls, .keep_alive_ns = HF_MILLISECONDS(250) };
     (void)!getrandom(config.secret, sizeof config.secret, 0);
@@ -371,6 +385,8 @@ int main(int argc, char **argv)
         body = hf_bytes_make(bytes, n);
     converse(ep, &tls, true, argv + optind + 2, argc - optind - 2, body);
     if (o.again)
+        converse(ep, &tls, false, argv + optind + 2, argc - optind - 2, body);
+    if (o.thrice)
         converse(ep, &tls, false, argv + optind + 2, argc - optind - 2, body);
     hf_quic_endpoint_free(ep);
     hf_crypto_free(crypto);

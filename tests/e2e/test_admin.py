@@ -85,6 +85,8 @@ def metrics_are_what_prometheus_reads_and_their_labels_are_bounded():
             s.ask("POST", "/")
             for i in range(20):
                 s.raw(f"M{i} / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            # a client has its answer a moment before it is counted
+            until(lambda: "handfast_request_duration_seconds_count 23\n" in admin(path, "/-/metrics")[1], 5, "23 requests are counted")
             status, text = admin(path, "/-/metrics")
             equal(status, 200)
             seen = {}

@@ -34,6 +34,15 @@ def each_limit_that_closes_a_connection_says_its_name():
         equal(limits, {"head_ns", "body_idle_ns"})
 
 
+def limits_that_end_a_connection_in_good_order_say_their_names():
+    with Server("--welcome", "--limit", "requests_per_connection=2", "--limit", "linger_ns=300ms") as s:
+        with s.connect() as c:
+            c.sendall(GET * 3)
+            equal(read_all(c).count(b"HTTP/1.1 200 "), 2, "answers")
+            until(lambda: told(s, "HF-IO-017", "linger_ns"), 5, f"linger_ns in {s.lines}")  # the client has not closed
+        until(lambda: told(s, "HF-HTTP-049", "requests_per_connection"), 5, f"requests_per_connection in {s.lines}")
+
+
 def a_connection_of_http_2_that_is_idle_says_its_limits_name():
     with Server("--welcome", "--limit", "idle_ns=300ms") as s, s.connect() as idle:
         idle.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
@@ -59,8 +68,40 @@ def each_limit_on_sizes_says_its_name_with_its_answer():
             assert got.startswith(b"HTTP/1.1 %d " % status), (limit, got[:200])
             assert limit.encode() in got, (limit, got)
             until(lambda: any(f"limit {limit} (" in line and f"answered {status}" in line for line in s.lines), 5, f"{limit} in {s.lines}")
-        equal({(row["handfast.limit"], row["http.response.status_code"]) for row in rows_of(s)}, set(asked))
+        rows = rows_of(s)
+        equal({(row["handfast.limit"], row["http.response.status_code"]) for row in rows}, set(asked))
+        for row in rows:  # also of a head that was refused the log shows what came of it
+            wanted = asked[row["handfast.limit"], row["http.response.status_code"]].split(b"?")[0].decode().split()[:2]
+            equal([row["http.request.method"], row["url.path"]], wanted, row)
         assert "secret" not in "".join(s.lines) + s.output, s.lines
+
+
+def a_request_whose_head_is_refused_is_logged_as_far_as_it_was_understood():
+    asked = [(b"GET /a?token=s3cret HTTP/1.1\r\nHost: x\r\nBad Field: y\r\n\r\n", ("GET", "/a", "token=REDACTED", "1.1")),
+             (b"POST http://me:s3cret@x/a HTTP/1.1\r\nHost: x\r\n\r\n", ("POST", "http://REDACTED@x/a", None, "1.1")),
+             (b"GET /\x1b[31m\x00 HTTP/1.0\r\n\r\n", ("GET", "/\x1b[31m\0", None, "1.0")),
+             (b"GET /" + b"b" * 9000, ("GET", "/" + "b" * 1148 + "...", None, None)),
+             (b"nonsense\r\n\r\n", ("nonsense", None, None, None))]
+    with Server("--welcome", "--access-log", "-") as s:
+        for request, _ in asked:
+            assert s.raw(request)[:10] == b"HTTP/1.1 4", request
+        rows = rows_of(s)
+        for wanted in (wanted for _, wanted in asked):
+            fields = ("http.request.method", "url.path", "url.query", "network.protocol.version")
+            assert wanted in [tuple(row.get(field) for field in fields) for row in rows], (wanted, rows)
+        assert "s3cret" not in s.output and "\x1b" not in s.output and "\0" not in s.output, s.output
+
+
+def so_is_one_of_http_2():
+    target = b"/a?token=s3cret" + b"b" * 100
+    block = b"\x82\x86\x04" + bytes([len(target)]) + target + b"\x01\x01x"  # RFC 7541 6: GET, http, :path, :authority
+    with Server("--welcome", "--access-log", "-", "--limit", "target_bytes=100") as s:
+        with s.connect() as c:
+            c.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0" + len(block).to_bytes(3, "big") + b"\1\5\0\0\0\1" + block)
+            until(lambda: any("limit target_bytes (" in line for line in s.lines), 5, "the refusal")
+        row, = rows_of(s)
+        equal((row["http.request.method"], row["url.path"], row["url.query"], row["network.protocol.version"],
+               row["http.response.status_code"]), ("GET", "/a", "token=REDACTED", "2", 414))
 
 
 def framing_that_breaks_behind_an_early_answer_is_told_by_its_rule():

@@ -204,6 +204,10 @@ def load_generators_see_no_failure():
             r = subprocess.run(["ab", "-q", *extra, "-n", "5000", "-c", "32", s.url.replace("localhost", "127.0.0.1") + "/"],
                                capture_output=True, text=True, timeout=60)
             assert "Failed requests:        0" in r.stdout and "Non-2xx" not in r.stdout, r.stdout + r.stderr
+        needs_program("wrk")
+        r = subprocess.run(["wrk", "-t", "1", "-c", "32", "-d", "1s", "--timeout", "60s", s.url.replace("localhost", "127.0.0.1") + "/"],
+                           capture_output=True, text=True, timeout=120)
+        assert "Requests/sec" in r.stdout and "Non-2xx" not in r.stdout and "Socket errors" not in r.stdout, r.stdout + r.stderr
 
 
 def the_access_log_has_one_line_for_each_request():

@@ -12,10 +12,10 @@ SOURCE = os.environ.get("HF_SOURCE", ".")
 class Example:
     """A server of examples/ on a free port."""
 
-    def __init__(self, name, *args):
+    def __init__(self, name, *args, listen="http://127.0.0.1:0"):
         path = os.path.join(EXAMPLES, "example_" + name)
         needs(name, os.path.exists(path))
-        self.process = subprocess.Popen([path, "http://127.0.0.1:0", *args], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([path, listen, *args], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.process.stderr.readline()
         found = re.search(r"listening on port (\d+)", line)
         assert found, line + self.process.stderr.read()
@@ -130,6 +130,26 @@ def streams_come_piece_by_piece_and_wait_for_slow_readers():
             equal(e.ask("POST", "/sum", b"\x01")[1], b"1\n", "others are served")
 
 
+def a_stream_is_compressed_for_who_accepts_it():
+    needs_program("curl")
+    r = subprocess.run([HANDFAST, "version", "--json"], capture_output=True, check=True)
+    names = {row["name"] for row in json.loads(r.stdout)["libraries"]}
+    wanted = "".join(f"tick {n}\n" for n in range(1, 11))
+    with Example("streaming") as e:
+        asked = []
+        for coding, library in (("gzip", "zlib"), ("br", "brotli"), ("zstd", "zstd")):
+            for version in ("--http1.1", "--http2-prior-knowledge"):
+                command = ["curl", "-sSN", "-D", "-", "--compressed", "-H", f"Accept-Encoding: {coding}", version, f"http://127.0.0.1:{e.port}/ticks"]
+                if library in names:
+                    asked.append((coding, version, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)))
+        needs("codings", asked)
+        for coding, version, process in asked:
+            out, err = process.communicate(timeout=120)
+            head, _, body = out.partition("\n\n")
+            assert f"content-encoding: {coding}" in head.lower(), (coding, version, out, err)
+            equal((process.returncode, body), (0, wanted), (coding, version))
+
+
 def a_loop_of_ones_own_serves_what_was_typed():
     with Example("own_loop") as e:
         equal(e.ask("GET", "/")[1], b"nothing yet\n", "at first")
@@ -240,6 +260,26 @@ def an_installed_library_is_enough_for_c_and_cpp():
                 del os.environ["LD_LIBRARY_PATH"]
 
 
+def a_program_of_ones_own_serves_http3_by_itself():
+    caller = needs_program(os.path.join(EXAMPLES, "http3_caller"))
+    with tempfile.TemporaryDirectory() as top:
+        certificate, key = os.path.join(top, "c.pem"), os.path.join(top, "k.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", certificate,
+                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"], check=True, capture_output=True)
+        with Example("streaming", certificate, key, listen="https://127.0.0.1:0") as e:
+            def call(*args):
+                said = subprocess.run([caller, "--seconds", "60", *args[:-1], "127.0.0.1", str(e.port), args[-1]], check=True, capture_output=True, text=True).stdout
+                return json.loads(said.splitlines()[0])
+            answer = call("/bytes/3000000")
+            equal((answer["status"], answer["bytes"], answer["done"]), (200, 3000000, True), "an answer piece by piece")
+            with open(os.path.join(top, "body"), "wb") as f:
+                f.write(bytes([1]) * 500000)
+            answer = call("--post", f.name, "--out", top, "/sum")
+            equal(answer["status"], 200, "a body piece by piece")
+            with open(os.path.join(top, "0"), "rb") as f:
+                equal(f.read(), b"500000\n", "its sum")
+
+
 main([none_is_longer_than_150_lines, hello_greets, notes_are_added_and_listed, uploads_go_to_the_disk_and_broken_ones_leave_nothing,
-      streams_come_piece_by_piece_and_wait_for_slow_readers, a_loop_of_ones_own_serves_what_was_typed,
-      blocking_work_leaves_others_alone, the_same_over_http_2, an_installed_library_is_enough_for_c_and_cpp])
+      streams_come_piece_by_piece_and_wait_for_slow_readers, a_stream_is_compressed_for_who_accepts_it, a_loop_of_ones_own_serves_what_was_typed,
+      blocking_work_leaves_others_alone, the_same_over_http_2, a_program_of_ones_own_serves_http3_by_itself, an_installed_library_is_enough_for_c_and_cpp])

@@ -90,7 +90,8 @@ def heads_are_shown_where_asked_for():
         text = get("-I", f"{s.url}/a.txt").stdout
         assert text.startswith("HTTP/1.1 200 OK\n") and "hello" not in text and "Content-Length: 6" in text, text
         said = get("-v", f"{s.url}/a.txt").stderr
-        for part in ("* connected to localhost (127.0.0.1:", "> GET /a.txt HTTP/1.1\n", "< HTTP/1.1 200 OK\n", "> User-Agent: handfast/"):
+        assert "* connected to localhost (" in said, said  # by whichever family
+        for part in ("> GET /a.txt HTTP/1.1\n", "< HTTP/1.1 200 OK\n", "> User-Agent: handfast/"):
             assert part in said, said
 
 
@@ -153,7 +154,7 @@ def failures_name_their_layer():
     get("-H", "nonsense", "http://x/", status=2)
     get("-H", "Content-Length: 5", "http://x/", status=2)
     get("--resolve", "a:b", "http://x/", status=2)
-    get("-Z", "http://x/", status=2)
+    get("--no-such-option", "http://x/", status=2)
 
 
 def compressed_answers_are_undone():

@@ -201,6 +201,21 @@ def a_second_connection_resumes_and_needs_no_retry():
         equal([(e["retried"], e["resumed"]) for e in ends], [(True, False), (False, True)], "(retried, resumed)")
 
 
+def early_data_is_taken_once_and_only_for_safe_methods():
+    with Site() as p:
+        with p.serve("--early-data") as s:
+            calls, ends = call(p, s.tls_port, "--again", "--early", "--thrice")
+            equal([c["status"] for c in calls], [200] * 3, "statuses")
+            equal([(e["resumed"], e["early"], e["rejected"]) for e in ends],
+                  [(False, False, False), (True, True, False), (True, False, True)], "(resumed, early, rejected)")
+        with p.serve("--early-data", what=["--welcome"]) as s:
+            calls, ends = call(p, s.tls_port, "--again", "--early", "--post", os.path.join(p.www, "one"), paths=["/api/upload"])
+            equal(([c["status"] for c in calls], ends[1]["early"]), ([200, 425], True), "Too Early")
+        with p.serve() as s: # off by default
+            calls, ends = call(p, s.tls_port, "--again", "--early")
+            equal([(c["status"], e["early"], e["rejected"]) for c, e in zip(calls, ends)], [(200, False, False)] * 2, "off")
+
+
 def keys_are_updated_in_mid_download():
     with Site() as p, p.serve() as s:
         calls, ends = call(p, s.tls_port, "--update-keys", paths=["/big"])
@@ -328,6 +343,34 @@ def what_came_by_quic_is_counted():
             heard(process)
 
 
+def qlog_tells_what_a_connection_did():
+    with Site() as p:
+        logs = p.path("qlog")
+        os.mkdir(logs)
+        with p.serve("--qlog", logs, "--early-data", "--access-log", "-") as s:
+            call(p, s.tls_port, "--again", "--early", paths=["/big"])
+            s.stop()
+            ids = [line["conn_id"] for line in log_lines(s)]
+        equal(sorted(os.listdir(logs)), sorted(f"{i}.sqlog" for i in ids), "a file for each connection that the access log names")
+        kinds = set()
+        for i in ids:
+            with open(os.path.join(logs, f"{i}.sqlog"), encoding="utf-8") as f:
+                records = f.read().split("\x1e")
+            equal(records.pop(0), "", "RFC 7464: each record begins with RS")
+            head, *events = [json.loads(r) for r in records]
+            equal((head["qlog_format"], head["trace"]["vantage_point"]["type"], head["trace"]["common_fields"]["group_id"]),
+                  ("JSON-SEQ", "server", i), "the head")
+            times = [e["time"] for e in events]
+            equal((times == sorted(times), times[0] >= 0), (True, True), "the order of time")
+            sent = [e["data"]["header"]["packet_number"] for e in events if e["name"] == "transport:packet_sent"
+                    and e["data"]["header"]["packet_type"] == "1RTT"]
+            equal((sent == sorted(set(sent)), len(sent) > 5000), (True, True), "packets that left")
+            kinds |= {(e["name"], e["data"].get("header", {}).get("packet_type")) for e in events}
+            equal(events[-1]["name"], "connectivity:connection_state_updated", "the end")
+        equal({("transport:packet_received", t) for t in ("initial", "handshake", "0RTT", "1RTT")} - kinds, set(), "packets that came")
+        equal({("recovery:metrics_updated", None), ("connectivity:mtu_updated", None)} - kinds, set(), "what was measured")
+
+
 # ---- clients that others wrote --------------------------------------------------------------------------------------
 
 def gtlsclient(p, port, *args, paths=("ten",), more=()):
@@ -392,6 +435,18 @@ def ngtcp2_resumes():
         equal(sorted(line["tls.resumed"] for line in log_lines(s)), [False, True], "resumed") # threads write when they please
 
 
+def ngtcp2_asks_early():
+    with Site() as p, p.serve("--early-data") as s:
+        kept = f"--session-file={p.path('session')}", f"--tp-file={p.path('parameters')}"
+        gtlsclient(p, s.tls_port, *kept)
+        shutil.copy(p.path("session"), p.path("first"))
+        said = gtlsclient(p, s.tls_port, *kept)
+        shows(said, "type=0RTT", ":status: 200")
+        equal("rejected by server" in said, False, "taken")
+        shutil.copy(p.path("first"), p.path("session"))
+        shows(gtlsclient(p, s.tls_port, *kept), "type=0RTT", "rejected by server")
+
+
 def ngtcp2_gets_through_loss():
     with Site() as p, p.serve() as s:
         gtlsclient(p, s.tls_port, "-q", "-t", ".03", "-r", ".03", paths=["big"])
@@ -439,11 +494,12 @@ def quic_go_asks_many_things_at_once_and_posts():
 if __name__ == "__main__":
     main([files_of_every_size_arrive_byte_for_byte, a_hundred_requests_share_a_connection, what_is_not_there_is_said_to_be_missing,
           content_goes_up, answers_over_tcp_tell_of_http3_unless_it_is_off, plain_listeners_do_not_tell_of_it,
-          a_client_proves_its_address_when_asked_to, a_second_connection_resumes_and_needs_no_retry, keys_are_updated_in_mid_download,
+          a_client_proves_its_address_when_asked_to, a_second_connection_resumes_and_needs_no_retry,
+          early_data_is_taken_once_and_only_for_safe_methods, keys_are_updated_in_mid_download,
           a_download_survives_a_new_port_of_the_client, a_download_survives_a_network_that_loses_reorders_and_moves,
           a_request_that_is_given_up_leaves_the_others_alone, a_version_that_nobody_speaks_is_negotiated, nonsense_is_dropped,
           a_server_that_ends_says_goodbye_and_waits_for_what_is_open, a_reload_keeps_connections, every_way_to_wait_serves_it, a_websocket_runs_in_a_stream,
-          a_client_of_a_server_that_fell_is_told_at_once, what_came_by_quic_is_counted,
+          a_client_of_a_server_that_fell_is_told_at_once, what_came_by_quic_is_counted, qlog_tells_what_a_connection_did,
           ngtcp2_gets_files_of_every_size, ngtcp2_has_a_hundred_streams, ngtcp2_posts, ngtcp2_retries_updates_keys_and_negotiates_versions,
-          ngtcp2_moves_and_is_followed, ngtcp2_resumes, ngtcp2_gets_through_loss, chromium_loads_a_page_and_what_it_needs_over_http3,
+          ngtcp2_moves_and_is_followed, ngtcp2_resumes, ngtcp2_asks_early, ngtcp2_gets_through_loss, chromium_loads_a_page_and_what_it_needs_over_http3,
           *([quic_go_asks_many_things_at_once_and_posts] if os.environ.get("HF_PEERS") else [])])

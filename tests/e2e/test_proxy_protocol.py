@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Behind a proxy: PROXY headers, Forwarded and X-Forwarded-For from those that are listed, and from nobody else."""
-import json, os, socket, struct
+import json, os, re, socket, struct, subprocess
 from e2e import *
 
 CONFIG = """
@@ -160,5 +160,53 @@ def rates_and_schemes_are_the_client_s_behind_a_listed_proxy():
             equal([ask("192.0.2.1", Forwarded=f"for=198.51.100.{i};proto=https") for i in range(3)][2][0], 429)
 
 
+LISTENERS = """
+listen http://localhost:0
+listen http://localhost:0 {{
+    proxy_protocol 127.0.0.1
+}}
+listen http://localhost:0 {{
+    proxy_protocol off
+}}
+proxy_protocol {all}
+access_log off
+admin {top}/admin.sock
+site * {{
+    answer 200 "hello"
+}}
+"""
+
+
+def each_listener_may_have_proxies_of_its_own():
+    proxied, plain = b"PROXY TCP4 203.0.113.7 127.0.0.1 4711 80\r\n" + GET % b"x", GET % b"x"
+    with tempfile.TemporaryDirectory() as top:
+        path = os.path.join(top, "handfast.conf")
+        def write(all):
+            with open(path + ".new", "w") as f:
+                f.write(LISTENERS.format(top=top, all=all))
+            os.rename(path + ".new", path)
+        def good(port, data):
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as c:
+                try:
+                    c.sendall(data)
+                    return read_all(c).endswith(b"hello")
+                except ConnectionResetError:
+                    return False
+        write("10.0.0.0/8")
+        with Server("-c", path, configured=True) as s:
+            until(lambda: len(ports_of(s)) == 3, 10, f"three listeners in {s.lines}")
+            ports = ports_of(s)
+            equal([(good(p, plain), good(p, proxied)) for p in ports], [(True, False), (False, True), (True, False)])
+            write("127.0.0.1")
+            told = json.loads(subprocess.run([HANDFAST, "reload", "--admin", top + "/admin.sock", "--json"], capture_output=True, text=True,
+                                             timeout=60).stdout)
+            assert told["accepted"] and told["changes"] == ["proxy_protocol is 127.0.0.1 now, and was 10.0.0.0/8"], told
+            equal([(good(p, plain), good(p, proxied)) for p in ports], [(False, True), (False, True), (True, False)])
+
+
+def ports_of(s):
+    return [int(m.group(1)) for line in s.lines if (m := re.match(r"  http://localhost:(\d+)/", line))]
+
+
 main([f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__"
-      and f.__name__ not in ("Behind", "v2")])
+      and f.__name__ not in ("Behind", "v2", "ports_of")])

@@ -211,7 +211,7 @@ def an_event_stream_says_that_nobody_may_gather_it():
 def page_in_chromium(url, seconds):
     """The page runs for so long; what it said to the server is in the log."""
     needs_program("chromium")
-    with tempfile.TemporaryDirectory() as profile:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:  # its children write there for a moment
         browser = subprocess.Popen(["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
                                     "--disable-component-update", "--disable-sync", "--ignore-certificate-errors", f"--user-data-dir={profile}",
                                     "--remote-debugging-port=0", url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

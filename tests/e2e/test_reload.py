@@ -268,6 +268,24 @@ def the_log_moves_with_a_reload():
             assert "before" in open(top + "/1.log").read() and "after" not in open(top + "/1.log").read()
 
 
+def what_sites_say_of_logs_limits_and_certificates_is_in_the_diff():
+    with tempfile.TemporaryDirectory() as top:
+        text = CONFIG.replace("{more}", "{more}\n    route POST /p {{\n        answer 200 p\n    }}")
+        with Reloadable(top, text) as s:
+            s.write(more=f"access_log {top}/own.log\n    limits {{\n        body_bytes 5\n    }}")
+            told = s.reload()
+            equal(told["changes"], [f"site *: access_log {top}/own.log added", "site *: limits added"])
+            equal(s.ask("POST", "/p", b"123456")[0], 413)
+            until(lambda: '"/p"' in open(top + "/own.log").read(), 5, "the line in the site's log")
+            s.write(more="limits {\n        body_bytes 6\n    }", text="tls_min 1.3\n" + text)
+            equal(s.reload()["changes"], ["tls_min is 1.3 now, and was 1.2", "site *: limits changed", f"site *: access_log {top}/own.log removed"])
+            equal(s.ask("POST", "/p", b"123456")[0], 200)
+            size = os.path.getsize(top + "/own.log")
+            equal(s.ask("GET", "/n")[0], 200)
+            equal(s.stop(), 0)
+            equal(os.path.getsize(top + "/own.log"), size, "nothing goes to a log that is gone")
+
+
 def after_a_crash_what_was_reloaded_serves():
     with tempfile.TemporaryDirectory() as top, Reloadable(top) as s:
         s.write(n=5)

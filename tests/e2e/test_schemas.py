@@ -53,7 +53,9 @@ def printed(*words):
 
 CONFIG = """
 listen http://localhost:0
-listen https://localhost:0
+listen https://localhost:0 {
+    proxy_protocol 10.0.0.1
+}
 threads 1
 trusted_proxies 10.0.0.0/8 192.0.2.1
 admin admin.sock
@@ -75,6 +77,10 @@ site a.example *.a.example {
         answer 200 "text"
     }
     route /y {
+        access_log off
+        limits {
+            hot_check_ns 3s
+        }
         redirect /z 308
     }
 }
@@ -104,7 +110,7 @@ def the_effective_configuration_fits_the_schema_that_the_program_prints():
 
 
 def every_setting_of_the_manual_is_in_the_schema():
-    blocks = {"the file": "file"}
+    blocks = {"the file": "file", "limits of a site or route": "own_limits"}
     schema = printed("config", "schema")
     for row in printed("config", "settings", "--json"):
         if row["name"] == "include" or not row["built"]:

@@ -87,4 +87,97 @@ site * {{
         equal([s.ask("POST", path, "x" * n)[0] for path, n in (("/small", 10), ("/small", 11), ("/large", 20), ("/large", 21))], [200, 413, 200, 413])
 
 
-main([f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and f.__name__ not in ("ask", "Configured")])
+OWN = """
+listen http://localhost:0
+access_log {top}/all.log
+site a.example {{
+    access_log {top}/a.log
+    answer 200 "a"
+    route /quiet {{
+        access_log off
+        answer 200 "quiet"
+    }}
+    route /kept {{
+        access_log {top}/kept.log {{
+            format combined
+        }}
+        answer 200 "kept"
+    }}
+}}
+site b.example {{
+    answer 200 "b"
+}}
+site nothing.example {{
+    access_log {top}/a.log
+    route /x {{
+        answer 200 "x"
+    }}
+}}
+"""
+
+
+def lines_of(top, name):
+    """The paths in a log of JSON, in the order of their times."""
+    return [r["url.path"] for r in records_of(open(os.path.join(top, name)).read())]
+
+
+def sites_and_routes_have_logs_of_their_own_and_a_rotation_opens_them_all():
+    with folder(unused="") as top, Configured(top, OWN) as s:
+        for host, path in ("a.example", "/1"), ("a.example", "/quiet"), ("a.example", "/kept"), ("b.example", "/2"), \
+                ("nothing.example", "/missing"), ("nobody.example", "/3"):
+            ask(s, host, path)
+        until(lambda: lines_of(top, "all.log") == ["/2", "/3"], 10, "what has no log of its own in the file's")
+        until(lambda: lines_of(top, "a.log") == ["/1", "/missing"], 10, "a site's requests in its log, those no route answers too")
+        until(lambda: open(top + "/kept.log").read().count('"GET /kept HTTP/1.1" 200') == 1, 10, "a route's, in its format")
+        for name in "all.log", "a.log", "kept.log":
+            os.rename(f"{top}/{name}", f"{top}/{name}.1")
+        os.kill(s.process.pid, signal.SIGUSR1)
+        until(lambda: all(os.path.exists(f"{top}/{name}") for name in ("all.log", "a.log", "kept.log")), 10, "the logs to be opened again")
+        for host, path in ("a.example", "/4"), ("a.example", "/kept"), ("b.example", "/5"):
+            ask(s, host, path)
+        until(lambda: (lines_of(top, "all.log"), lines_of(top, "a.log")) == (["/5"], ["/4"]), 10, "lines in the new files")
+        until(lambda: open(top + "/kept.log").read().count("/kept") == 1, 10, "a line in the route's")
+
+
+def a_site_and_a_route_have_limits_of_their_own():
+    text = """
+listen http://localhost:0
+access_log off
+limits {{
+    body_bytes 10
+}}
+site a.example {{
+    limits {{
+        body_bytes 20
+        ranges 1
+    }}
+    files {top}
+    route POST /site {{
+        answer 200 "site"
+    }}
+    route POST /own {{
+        limits {{
+            body_bytes 30
+        }}
+        answer 200 "own"
+    }}
+}}
+site b.example {{
+    files {top}
+    route POST /all {{
+        answer 200 "all"
+    }}
+}}
+"""
+    with folder(large="x" * 1000) as top, Configured(top, text) as s:
+        def post(host, path, n):
+            return s.ask("POST", path, b"x" * n, {"Host": host})[0]
+        equal([post("a.example", "/site", n) for n in (20, 21)], [200, 413])
+        equal([post("a.example", "/own", n) for n in (30, 31)], [200, 413])
+        equal([post("b.example", "/all", n) for n in (10, 11)], [200, 413])
+        two = {"Range": "bytes=0-1,5-6"}
+        equal(s.ask("GET", "/large", headers={"Host": "a.example", **two})[0], 200, "two ranges are more than this site sends")
+        equal(s.ask("GET", "/large", headers={"Host": "b.example", **two})[0], 206)
+
+
+main([f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and f.__name__ not in ("ask", "Configured", "lines_of")])

@@ -52,6 +52,21 @@ static void tokens_are_not_empty(void **state)
     assert_false(hf_is_field_value(hf_text("\x7f")));
 }
 
+static void a_word_ends_at_the_first_space_or_control(void **state)
+{
+    (void)state;
+    uint8_t bytes[40];
+    for (unsigned c = 0; c < 256; c++)
+        for (size_t at = 0; at < sizeof bytes; at++) {
+            memset(bytes, c % 2 == 0 ? '!' : 0xff, sizeof bytes);
+            bytes[at] = (uint8_t)c;
+            const bool ends = c <= ' ' || c == 0x7f;
+            const uint8_t *const end = bytes + sizeof bytes;
+            assert_ptr_equal(hf_word_end(bytes, end), ends ? bytes + at : end);
+            assert_ptr_equal(hf_word_end(bytes, bytes + at), bytes + at);
+        }
+}
+
 static void quoted_strings_end_at_their_quote(void **state)
 {
     (void)state;
@@ -235,7 +250,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(byte_classes_follow_the_grammar),
         cmocka_unit_test(tokens_are_not_empty),
-        cmocka_unit_test(quoted_strings_end_at_their_quote),
+        cmocka_unit_test(a_word_ends_at_the_first_space_or_control), cmocka_unit_test(quoted_strings_end_at_their_quote),
         cmocka_unit_test(lists_skip_empty_elements_and_respect_quotes),
         cmocka_unit_test(lists_of_open_quotes_take_linear_time),
         cmocka_unit_test(parameters_are_read_one_by_one),

@@ -504,6 +504,74 @@ static void a_broken_body_after_the_answer_began_is_a_plain_fault(void **state)
     assert_int_equal(hf_http1_fault(r.h)->err.code, HF_ERR_HTTP1_CHUNK_SIZE);
 }
 
+/* Asks, and answers in one call; what the wire got. */
+static const char *answered_at_once(const char *request, uint16_t status, const char *body, int64_t length, bool *whole)
+{
+    const hf_response_head head = { .status = status, .content_length = length };
+    rig_text(&r, request);
+    assert_int_equal(hf_http1_answer(r.h, &head, hf_text(body), whole).code, 0);
+    rig_emit(&r);
+    r.out[r.out_length] = 0;
+    r.out_length = 0;
+    return (char *)r.out;
+}
+
+static void an_answer_in_one_call_is_the_same_as_in_three(void **state)
+{
+    (void)state;
+    bool whole;
+    open_rig(RIG_SILENT);
+    assert_string_equal(answered_at_once(GET, 200, "hello", 5, &whole), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    assert_true(whole);
+    assert_string_equal(answered_at_once(GET, 204, "", HF_LENGTH_NONE, &whole), "HTTP/1.1 204 No Content\r\n\r\n");
+    assert_true(whole);
+    assert_string_equal(answered_at_once("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", 200, "", 5, &whole),
+                        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+    assert_true(whole);
+    rig_text(&r, ""); /* the end of the request is read */
+    assert_true(hf_http1_is_idle(r.h));
+    assert_int_equal(hf_http1_answer(r.h, &(hf_response_head){ .status = 200 }, hf_text(""), &whole).code, HF_ERR_HTTP1_NO_EXCHANGE);
+    assert_false(whole);
+}
+
+static void what_is_not_all_of_the_body_is_left_to_put(void **state)
+{
+    (void)state;
+    const hf_extent e = { .kind = HF_EXTENT_COPIED, .bytes = hf_text("hello") };
+    bool whole;
+    open_rig(RIG_SILENT);
+    assert_string_equal(answered_at_once(GET, 200, "hell", 5, &whole), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+    assert_false(whole);
+    assert_int_equal(hf_http1_put(r.h, &e, 1, NULL), 5);
+    assert_int_equal(hf_http1_end(r.h, (hf_ending){ HF_ENDING_FIN, 0 }, (hf_fields){ 0 }).code, 0);
+    expect_output("hello");
+    w.limits.output_bytes = 64; /* no room for the body behind the head */
+    assert_string_equal(answered_at_once(GET, 200, "hello", 5, &whole), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+    assert_false(whole);
+    assert_int_equal(hf_http1_put(r.h, &e, 1, NULL), 5);
+}
+
+/* One that was good before is good again; any other is judged. */
+static void every_host_is_judged_also_behind_good_ones(void **state)
+{
+    (void)state;
+    static const char *const good[] = { "GET / HTTP/1.1\r\nHost: a.b\r\n\r\n", "GET / HTTP/1.1\r\nHost:\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a.b:80\r\n\r\n" };
+    static const char *const bad[] = { "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "GET / HTTP/1.1\r\nHost: a.b:8x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a.b:\"0\r\n\r\n" };
+    for (size_t i = 0; i < HF_COUNT(bad); i++) {
+        open_rig(RIG_ECHO);
+        for (size_t k = 0; k < 2 * HF_COUNT(good); k++) {
+            rig_text(&r, good[k % HF_COUNT(good)]);
+            assert_int_equal(r.refused, 0);
+        }
+        rig_text(&r, bad[i]);
+        assert_int_equal(r.refused, HF_ERR_HTTP_HOST_SYNTAX);
+        rig_close(&r);
+    }
+    open_rig(RIG_ECHO); /* for tear_down */
+}
+
 static void need_asks_for_one_byte_more(void **state)
 {
     (void)state;
@@ -535,6 +603,8 @@ int main(void)
         T(emit_cuts_where_there_is_no_room_and_the_token_leaves_last),
         T(drain_closes_idle_connections_and_finishes_the_others), T(the_end_of_input_is_good_order_only_between_messages),
         T(an_idle_connection_holds_next_to_nothing), T(a_refusal_is_told_once_with_its_evidence),
+        T(an_answer_in_one_call_is_the_same_as_in_three), T(what_is_not_all_of_the_body_is_left_to_put),
+        T(every_host_is_judged_also_behind_good_ones),
         T(a_broken_body_after_the_answer_began_is_a_plain_fault), T(need_asks_for_one_byte_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

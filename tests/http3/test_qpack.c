@@ -275,6 +275,33 @@ static void no_section_refers_to_what_may_not_have_arrived_unless_the_peer_lets_
     assert_int_equal(encode(8, &agent, 1).ptr[0], 2);
 }
 
+static void after_a_rest_the_table_is_found_again(void **state)
+{
+    (void)state;
+    static const hf_field fields[] = {
+        { HF_LITERAL("User-Agent"), HF_LITERAL("a browser of some kind/1.0"), HF_FIELD_OTHER }, /* its name is in the static table */
+        { HF_LITERAL("X-Own"), HF_LITERAL("a value that comes again and again"), HF_FIELD_OTHER },
+    };
+    hf_qpack_encoder_allow(&encoder, 4096, 16);
+    for (uint64_t stream = 0; stream < 12; stream += 4)
+        (void)encode(stream, fields, HF_COUNT(fields));
+    const hf_bytes before = encode(12, fields, HF_COUNT(fields));
+    const uint64_t inserted = encoder.inserted;
+    assert_true(inserted >= 2);
+    uint8_t text[64];
+    assert_true(before.len < sizeof text);
+    memcpy(text, before.ptr, before.len);
+    const size_t held = w.memory.held;
+    assert_false(hf_qpack_encoder_is_at_rest(&encoder));
+    hf_qpack_encoder_rest(&encoder);
+    assert_true(hf_qpack_encoder_is_at_rest(&encoder));
+    assert_true(w.memory.held + 1500 < held);
+    const hf_bytes after = encode(16, fields, HF_COUNT(fields));
+    assert_int_equal(after.len, before.len);
+    assert_memory_equal(after.ptr, text, after.len);
+    assert_int_equal(encoder.inserted, inserted);
+}
+
 static void only_so_many_streams_wait_as_the_peer_allows(void **state)
 {
     (void)state;
@@ -415,6 +442,8 @@ static void sections_overtake_the_table_and_all_are_understood(void **state)
         uint64_t stream = 0;
         for (int turn = 0; turn < 400; turn++) {
             const unsigned what = (unsigned)hf_random_below(&r, 6);
+            if (hf_random_below(&r, 20) == 0)
+                hf_qpack_encoder_rest(&encoder);
             if (what <= 1 && count < WAITING) {
                 send_section(&r, &waits[count++], stream);
                 stream += 4;
@@ -613,6 +642,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(secrets_stay_out_of_the_table, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_section_refers_to_what_may_not_have_arrived_unless_the_peer_lets_streams_wait,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(after_a_rest_the_table_is_found_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_so_many_streams_wait_as_the_peer_allows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_is_evicted_that_a_section_still_needs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sections_overtake_the_table_and_all_are_understood, set_up, tear_down),

@@ -7,6 +7,7 @@
 /* Their cases run here, too. */
 #include "test_endings.c"
 #include "test_loop.c"
+#include "test_one_version.c"
 #include "test_socket.c"
 
 #include <linux/filter.h>
@@ -396,7 +397,8 @@ static bool has_ring(void)
 int main(void)
 {
     enum { SOCKET = HF_COUNT(socket_tests), ENDINGS = HF_COUNT(endings_tests), LOOP = HF_COUNT(loop_tests),
-        OWN = HF_COUNT(ring_tests), ALL = 2 * (SOCKET + ENDINGS + LOOP + OWN) + 1 };
+        VERSION = HF_COUNT(one_version_tests), OWN = HF_COUNT(ring_tests),
+        ALL = 2 * (SOCKET + ENDINGS + LOOP + VERSION + OWN) + 1 };
     static struct CMUnitTest tests[ALL];
     size_t n = 0;
     if (!has_ring()) {
@@ -411,6 +413,8 @@ int main(void)
             tests[n++] = endings_tests[i];
         for (size_t i = 0; i < LOOP; i++)
             tests[n++] = loop_tests[i];
+        for (size_t i = 0; i < VERSION; i++)
+            tests[n++] = one_version_tests[i];
         for (size_t i = 0; i < OWN; i++)
             tests[n++] = ring_tests[i];
         for (size_t i = first; i < n; i++)

@@ -44,7 +44,8 @@ typedef struct rig_end {
     hf_quic *q;
     rig_lane lanes[RIG_LANES];
     hf_step last;
-    bool opened, confirmed, hold, no_read, no_sign;
+    bool early, rejected, opened, confirmed, hold, no_read, no_sign;
+    bool keeps;         /* an open connection, when a late copy of its first packet begins another */
     unsigned streams_events, moved, released, datagrams, accepted;
     uint64_t released_last;
     uint8_t session[2048], token[256];
@@ -77,7 +78,8 @@ typedef struct rig {
     unsigned lose_next;       /* so many datagrams, whoever sends them */
     bool (*filter)(struct rig *r, rig_packet *p); /* false: it is lost */
     uint64_t sent_to_client, sent_to_server, datagrams_to_server;
-    uint64_t client_bytes_in_ok;
+    hf_quic_address victim;   /* port not 0: what is sent there is counted, and nobody answers */
+    uint64_t from_victim, to_victim;
     hf_trace_hash hash;
 } rig;
 
@@ -209,6 +211,11 @@ typedef struct rig {
         assert_true(hf_chain_length(event->tls.chain) > 0);
         hf_quic_answer_verify(e->q, r->now, HF_OK);
         break;
+    case HF_QUIC_EARLY: e->early = true; break;
+    case HF_QUIC_EARLY_REJECTED:
+        e->rejected = true;
+        memset(e->lanes, 0, sizeof e->lanes);
+        break;
     case HF_QUIC_OPENED: e->opened = true; break;
     case HF_QUIC_CONFIRMED: e->confirmed = true; break;
     case HF_QUIC_READABLE:
@@ -256,7 +263,7 @@ typedef struct rig {
     if (q->state >= HF_QUIC_CLOSING)
         return;
     for (unsigned level = 0; level < HF_LEVEL_COUNT; level++) {
-        const hf_quic_space *const s = &q->spaces[level];
+        const hf_quic_space *const s = q->spaces[level];
         uint32_t eliciting = 0;
         for (uint64_t n = s->sent.first; n < s->sent.next; n++) {
             const hf_sent_packet *const p = hf_sent_find(&s->sent, n);
@@ -297,6 +304,10 @@ typedef struct rig {
     assert_true(length > 0 && length <= HF_QUIC_DATAGRAM_MOST);
     rig_packet p = { .at = hf_time_after(r->now, r->delay_ns), .order = r->order++, .ecn = o->ecn, .to_server = to_server, .length = length };
     p.path = (hf_quic_path){ o->path.remote, o->path.local };
+    if (!to_server && r->victim.port != 0 && memcmp(&o->path.remote, &r->victim, sizeof r->victim) == 0) {
+        r->to_victim += length;
+        return;
+    }
     if (to_server && r->nat.port != 0)
         p.path.remote = r->nat;
     if (!to_server && r->nat.port != 0 && memcmp(&o->path.remote, &r->nat, sizeof r->nat) == 0)
@@ -337,8 +348,10 @@ typedef struct rig {
         while (hf_quic_endpoint_step(e->ep, r->now, &event) == HF_EVENT) {
             if (event.kind == HF_QUIC_ACCEPTED) {
                 e->accepted++;
-                e->q = event.quic;
-                hf_quic_set_user(event.quic, e);
+                if (e->q == NULL || e->q->state != HF_QUIC_OPEN || !e->keeps) {
+                    e->q = event.quic;
+                    hf_quic_set_user(event.quic, e);
+                }
             }
             if (event.quic != e->q || e->hold)
                 continue;

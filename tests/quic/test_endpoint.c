@@ -61,9 +61,10 @@ static void an_unknown_version_is_told_ours(void **state)
     hf_quic_header h;
     assert_int_equal(hf_quic_header_read(piece.bytes, 0, &h).code, 0);
     assert_int_equal(h.kind, HF_QUIC_NEGOTIATION);
-    assert_true(h.dcid.length == 3 && h.scid.length == 8 && h.versions.len == 8);
+    assert_true(h.dcid.length == 3 && h.scid.length == 8 && h.versions.len == 12);
     assert_memory_equal(h.versions.ptr, "\0\0\0\1", 4);
-    assert_int_equal(h.versions.ptr[4] & 0x0f, 0x0a);
+    assert_memory_equal(h.versions.ptr + 4, "\x6b\x33\x43\xcf", 4);
+    assert_int_equal(h.versions.ptr[8] & 0x0f, 0x0a);
     rig_close(&r);
 }
 
@@ -81,7 +82,7 @@ static void version_negotiation_without_ours_ends_the_attempt(void **state)
     hf_quic_input in = { { r.client_address, r.server_address }, 0, 0, { bytes, w.length } };
     assert_int_not_equal(hf_quic_endpoint_input(r.client.ep, r.now, &in).code, 0); /* it names ours: an attack */
     assert_int_equal(r.client.q->state, HF_QUIC_SHAKING);
-    bytes[w.length - 5] = 9;
+    bytes[w.length - 9] = 9;
     assert_int_equal(hf_quic_endpoint_input(r.client.ep, r.now, &in).code, 0);
     rig_turn(&r, &r.client);
     assert_int_equal(r.client.last, HF_FAULT);
@@ -167,6 +168,31 @@ static void a_client_moves_to_another_address(void **state)
     assert_int_equal(hf_quic_route(r.server.q)->path.remote.ip[15], 77);
     assert_int_not_equal(hf_quic_route(r.client.q)->id, id); /* RFC 9000 9.5 */
     assert_true(hf_quic_route(r.server.q)->validated);
+    rig_close(&r);
+}
+
+/* RFC 9000 19.15: the frame may come more than once; what it gave may have been used up since. */
+static void an_id_that_was_retired_does_not_come_back(void **state)
+{
+    (void)state;
+    rig r;
+    rig_open(&r, 31);
+    rig_connect(&r);
+    hf_quic *const q = r.server.q;
+    const hf_their_id old = q->their_ids[2];
+    assert_true(old.on && !old.used && old.sequence > 0);
+    const hf_frame f = { .kind = HF_FRAME_NEW_CONNECTION_ID, .type = 0x18, .id = old.sequence, .bytes = hf_cid_bytes(&old.cid),
+                         .reset_token = old.reset_token };
+    assert_true(hf_quic_new_id(q, &f)); /* while it is here, it changes nothing */
+    assert_true(q->their_ids[2].on);
+    assert_true(hf_quic_drop_id(q, old.sequence));
+    hf_quic_touch(q);
+    rig_run(&r, HF_SECONDS(1));
+    assert_true(hf_quic_new_id(q, &f));
+    for (unsigned i = 0; i < HF_QUIC_THEIR_IDS; i++)
+        assert_false(q->their_ids[i].on && q->their_ids[i].sequence == old.sequence);
+    rig_run(&r, HF_SECONDS(1));
+    assert_true(r.server.last == HF_IDLE && r.client.last == HF_IDLE);
     rig_close(&r);
 }
 
@@ -283,19 +309,19 @@ static void an_optimistic_acknowledgement_is_refused(void **state)
     rig r;
     rig_open(&r, 14);
     rig_connect(&r);
-    hf_quic_space *const s = &r.server.q->spaces[HF_LEVEL_APPLICATION];
+    hf_quic_space *const s = r.server.q->spaces[HF_LEVEL_APPLICATION];
     const hf_frame_ack a = { .largest = s->sent.next };
     assert_false(hf_quic_acked(r.server.q, HF_LEVEL_APPLICATION, &a));
     assert_int_equal(hf_quic_fault_of(r.server.q)->err.code, HF_ERR_QUIC_ACK_UNSENT);
     rig_close(&r);
     rig_open(&r, 15);
     rig_connect(&r);
-    const uint64_t before = r.server.q->spaces[HF_LEVEL_APPLICATION].sent.next;
+    const uint64_t before = r.server.q->spaces[HF_LEVEL_APPLICATION]->sent.next;
     r.server.q->skip_next = before;
     r.cut = true;
     (void)rig_send(&r, &r.server, HF_LANE_UNIDIRECTIONAL, 3000);
     rig_turn(&r, &r.server);
-    const uint64_t largest = r.server.q->spaces[HF_LEVEL_APPLICATION].sent.next - 1;
+    const uint64_t largest = r.server.q->spaces[HF_LEVEL_APPLICATION]->sent.next - 1;
     const hf_frame_ack all = { .largest = largest, .first = largest - before };
     assert_true(largest > before + 2);
     assert_false(hf_quic_acked(r.server.q, HF_LEVEL_APPLICATION, &all)); /* the number that was left out */
@@ -442,6 +468,7 @@ int main(void)
         cmocka_unit_test(an_unknown_version_is_told_ours), cmocka_unit_test(version_negotiation_without_ours_ends_the_attempt),
         cmocka_unit_test(a_server_that_forgot_says_so), cmocka_unit_test(a_server_sends_no_more_than_three_times_what_it_got),
         cmocka_unit_test(a_new_port_of_the_client_is_followed), cmocka_unit_test(a_client_moves_to_another_address),
+        cmocka_unit_test(an_id_that_was_retired_does_not_come_back),
         cmocka_unit_test(keys_are_updated_by_either_side), cmocka_unit_test(a_session_resumes),
         cmocka_unit_test(both_sides_learn_of_the_end), cmocka_unit_test(lanes_end_in_all_ways),
         cmocka_unit_test(lent_memory_is_released_when_acknowledged), cmocka_unit_test(an_optimistic_acknowledgement_is_refused),

@@ -196,7 +196,7 @@ static void limit_quic_ack_ranges(void **state)
     r.filter = every_other;
     const hf_lane lane = rig_send(&r, &r.client, HF_LANE_UNIDIRECTIONAL, 100000);
     rig_run(&r, HF_SECONDS(20));
-    assert_true(r.server.q->spaces[HF_LEVEL_APPLICATION].floor > 0);
+    assert_true(r.server.q->spaces[HF_LEVEL_APPLICATION]->floor > 0);
     assert_int_equal(rig_lane_of(&r.server, lane)->read, 100000);
     rig_close(&r);
 }

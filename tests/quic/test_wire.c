@@ -70,7 +70,7 @@ static void initial_packets_are_those_of_rfc_9001(void **state)
     unhex("8394c8f03e515708", id);
     const hf_cid dcid = hf_cid_make(hf_bytes_make(id, 8));
     hf_quic_keys client = { 0 }, server = { 0 };
-    assert_true(hf_quic_keys_initial(&client, &server, r.crypto, &dcid, false));
+    assert_true(hf_quic_keys_initial(&client, &server, r.crypto, HF_QUIC_V1, &dcid, false));
     assert_hex(client.secret, "c00cf151ca5be075ed0ebfb5c80323c42d6b7db67881289af4008f1f6c357aea");
     assert_hex(client.aead.key, "1f369613dd76d5467730efcbe3b1a22d");
     assert_hex(client.iv, "fa044b2f42a3fd3b46fb255c");
@@ -82,7 +82,7 @@ static void initial_packets_are_those_of_rfc_9001(void **state)
     hf_writer w = hf_writer_make(packet, sizeof packet);
     size_t length_at;
     const hf_cid none = { 0 };
-    hf_quic_write_long(&w, HF_QUIC_INITIAL, 4, &dcid, &none, hf_bytes_make(NULL, 0), &length_at);
+    hf_quic_write_long(&w, HF_QUIC_V1, HF_QUIC_INITIAL, 4, &dcid, &none, hf_bytes_make(NULL, 0), &length_at);
     const size_t number_at = w.length;
     hf_write_number(&w, 2, 4);
     w.length += unhex(client_payload, packet + w.length);
@@ -110,7 +110,7 @@ static void initial_packets_are_those_of_rfc_9001(void **state)
     /* A.4 */
     uint8_t tag[16];
     const size_t retry = unhex(retry_packet, packet);
-    assert_true(hf_quic_retry_tag(r.crypto, &dcid, hf_bytes_make(packet, retry - 16), tag));
+    assert_true(hf_quic_retry_tag(r.crypto, HF_QUIC_V1, &dcid, hf_bytes_make(packet, retry - 16), tag));
     assert_memory_equal(tag, packet + retry - 16, 16);
     hf_quic_keys_fini(&client);
     hf_quic_keys_fini(&server);
@@ -126,7 +126,7 @@ static void the_chacha_packet_is_that_of_rfc_9001(void **state)
     unhex("9ac312a7f877468ebe69422748ad00a15443f18203a07d6060f688f30f21632b", secret);
     const hf_suite suite = { .hash = HF_HASH_SHA256, .aead = HF_AEAD_CHACHA20_POLY1305 };
     hf_quic_keys k = { 0 }, next = { 0 };
-    assert_true(hf_quic_keys_set(&k, r.crypto, &suite, true, secret));
+    assert_true(hf_quic_keys_set(&k, r.crypto, HF_QUIC_V1, &suite, true, secret));
     assert_hex(k.aead.key, "c6d98ff3441c3fe1b2182094f69caa2ed4b716b65488960a7a984979fb23e1c8");
     assert_hex(k.mask.key, "25a282b9e82f06f21f488917a4fc8f1b73573685608597d0efcb076b0ab7a7a4");
     assert_true(hf_quic_keys_next(&k, &next));

@@ -151,6 +151,19 @@ static void a_timeout_collapses_to_one_segment_and_can_be_undone(void **state)
     }
 }
 
+static void what_leaves_at_the_moment_of_a_timeout_lets_the_window_grow(void **state)
+{
+    (void)state;
+    begin(HF_CONGESTION_CUBIC, 100);
+    hf_congestion_collapsed(&c, now, 100 * SEGMENT, 1, false);
+    const hf_time sent = now;
+    now = hf_time_after(now, MS(10));
+    hf_congestion_acked(&c, now, &(hf_congestion_ack){ SEGMENT, hf_time_make(sent.ns - 1), MS(10), MS(10), true });
+    assert_int_equal(hf_congestion_window(&c), SEGMENT); /* from before: it tells nothing of the new slow start */
+    hf_congestion_acked(&c, now, &(hf_congestion_ack){ SEGMENT, sent, MS(10), MS(10), true });
+    assert_int_equal(hf_congestion_window(&c), 2 * SEGMENT);
+}
+
 static void levels_never_fall_below_their_floor(void **state)
 {
     (void)state;
@@ -230,6 +243,7 @@ int main(void)
         cmocka_unit_test(fast_convergence_gives_way),
         cmocka_unit_test(a_window_that_is_not_used_does_not_grow),
         cmocka_unit_test(a_timeout_collapses_to_one_segment_and_can_be_undone),
+        cmocka_unit_test(what_leaves_at_the_moment_of_a_timeout_lets_the_window_grow),
         cmocka_unit_test(levels_never_fall_below_their_floor),
         cmocka_unit_test(hystart_leaves_slow_start_when_the_round_trip_grows),
         cmocka_unit_test(hystart_takes_jitter_for_what_it_is),

@@ -262,6 +262,20 @@ static void secrets_in_queries_are_redacted(void **state)
         { "token=", "token=" },
         { "user[password]=x", "user[password]=REDACTED" },
         { "=x&&", "=x&&" },
+        { "next=https%3A%2F%2Fx%2F%3Ftoken%3Dabc%26a%3D1&b=2", "next=https%3A%2F%2Fx%2F%3Ftoken%3DREDACTED%26a%3D1&b=2" },
+        { "next=https://x/?token=abc&b=2", "next=https://x/?token=REDACTED&b=2" },
+        { "next=/cb%23access_token%3Dabc%26state%3Dx", "next=/cb%23access_token%3DREDACTED%26state%3DREDACTED" },
+        { "u=a%253Fb%253D1%2526code%253Dx%2526c%253D2%26d%3D1", "u=a%253Fb%253D1%2526code%253DREDACTED%2526c%253D2%26d%3D1" },
+        { "u=a%25253Ftok%252565n%25253Dx", "u=a%25253Ftok%252565n%25253DREDACTED" },
+        { "token=a%26b%3D1&c=2", "token=REDACTED&c=2" }, /* encoded, an ampersand is part of the value */
+        { "u=/x?sig=a%26b=c%3D&d", "u=/x?sig=REDACTED&d" },
+        { "u=ftp://me:pw@host/x&v=https%3A%2F%2Fme%3Apw%40host", "u=ftp://REDACTED@host/x&v=https%3A%2F%2FREDACTED%40host" },
+        { "u=https://example.org/@me&mail=a@b", "u=https://example.org/@me&mail=a@b" },
+        { "q=%7B%22a%22%3A1%2C%22password%22%3A%22x%26y%22%7D&b=2", "q=%7B%22a%22%3A1%2C%22password%22%3AREDACTED&b=2" },
+        { "q={\"key\":\"x\"}", "q={\"key\":REDACTED" },
+        { "https://x/?sig=a&b", "https://x/?sig=REDACTED&b" },
+        { "q=a%3Db%3Dc&state", "q=a%3Db%3Dc&state" },
+        { "%", "%" }, { "%2", "%2" }, { "%25", "%25" }, { "token=%", "token=REDACTED" }, { "a=%25token%3D", "a=%25token%3D" },
         { "pass=1&passage=2&pin=3&sid=4&jwt=5", "pass=REDACTED&passage=2&pin=REDACTED&sid=REDACTED&jwt=REDACTED" },
     };
     for (size_t i = 0; i < HF_COUNT(cases); i++) {
@@ -280,17 +294,31 @@ static void secrets_in_paths_and_referers_are_redacted(void **state)
     hf_writer w = hf_writer_make(memory, sizeof memory);
     hf_bytes got = hf_redact_path(&w, hf_text("/a;jsessionid=0/b;v=1"));
     assert_true(hf_bytes_equal(got, hf_text("/a;jsessionid=REDACTED/b;v=1")));
+    static const struct { const char *path, *wanted; } paths[] = {
+        { "/a/b%20c", "/a/b%20c" },
+        { "/proxy/https%3A%2F%2Fx%2F%3Ftoken%3Da%2Fb%26c%3D1/d", "/proxy/https%3A%2F%2Fx%2F%3Ftoken%3DREDACTED%26c%3D1/d" },
+        { "/fetch/https://me:pw@host/x", "/fetch/https://REDACTED@host/x" },
+        { "/token=abc/d", "/token=REDACTED/d" },
+    };
+    for (size_t i = 0; i < HF_COUNT(paths); i++) {
+        hf_writer path = hf_writer_make(memory, sizeof memory);
+        got = hf_redact_path(&path, hf_text(paths[i].path));
+        if (!hf_bytes_equal(got, hf_text(paths[i].wanted)))
+            fail_msg("%s: got %.*s", paths[i].path, HF_STR(got));
+    }
     static const struct { const char *referer, *wanted; } cases[] = {
         { "https://u:p@example.org/x?q#f", "example.org/x" },
         { "https://example.org/@me", "https://example.org/@me" },
         { "https://example.org", "https://example.org" },
         { "https://a@b@example.org", "example.org" },
         { "https://example.org#token=1", "https://example.org" },
+        { "https://example.org/a;jsessionid=0/b?c", "https://example.org/a;jsessionid=REDACTED/b" },
         { "?x", "" },
         { "", "" },
     };
     for (size_t i = 0; i < HF_COUNT(cases); i++) {
-        got = hf_redact_referer(hf_text(cases[i].referer));
+        hf_writer referer = hf_writer_make(memory, sizeof memory);
+        got = hf_redact_referer(&referer, hf_text(cases[i].referer));
         if (!hf_bytes_equal(got, hf_text(cases[i].wanted)))
             fail_msg("%s: got %.*s", cases[i].referer, HF_STR(got));
     }

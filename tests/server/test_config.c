@@ -239,6 +239,86 @@ static void explain_names_site_route_and_answer(void **state)
     table_end(&t);
 }
 
+static const char *const owning = "access_log all\nlimits {\n body_bytes 1k\n ranges 9\n}\nproxy_protocol 10.0.0.0/8\n"
+    "listen http://localhost:81\nlisten http://localhost:82 {\n proxy_protocol off\n}\nlisten http://localhost:83 {\n"
+    " proxy_protocol 192.0.2.1 fd00::/8\n}\n"
+    "site a {\n access_log own {\n format logfmt\n }\n limits {\n body_bytes 2k\n hot_files 3\n }\n files www\n"
+    " route POST /r {\n access_log off\n limits {\n body_bytes 3k\n }\n answer 200 x\n }\n"
+    " route POST /m {\n access_log all\n max_body 4k\n answer 200 x\n }\n}\n"
+    "site b {\n max_body 5k\n route POST /r {\n limits {\n body_bytes 6k\n }\n answer 200 x\n }\n route POST /s {\n answer 200 x\n }\n}\n";
+
+static const hf_route *route_of(const hf_config_plan *plan, size_t site, const char *path)
+{
+    for (size_t i = plan->sites[site].first; i < plan->sites[site].first + plan->sites[site].count; i++)
+        if (strcmp(plan->routes[i].path, path) == 0)
+            return &plan->routes[i];
+    fail_msg("no route %s", path);
+    return NULL;
+}
+
+static uint64_t body_of(const hf_route *r)
+{
+    return r->max_body > 0 ? r->max_body : r->limits != NULL ? r->limits->body_bytes : 0;
+}
+
+static void sites_and_routes_have_limits_and_logs_of_their_own_and_listeners_their_proxies(void **state)
+{
+    (void)state;
+    const table_file files[] = { { "c", owning }, { "www/", "" }, { 0 } };
+    static hf_serve_options o;
+    hf_config_plan plan;
+    assert_string_equal(table_load(&t, files, NULL), "");
+    assert_int_equal(hf_config_plan_make(&t.config, &plan).code, 0);
+    hf_config_plan_apply(&plan, &o);
+    const hf_route *const own = route_of(&plan, 0, "/{rest...}"), *const r = route_of(&plan, 0, "/r"), *const m = route_of(&plan, 0, "/m");
+    const hf_route *const inner = route_of(&plan, 1, "/r"), *const outer = route_of(&plan, 1, "/s");
+    const uint64_t bodies[] = { body_of(own), body_of(r), body_of(m), body_of(outer), body_of(inner) };
+    for (size_t i = 0; i < HF_COUNT(bodies); i++)
+        assert_int_equal(bodies[i], (i + 2) * 1024);
+    assert_int_equal(r->limits->hot_files, 3);  /* the site's */
+    assert_int_equal(r->limits->ranges, 9);     /* the file's */
+    assert_int_equal(inner->limits->ranges, 9);
+    assert_null(outer->limits);
+    assert_int_equal(o.log_count, 2);
+    const uint32_t *const logs = o.route_logs;
+    assert_string_equal(o.logs[logs[own - plan.routes] - 1].path, "own");
+    assert_int_equal(o.logs[logs[own - plan.routes] - 1].format, HF_ACCESS_LOGFMT);
+    assert_null(o.logs[logs[r - plan.routes] - 1].path);
+    assert_int_equal(logs[m - plan.routes], 0); /* the same as the file's */
+    assert_int_equal(o.site_logs[0], logs[own - plan.routes]);
+    assert_int_equal(o.site_logs[1], 0);
+    assert_int_equal(o.proxies_count, 2);
+    assert_int_equal(o.proxies[0].listener, 1);
+    assert_int_equal(o.proxies[0].count, 0);
+    assert_int_equal(o.proxies[1].listener, 2);
+    assert_int_equal(o.proxies[1].count, 2);
+    assert_explains("POST", "http://a/r", "limit   body_bytes is 3 KiB here (c:26:2)");
+    assert_explains("POST", "http://a/r", "limit   hot_files is 3 files here (c:20:2)");
+    assert_explains("POST", "http://a/r", "log     none (c:24:2)");
+    assert_explains("GET", "http://a/x", "log     own (c:15:2)");
+    table_end(&t);
+}
+
+static void every_limit_that_a_site_may_have_is_named_where_it_is_told(void **state)
+{
+    (void)state;
+    const hf_config_row *const limits = hf_config_row_find(hf_text("limits"), HF_CONFIG_SITE), *row;
+    size_t count = 0, named = 0;
+    for (size_t i = 0; (row = hf_config_row_at(i)) != NULL; i++) {
+        if (row->limit == 0 || !(row->where & 1u << HF_CONFIG_OWN_LIMITS))
+            continue;
+        char name[64];
+        snprintf(name, sizeof name, "`%s`", row->name);
+        if (strstr(limits->doc, name) == NULL)
+            fail_msg("%s: %s", name, limits->doc);
+        count++;
+    }
+    for (const char *at = limits->doc; (at = strchr(at, '`')) != NULL; at++)
+        named++;
+    assert_true(count > 0);
+    assert_int_equal(named, 2 * count);
+}
+
 static void redirects_never_leave_for_a_host_of_the_clients_choice(void **state)
 {
     (void)state;
@@ -352,6 +432,24 @@ static void limit_config_words(void **state)
     assert_bounded(&t.memory.limits.config_words, 4, files, "c:2:13: more than 4 words (limit config_words)");
 }
 
+static void limit_config_logs(void **state)
+{
+    (void)state;
+    const table_file files[] = { { "c", "access_log a\nsite * {\n access_log b\n answer 200 x\n route /1 {\n access_log c\n answer 200 x\n }\n"
+        " route /2 {\n access_log b\n answer 200 x\n }\n route /3 {\n access_log d\n answer 200 x\n }\n route /4 {\n access_log a\n"
+        " answer 200 x\n }\n}\n" }, { 0 } };
+    table_begin(&t, files, NULL);
+    assert_bounded(&t.memory.limits.config_logs, 2, files, "c:14:13: sites and routes have more than 2 logs of their own (limit config_logs)");
+    table_begin(&t, files, NULL);
+    t.memory.limits.config_logs = 3;
+    assert_int_equal(hf_config_load(&t.config, "c").code, 0);
+    assert_int_equal(t.config.problem_count, 0);
+    hf_config_plan plan;
+    assert_int_equal(hf_config_plan_make(&t.config, &plan).code, 0);
+    assert_int_equal(plan.log_count, 3);
+    table_end(&t);
+}
+
 static void limit_config_problems(void **state)
 {
     (void)state;
@@ -421,6 +519,8 @@ int main(void)
         cmocka_unit_test(effective_text_is_a_configuration_again),
         cmocka_unit_test(explain_names_site_route_and_answer),
         cmocka_unit_test(redirects_never_leave_for_a_host_of_the_clients_choice),
+        cmocka_unit_test(sites_and_routes_have_limits_and_logs_of_their_own_and_listeners_their_proxies),
+        cmocka_unit_test(every_limit_that_a_site_may_have_is_named_where_it_is_told),
         cmocka_unit_test(every_default_of_the_schema_is_a_value_of_its_type),
         cmocka_unit_test(manual_holds_the_tables_that_the_schema_prints),
         cmocka_unit_test(limit_config_file_bytes),
@@ -428,6 +528,7 @@ int main(void)
         cmocka_unit_test(limit_config_include_depth),
         cmocka_unit_test(limit_config_depth),
         cmocka_unit_test(limit_config_words),
+        cmocka_unit_test(limit_config_logs),
         cmocka_unit_test(limit_config_problems),
         cmocka_unit_test(any_allocation_may_fail),
         cmocka_unit_test(a_large_configuration_is_checked_in_time),

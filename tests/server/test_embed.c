@@ -6,6 +6,7 @@
 #include <handfast/server.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -127,7 +128,26 @@ static hf_err took_slowly(hf_req *rq)
     return hf_reply_text(rq, 200, "took %llu", (unsigned long long)*hf_req_word(rq));
 }
 
+/* Counts how often it was carried out, in a thread for blocking work. */
+static void carry_out(void *what)
+{
+    nap(30);
+    (*(int *)what)++;
+}
+
+static hf_err carried_out(hf_req *rq, void *what)
+{
+    return rq != NULL ? hf_reply_text(rq, 201, "number %d", *(int *)what) : HF_OK;
+}
+
+static hf_err orders(hf_req *rq)
+{
+    static int count;
+    return hf_req_run_blocking(rq, carry_out, carried_out, &count);
+}
+
 static const hf_route routes[] = {
+    { "POST", "/orders", .handle = orders, .idempotency = HF_IDEMPOTENT_REQUIRED },
     { "POST", "/slowly", .handle = took_slowly, .body = take_slowly, .max_body = 10000000 },
     { "GET", "/hello/{name}", .handle = hello },
     { "GET", "/thread", .handle = threaded },
@@ -164,11 +184,21 @@ static void say(int fd, const char *path)
     assert_int_equal(send(fd, request, (size_t)n, MSG_NOSIGNAL), n);
 }
 
+/* The end of a ring that this thread used interrupts it, once, as a signal would (server.h: HF_SERVER_IO_URING). */
+static ssize_t receive(int fd, char *to, size_t room)
+{
+    ssize_t got;
+    do
+        got = recv(fd, to, room, 0);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
 static void hear(int fd, const char *wanted)
 {
     char answer[4096];
     size_t length = 0;
-    for (ssize_t got; (got = recv(fd, answer + length, sizeof answer - 1 - length, 0)) > 0;)
+    for (ssize_t got; (got = receive(fd, answer + length, sizeof answer - 1 - length)) > 0;)
         length += (size_t)got;
     answer[length] = 0;
     close(fd);
@@ -329,22 +359,24 @@ static void turn_until(hf_server *s, int fd)
     for (int i = 0; i < 1000; i++) {
         const int64_t wait = hf_server_wait_ns(s);
         struct pollfd either[] = { { .fd = hf_server_fd(s), .events = POLLIN }, { .fd = fd, .events = POLLIN } };
-        poll(either, fd >= 0 ? 2 : 1, wait < 0 || wait > HF_SECONDS(1) ? 1000 : (int)((wait + 999999) / 1000000));
+        const bool patient = wait < 0 || wait > HF_SECONDS(10);
+        const int ready = poll(either, fd >= 0 ? 2 : 1, patient ? 10000 : (int)((wait + 999999) / 1000000));
+        assert_true(ready != 0 || !patient); /* what comes is told by the descriptor, or foretold */
         if (!hf_server_turn(s) || (fd >= 0 && either[1].revents != 0))
             return;
     }
     fail_msg("nothing came");
 }
 
-static void a_loop_of_ones_own_serves_with_one_thread(void **state)
+static void serve_in_a_loop_of_ones_own(hf_server_io io)
 {
-    (void)state;
     static const char *const paths[] = { "/hello/you", "/thread", "/block", "/never" };
     static const char *const wanted[] = { "hello, you", "from a thread", "slept 50", "503 Service" };
     hf_server_options own = options;
     hf_server *s = NULL;
     own.own_loop = true;
     own.threads = 0;
+    own.io = io;
     if (hf_server_open(&s, &own).code != 0)
         fail_msg("%s", hf_server_why(s));
     assert_int_equal(hf_server_start(s).code, HF_ERR_BASE_USAGE);
@@ -364,16 +396,88 @@ static void a_loop_of_ones_own_serves_with_one_thread(void **state)
         nap(10);
 }
 
+static void a_loop_of_ones_own_serves_with_one_thread(void **state)
+{
+    (void)state;
+    serve_in_a_loop_of_ones_own(HF_SERVER_IO_AUTO);
+}
+
+static void a_loop_of_ones_own_may_wait_on_io_uring(void **state)
+{
+    (void)state;
+    hf_server_options probe = options;
+    hf_server *s = NULL;
+    probe.own_loop = true;
+    probe.threads = 0;
+    probe.io = HF_SERVER_IO_URING;
+    const bool there = hf_server_open(&s, &probe).code == 0;
+    hf_server_close(s);
+    hf_test_needs("io_uring", there);
+    serve_in_a_loop_of_ones_own(HF_SERVER_IO_URING);
+}
+
+static void order(int fd, const char *key, const char *body)
+{
+    char text[300];
+    const int n = snprintf(text, sizeof text, "POST /orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\nIdempotency-Key: %s\r\n"
+        "Content-Length: %zu\r\n\r\n%s", key, strlen(body), body);
+    assert_int_equal(write(fd, text, (size_t)n), n);
+}
+
+static void what_was_ordered_once_is_carried_out_once_whatever_ends_meanwhile(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/handfast-keys-XXXXXX", file[100], path[110];
+    hf_server_options kept = options;
+    hf_sqlite_keys *keys;
+    hf_key_store table;
+    assert_non_null(mkdtemp(folder));
+    snprintf(file, sizeof file, "%s/keys.db", folder);
+    const hf_err absent = hf_sqlite_keys_open(hf_env_default(), file, &keys, &table, NULL);
+    hf_sqlite_keys_close(keys);
+    for (int life = 0; absent.code == 0 && life < 3; life++) {
+        hf_server *s = NULL;
+        assert_int_equal(hf_sqlite_keys_open(hf_env_default(), file, &keys, &table, NULL).code, 0);
+        kept.keys = &table;
+        assert_int_equal(hf_server_open(&s, &kept).code, 0);
+        assert_int_equal(hf_server_start(s).code, 0);
+        const int first = dial(hf_server_port(s, 0)), again = dial(hf_server_port(s, 0)), other = dial(hf_server_port(s, 0));
+        order(first, "a", "x");
+        hear(first, "number 1");
+        order(again, "a", "x");
+        hear(again, "number 1");
+        order(other, "a", "y");
+        hear(other, "422 ");
+        const int gone = dial(hf_server_port(s, 0)); /* leaves the answer to the end of the server */
+        char key[8];
+        snprintf(key, sizeof key, "b%d", life);
+        order(gone, key, "x");
+        close(gone);
+        hf_server_stop(s);
+        hf_server_close(s);
+        hf_sqlite_keys_close(keys);
+    }
+    static const char *const ends[] = { "", "-wal", "-shm" };
+    for (size_t i = 0; i < HF_COUNT(ends); i++) {
+        snprintf(path, sizeof path, "%s%s", file, ends[i]);
+        (void)unlink(path);
+    }
+    (void)rmdir(folder);
+    hf_test_needs("SQLite", absent.code == 0);
+}
+
 static void a_wrong_use_is_refused_with_all_its_reasons(void **state)
 {
     (void)state;
+    static const hf_limits no_limits;
     static const hf_route wrong[] = { { "GET", "/a", .handle = hello, .takes = HF_TAKES_JSON }, { "POST", "b", .handle = hello },
-        { "PUT", "/c", .handle = hello, .idempotency = HF_IDEMPOTENT_TAKEN } };
+        { "PUT", "/c", .handle = hello, .idempotency = HF_IDEMPOTENT_TAKEN }, { "GET", "/d", .handle = hello, .limits = &no_limits } };
     const hf_server_options o = { .listen = { "ftp://x" }, .routes = wrong, .route_count = HF_COUNT(wrong), .threads = 3, .own_loop = true,
-        .io = HF_SERVER_IO_URING };
+        .io = (hf_server_io)7 };
     hf_server *s = NULL;
     assert_int_equal(hf_server_open(&s, &o).code, HF_ERR_BASE_USAGE);
-    static const char *const reasons[] = { "ftp", "threads is 0 or 1", "HF_SERVER_IO_EPOLL", "route 0 (GET /a)", "route 1 (POST b)", "route 2 (PUT /c)" };
+    static const char *const reasons[] = { "ftp", "threads is 0 or 1", "options.io is one of", "route 0 (GET /a)", "route 1 (POST b)", "route 2 (PUT /c)",
+        "the limits of a route begin as a copy" };
     for (size_t i = 0; i < HF_COUNT(reasons); i++)
         if (strstr(hf_server_why(s), reasons[i]) == NULL)
             fail_msg("%s is not in %s", reasons[i], hf_server_why(s));
@@ -394,6 +498,8 @@ int main(void)
         cmocka_unit_test_setup(closing_waits_for_work_and_drops_what_only_waits, setup),
         cmocka_unit_test_setup(a_body_waits_for_another_thread_piece_by_piece, setup),
         cmocka_unit_test_setup(a_loop_of_ones_own_serves_with_one_thread, setup),
+        cmocka_unit_test_setup(a_loop_of_ones_own_may_wait_on_io_uring, setup),
+        cmocka_unit_test_setup(what_was_ordered_once_is_carried_out_once_whatever_ends_meanwhile, setup),
         cmocka_unit_test_setup(a_wrong_use_is_refused_with_all_its_reasons, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

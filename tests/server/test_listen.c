@@ -5,8 +5,12 @@
 #include "listen.h"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <sched.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -139,6 +143,54 @@ static void sixty_four_addresses_are_the_most(void **state)
     hf_listen_set_close(&r.set);
 }
 
+/* A network of our own, where the system has four ports to choose from. */
+static bool begin_small_network(void)
+{
+    struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+    if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
+        return false;
+    const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    const bool up = ioctl(fd, SIOCSIFFLAGS, &lo) == 0;
+    close(fd);
+    FILE *range = fopen("/proc/sys/net/ipv4/ip_local_port_range", "w");
+    const bool small = range != NULL && fputs("20000 20003", range) >= 0;
+    return range != NULL && fclose(range) == 0 && up && small && has_ipv6();
+}
+
+static int take_port(uint16_t port)
+{
+    const struct sockaddr_in6 at = { .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback, .sin6_port = htons(port) };
+    const int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof at), 0);
+    return fd;
+}
+
+/* The last of all: it leaves this network. */
+static void any_port_is_one_that_both_addresses_of_localhost_have(void **state)
+{
+    (void)state;
+    if (!begin_small_network())
+        skip();
+    for (uint16_t kept = 20000; kept <= 20003; kept++) {
+        rig r;
+        int taken[4];
+        setup(&r);
+        for (uint16_t port = 20000; port <= 20003; port++)
+            taken[port - 20000] = port == kept ? -1 : take_port(port);
+        assert_int_equal(add(&r, "http://localhost:0").code, 0);
+        assert_int_equal(r.set.count, 2);
+        assert_int_equal(r.set.at[0].at.port, kept);
+        assert_int_equal(r.set.at[1].at.port, kept);
+        assert_int_equal(r.why.length, 0);
+        hf_listen_set_close(&r.set);
+        taken[kept - 20000] = take_port(kept);
+        assert_int_equal(add(&r, "http://localhost:0").code, HF_ERR_IO_ADDRESS_IN_USE); /* there is none */
+        hf_listen_set_close(&r.set);
+        for (int i = 0; i < 4; i++)
+            close(taken[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +200,7 @@ int main(void)
         cmocka_unit_test(an_address_of_another_machine_is_refused_with_the_remedy),
         cmocka_unit_test(where_one_family_is_missing_the_other_will_do),
         cmocka_unit_test(sixty_four_addresses_are_the_most),
+        cmocka_unit_test(any_port_is_one_that_both_addresses_of_localhost_have),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -435,6 +435,44 @@ static void limit_descriptors_kept(void **state)
     teardown(&r);
 }
 
+/* However many come at once: whoever is turned away can read why. */
+static void a_crowd_that_finds_no_descriptor_is_answered_503_to_the_last(void **state)
+{
+    enum { CROWD = 60 };
+    (void)state;
+    rig r;
+    prepare(&r);
+    begin(&r);
+    hf_census_descriptors(r.config.census, 3, 8);
+    int busy[3], fds[CROWD];
+    for (int i = 0; i < 3; i++)
+        say(busy[i] = client(&r), "GET / HTTP/1.1\r\n");
+    for (int i = 0; i < 3; i++)
+        turn(&r, 20);
+    for (int i = 0; i < CROWD; i++) /* nobody closes, so there is no place to wait for most */
+        fds[i] = client_with(&r, 0);
+    for (int i = 0; i < CROWD; i += 2)
+        say(fds[i], GET);
+    UNTIL(&r, hf_census_count(r.config.census) <= 3 + 4 && atomic_load(&hf_worker_counts(r.worker)->turned_away) == CROWD);
+    for (int i = 1; i < CROWD; i += 2) /* to a connection that is closed already */
+        (void)!send(fds[i], GET, strlen(GET), MSG_NOSIGNAL);
+    for (int i = 0; i < CROWD; i++) {
+        heard h = { 0 };
+        hear_end(&r, fds[i], &h);
+        has(&h, "503 Service Unavailable");
+        has(&h, "HF-IO-013");
+        assert_int_equal(h.why, 0);
+        close(fds[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        heard h = ask(&r, busy[i], "Host: x\r\n\r\n");
+        has(&h, "200 OK");
+        close(busy[i]);
+    }
+    UNTIL(&r, hf_worker_connections(r.worker) == 0);
+    teardown(&r);
+}
+
 static void limit_requests_per_connection(void **state)
 {
     (void)state;
@@ -684,6 +722,7 @@ int main(void)
         cmocka_unit_test(a_head_that_arrives_when_memory_is_short_is_answered_503),
         cmocka_unit_test(a_body_that_arrives_when_memory_is_short_is_answered_503),
         cmocka_unit_test(limit_descriptors_kept),
+        cmocka_unit_test(a_crowd_that_finds_no_descriptor_is_answered_503_to_the_last),
         cmocka_unit_test(limit_requests_per_connection),
         cmocka_unit_test(limit_first_byte_ns),
         cmocka_unit_test(limit_head_ns),

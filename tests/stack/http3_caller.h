@@ -37,6 +37,9 @@ typedef struct caller {
     const hf_env *env;
     hf_time now;
     bool opened, confirmed, over, goaway, no_take, moved, no_answer_verify;
+    bool rejected; /* 0-RTT was: no call is left */
+    bool push;     /* is allowed */
+    unsigned pushed;
     hf_step end; /* over: HF_CLOSED or HF_FAULT */
     call calls[CALLER_LANES];
     size_t count;
@@ -127,7 +130,8 @@ static void caller_opened(caller *c)
 {
     hf_lane own[3];
     c->opened = true;
-    c->http3 = hf_http3_client_new(c->env, 7, c->now, NULL);
+    const hf_http3_options options = { .push = c->push };
+    c->http3 = hf_http3_client_new(c->env, 7, c->now, &options);
     for (int i = 0; i < 3; i++)
         if (hf_quic_open(c->quic, HF_LANE_UNIDIRECTIONAL, &own[i]).code != 0)
             abort();
@@ -174,6 +178,9 @@ static void caller_hear(caller *c, const hf_http3_event *e)
     case HF_HTTP3_GOAWAY:
         c->goaway = true;
         break;
+    case HF_HTTP3_PUSHED:
+        c->pushed++;
+        break;
     default:
         break;
     }
@@ -208,7 +215,17 @@ static void caller_event(caller *c, const hf_quic_event *e)
     call *k;
     switch (e->kind) {
     case HF_QUIC_WANT_VERIFY: hf_quic_answer_verify(c->quic, c->now, HF_OK); break;
-    case HF_QUIC_OPENED: caller_opened(c); break;
+    case HF_QUIC_EARLY_REJECTED:
+        hf_http3_free(c->http3);
+        c->http3 = NULL;
+        c->count = 0;
+        c->rejected = true;
+        break;
+    case HF_QUIC_EARLY:
+    case HF_QUIC_OPENED:
+        if (c->http3 == NULL)
+            caller_opened(c);
+        break;
     case HF_QUIC_CONFIRMED: c->confirmed = true; break;
     case HF_QUIC_STREAM:
         caller_add(c, e->lane)->of_peer = true;

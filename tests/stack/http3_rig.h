@@ -21,7 +21,7 @@ enum { SERVED = 256, FLIGHT = 8192, FILE_BYTES = 300000, LENT_BYTES = 200000 };
 typedef struct served {
     hf_exchange x;
     char path[32];
-    bool whole, answered, ended, reset, sent;
+    bool whole, answered, ended, reset, sent, early;
     int32_t why;
     size_t body_seen;
     uint64_t body_sum;
@@ -195,6 +195,19 @@ static served *open_served(rig *r, hf_exchange x, const hf_request_head *head)
     return s;
 }
 
+/* Another answer goes with this one, if the client takes it. */
+static void promise(rig *r, const served *s)
+{
+    const hf_request_head head = { .method = HF_METHOD_GET, .method_name = hf_text("GET"), .scheme = hf_text("https"),
+        .authority = hf_text("localhost"), .path = hf_text("/file"), .version = HF_HTTP_3, .content_length = HF_LENGTH_NONE };
+    hf_exchange promised = 0;
+    if (!hf_web_can_push(r->web) || hf_web_push(r->web, s->x, &head, &promised).code != 0)
+        return;
+    served *const also = open_served(r, promised, &head);
+    also->whole = true;
+    answer(r, also, 200);
+}
+
 static void deal(rig *r, const hf_web_event *e)
 {
     served *s = served_of(r, e->exchange);
@@ -202,6 +215,7 @@ static void deal(rig *r, const hf_web_event *e)
     case HF_WEB_REQUEST:
         s = open_served(r, e->exchange, e->head);
         assert_int_equal(e->head->version, HF_HTTP_3);
+        s->early = e->early;
         break;
     case HF_WEB_BODY:
         assert_non_null(s);
@@ -214,6 +228,8 @@ static void deal(rig *r, const hf_web_event *e)
     case HF_WEB_END:
         assert_non_null(s);
         s->whole = true;
+        if (strcmp(s->path, "/pushes") == 0)
+            promise(r, s);
         if (!s->answered && strcmp(s->path, "/late") != 0)
             answer(r, s, 200);
         break;

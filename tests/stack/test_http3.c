@@ -270,7 +270,7 @@ static void a_client_that_falls_silent_is_forgotten(void **state)
     r.cut = true;
     run(&r, HF_SECONDS(100));
     assert_true(r.closed);
-    assert_int_equal(r.why, 0); /* it owed nothing */
+    assert_int_equal(r.why, HF_ERR_QUIC_IDLE); /* it owed nothing, but a limit ended it */
     teardown(&r);
 }
 
@@ -354,6 +354,61 @@ static void a_lost_answer_does_not_hold_up_the_next(void **state)
     teardown(&r);
 }
 
+/* RFC 9114 4.6. */
+static void what_goes_with_a_page_is_pushed_where_the_client_allows_it(void **state)
+{
+    (void)state;
+    static const struct { bool server, client; } rows[] = { { true, true }, { true, false }, { false, true } };
+    for (size_t i = 0; i < HF_COUNT(rows); i++) {
+        const bool both = rows[i].server && rows[i].client;
+        setup_world(&r, 40 + i);
+        r.options.http2.push = rows[i].server;
+        r.c.push = rows[i].client;
+        start(&r);
+        run_until(&r, is_open, HF_SECONDS(9));
+        run(&r, HF_SECONDS(1)); /* the client says how many */
+        for (unsigned again = 0; again < 2; again++) {
+            const call *const page = get(&r, "/pushes");
+            run_until(&r, is_answered, HF_SECONDS(9));
+            run(&r, HF_SECONDS(2));
+            assert_true(page->done && page->body == 5 && !r.c.over);
+        }
+        assert_int_equal(r.c.pushed > 0, both);
+        assert_int_equal(r.count, both ? 3 : 2); /* what was pushed once is not pushed again */
+        for (size_t k = 0; k < r.c.count && both; k++)
+            if (r.c.calls[k].of_peer && r.c.calls[k].status != 0)
+                assert_true(r.c.calls[k].status == 200 && r.c.calls[k].done && r.c.calls[k].sum == file_sum());
+        teardown(&r);
+    }
+}
+
+static void what_ends_a_connection_in_good_order_has_a_name(void **state)
+{
+    (void)state;
+    static const struct { int64_t idle_ns; unsigned requests; bool cut; int32_t why, limit; } rows[] = {
+        { HF_SECONDS(3), 9, false, HF_ERR_HTTP3_IDLE, 0 }, { HF_SECONDS(600), 9, true, HF_ERR_QUIC_IDLE, 0 },
+        { HF_SECONDS(600), 1, false, 0, HF_ERR_HTTP_REQUESTS } };
+    for (size_t i = 0; i < HF_COUNT(rows); i++) {
+        hf_err limits[HF_WEB_LIMITS];
+        setup_world(&r, 30);
+        r.world.limits.idle_ns = (uint64_t)rows[i].idle_ns;
+        r.world.limits.requests_per_connection = rows[i].requests;
+        start(&r);
+        run_until(&r, is_open, HF_SECONDS(5));
+        const call *const k = get(&r, "/text");
+        run_until(&r, is_answered, HF_SECONDS(5));
+        assert_true(k->done);
+        r.cut = rows[i].cut;
+        run(&r, HF_SECONDS(60));
+        assert_true(r.closed);
+        assert_int_equal(r.why, rows[i].why);
+        assert_int_equal(hf_web_limits(r.web, limits), rows[i].limit != 0);
+        if (rows[i].limit != 0)
+            assert_int_equal(limits[0].code, rows[i].limit);
+        teardown(&r);
+    }
+}
+
 static void an_idle_connection_holds_little(void **state)
 {
     (void)state;
@@ -363,7 +418,7 @@ static void an_idle_connection_holds_little(void **state)
     run(&r, HF_SECONDS(5));
     const size_t held = r.world.memory.held;
     printf("# HTTP/3, idle: %zu bytes in %zu blocks, the endpoint included\n", held, r.world.memory.blocks);
-    assert_true(held < 32 << 10);
+    assert_true(held < 12 << 10);
     teardown(&r);
 }
 
@@ -405,7 +460,7 @@ int main(void)
         T(a_client_that_closes_ends_it_in_good_order), T(a_client_that_falls_silent_is_forgotten),
         T(a_silent_client_that_owes_acknowledgements_is_forgotten_too), T(a_signature_may_come_later),
         T(a_signature_that_cannot_be_had_ends_the_handshake), T(an_abort_closes_at_once),
-        T(a_lost_answer_does_not_hold_up_the_next), T(an_idle_connection_holds_little), T(any_allocation_may_fail),
+        T(a_lost_answer_does_not_hold_up_the_next), T(what_goes_with_a_page_is_pushed_where_the_client_allows_it), T(what_ends_a_connection_in_good_order_has_a_name), T(an_idle_connection_holds_little), T(any_allocation_may_fail),
     };
     return cmocka_run_group_tests_name("stack_http3", tests, NULL, NULL);
 }

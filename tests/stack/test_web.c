@@ -603,7 +603,58 @@ static void limit_linger_ns(void **state)
     pass(&r, 1);
     assert_true(r.closed);
     assert_int_equal(r.why, 0);
+    hf_err limits[HF_WEB_LIMITS];
+    assert_int_equal(hf_web_limits(r.web, limits), 1);
+    assert_int_equal(limits[0].code, HF_ERR_IO_LINGER);
     teardown(&r);
+}
+
+static void who_asks_when_no_memory_is_left_is_told(void **state)
+{
+    (void)state;
+    static rig r;
+    static const hf_web_options options = { .no_memory = HF_LITERAL("HTTP/1.1 503 Service Unavailable\r\n\r\n") };
+    setup(&r, APP_TEXT);
+    hf_web_free(r.web);
+    fake_pier_fini(&r.pier);
+    fake_pier_init(&r.pier);
+    r.pier.room = UINT64_MAX;
+    r.web = hf_web_new(&r.world.env, 1, fake_pier_get(&r.pier), &options, r.now);
+    assert_non_null(r.web);
+    say(&r, GET);
+    r.world.memory.fail_at = r.world.memory.calls + 1;
+    r.world.memory.fail_on = true;
+    drive(&r);
+    assert_int_equal(count(&r, "503 Service Unavailable"), 1);
+    assert_true(r.pier.fin_sent);
+    r.world.memory.fail_at = 0;
+    r.pier.fin = true;
+    drive(&r);
+    assert_true(r.closed);
+    assert_int_equal(r.why, HF_ERR_BASE_MEMORY);
+    teardown(&r);
+}
+
+static void the_last_request_of_a_connection_is_told_of(void **state)
+{
+    (void)state;
+    static rig r;
+    hf_err limits[HF_WEB_LIMITS];
+    for (int more = 0; more < 2; more++) {
+        setup(&r, APP_TEXT);
+        r.world.limits.requests_per_connection = 2 + (unsigned)more;
+        say(&r, GET GET);
+        drive(&r);
+        assert_int_equal(count(&r, "200 OK"), 2);
+        assert_int_equal(r.pier.fin_sent, more == 0);
+        r.pier.fin = true; /* and the client closes in time */
+        drive(&r);
+        assert_true(r.closed);
+        assert_int_equal(hf_web_limits(r.web, limits), more == 0);
+        if (more == 0)
+            assert_int_equal(limits[0].code, HF_ERR_HTTP_REQUESTS);
+        teardown(&r);
+    }
 }
 
 static void a_peer_that_ended_is_still_answered(void **state)
@@ -901,42 +952,45 @@ static void any_allocation_may_fail(void **state)
         }
 }
 
+static const struct CMUnitTest web_tests[] = {
+    cmocka_unit_test(a_client_that_says_close_is_not_waited_for),
+    cmocka_unit_test(what_comes_behind_the_last_request_is_waited_out),
+    cmocka_unit_test(a_client_that_did_not_say_close_is_waited_for),
+    cmocka_unit_test(an_idle_connection_lends_its_core_to_others),
+    cmocka_unit_test(a_request_is_answered_in_one_put),
+    cmocka_unit_test(sixteen_pipelined_requests_leave_in_one_put),
+    cmocka_unit_test(more_answers_than_the_core_holds_all_leave),
+    cmocka_unit_test(a_body_larger_than_the_core_holds_leaves_by_and_by),
+    cmocka_unit_test(what_is_lent_is_given_back_only_when_it_has_left),
+    cmocka_unit_test(an_answer_to_head_gives_back_what_it_was_lent),
+    cmocka_unit_test(an_answer_may_come_later),
+    cmocka_unit_test(a_body_waits_until_it_is_taken),
+    cmocka_unit_test(any_slicing_gives_the_same),
+    cmocka_unit_test(a_window_of_any_size_gives_the_same),
+    cmocka_unit_test(a_refused_head_is_an_exchange_of_its_own),
+    cmocka_unit_test(a_refused_body_is_about_the_request_that_is_open),
+    cmocka_unit_test(a_close_lingers_until_the_peer_has_ended),
+    cmocka_unit_test(a_close_reads_on_although_the_pier_was_full),
+    cmocka_unit_test(limit_linger_ns),
+    cmocka_unit_test(the_last_request_of_a_connection_is_told_of),
+    cmocka_unit_test(who_asks_when_no_memory_is_left_is_told),
+    cmocka_unit_test(a_peer_that_ended_is_still_answered),
+    cmocka_unit_test(a_reset_by_the_peer_closes_and_says_why),
+    cmocka_unit_test(an_abort_resets_at_once),
+    cmocka_unit_test(a_drain_closes_the_idle_at_once),
+    cmocka_unit_test(a_drain_lets_the_answer_under_way_be_the_last),
+    cmocka_unit_test(limit_idle_ns_closes_without_a_word),
+    cmocka_unit_test(limit_send_idle_ns),
+    cmocka_unit_test(limit_send_rate),
+    cmocka_unit_test(a_reader_who_is_slow_behind_the_systems_buffer_is_cut_too),
+    cmocka_unit_test(the_rate_goes_on_from_the_first_byte_when_the_pier_is_empty_for_a_moment),
+    cmocka_unit_test(a_reader_who_has_taken_all_is_not_watched),
+    cmocka_unit_test(a_new_answer_gets_new_patience),
+    cmocka_unit_test(a_slow_reader_is_cut_while_closing_too),
+    cmocka_unit_test(any_allocation_may_fail),
+};
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_client_that_says_close_is_not_waited_for),
-        cmocka_unit_test(what_comes_behind_the_last_request_is_waited_out),
-        cmocka_unit_test(a_client_that_did_not_say_close_is_waited_for),
-        cmocka_unit_test(an_idle_connection_lends_its_core_to_others),
-        cmocka_unit_test(a_request_is_answered_in_one_put),
-        cmocka_unit_test(sixteen_pipelined_requests_leave_in_one_put),
-        cmocka_unit_test(more_answers_than_the_core_holds_all_leave),
-        cmocka_unit_test(a_body_larger_than_the_core_holds_leaves_by_and_by),
-        cmocka_unit_test(what_is_lent_is_given_back_only_when_it_has_left),
-        cmocka_unit_test(an_answer_to_head_gives_back_what_it_was_lent),
-        cmocka_unit_test(an_answer_may_come_later),
-        cmocka_unit_test(a_body_waits_until_it_is_taken),
-        cmocka_unit_test(any_slicing_gives_the_same),
-        cmocka_unit_test(a_window_of_any_size_gives_the_same),
-        cmocka_unit_test(a_refused_head_is_an_exchange_of_its_own),
-        cmocka_unit_test(a_refused_body_is_about_the_request_that_is_open),
-        cmocka_unit_test(a_close_lingers_until_the_peer_has_ended),
-        cmocka_unit_test(a_close_reads_on_although_the_pier_was_full),
-        cmocka_unit_test(limit_linger_ns),
-        cmocka_unit_test(a_peer_that_ended_is_still_answered),
-        cmocka_unit_test(a_reset_by_the_peer_closes_and_says_why),
-        cmocka_unit_test(an_abort_resets_at_once),
-        cmocka_unit_test(a_drain_closes_the_idle_at_once),
-        cmocka_unit_test(a_drain_lets_the_answer_under_way_be_the_last),
-        cmocka_unit_test(limit_idle_ns_closes_without_a_word),
-        cmocka_unit_test(limit_send_idle_ns),
-        cmocka_unit_test(limit_send_rate),
-        cmocka_unit_test(a_reader_who_is_slow_behind_the_systems_buffer_is_cut_too),
-        cmocka_unit_test(the_rate_goes_on_from_the_first_byte_when_the_pier_is_empty_for_a_moment),
-        cmocka_unit_test(a_reader_who_has_taken_all_is_not_watched),
-        cmocka_unit_test(a_new_answer_gets_new_patience),
-        cmocka_unit_test(a_slow_reader_is_cut_while_closing_too),
-        cmocka_unit_test(any_allocation_may_fail),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(web_tests, NULL, NULL);
 }

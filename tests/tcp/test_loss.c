@@ -257,13 +257,131 @@ static void a_policer_does_not_bring_it_to_its_knees(void **state)
     done(c, 5000000);
 }
 
+/* Bytes a second over a path that loses `loss` in a million of the segments there, and `back` of the acknowledgements. */
+static uint64_t lossy(int64_t delay_ns, uint32_t loss, uint32_t back, uint64_t bytes, uint64_t seed)
+{
+    world_limits(&w, seed);
+    w.watch_bytes = false;
+    w.link[0].delay_ns = w.link[1].delay_ns = delay_ns;
+    w.link[0].loss = back;
+    w.link[1].loss = loss;
+    w.link[1].rate = 100000000; /* so that segments come one after another, and are acknowledged so */
+    world_begin(&w);
+    serve(&w, 80);
+    const app sender = { .total = bytes, .most_read = UINT64_MAX, .lent = true };
+    const hf_time begun = w.now;
+    app *c = dial(&w, &sender, 80);
+    while (accepted_app(&w, 0) == NULL || accepted_app(&w, 0)->received < bytes)
+        run_for(&w, MS(1));
+    const int64_t took = w.now.ns - begun.ns;
+    /* what was sent again is what was lost, but for a probe's segment and a timeout's few */
+    const hf_tcp_counts n = counts_of(&w, 0);
+    assert_in_range(n.retransmitted, w.dropped[1] - 5, w.dropped[1] + n.probes + 4 * n.timeouts);
+    /* nothing here overtakes anything: what one acknowledgement tells of together was not reordered (RFC 8985 6.2 step 3) */
+    if (n.undone == 0)
+        assert_false(c->tcp->reordered);
+    hf_tcp_free(c->tcp);
+    hf_tcp_free(accepted_app(&w, 0)->tcp);
+    world_fini(&w);
+    return bytes * 1000 / (uint64_t)(took / 1000000);
+}
+
+/* A window grows by a segment a round trip and shrinks at every loss: sqrt(3 / 2p) = 5.5 segments on the average at a
+ * twentieth lost (RFC 9438 4.3 takes its rate from the same law); timeouts, which the law leaves out, cost the rest. */
+static void one_in_twenty_lost_costs_what_the_law_says_and_no_more(void **state)
+{
+    (void)state;
+    const uint64_t law = 5477 * 1448 / 20; /* 5.477 segments in 20 ms */
+    uint64_t sum = 0;
+    for (uint64_t seed = 1; seed <= 8; seed++)
+        sum += lossy(MS(10), 50000, 0, 2000000, seed);
+    if (sum / 8 < law * 6 / 10)
+        fail_msg("%lu bytes a second of the %lu that the law gives", (unsigned long)(sum / 8), (unsigned long)law);
+    sum = 0;
+    /* A short path that loses acknowledgements too: here nearly all time goes by in timers of 200 ms, so each one that
+     * is not needed shows: 2.9 MB/s are
+     * reached; 2 when a timeout's first segment opens no window and delays slow the pace. */
+    for (uint64_t seed = 1; seed <= 8; seed++)
+        sum += lossy(MS(1) / 20, 50000, 50000, 10000000, seed);
+    if (sum / 8 < 2600000)
+        fail_msg("%lu bytes a second", (unsigned long)(sum / 8));
+}
+
+/* `segments` of ten that the window allows, one after another, of which the first is lost or not. */
+static app *first_window(uint64_t segments, bool lost)
+{
+    lose_retransmissions = false;
+    lose_second = UINT64_MAX;
+    lose_first = 0;
+    lose_count = lost;
+    app *c = transfer(segments * 1448, 1, true);
+    c->end_after = false;
+    w.link[1].rate = 10000000;
+    return c;
+}
+
+static void duplicate_acknowledgements_do_not_widen_the_window(void **state)
+{
+    (void)state;
+    app *c = first_window(20, true);
+    uint32_t sacked = 0;
+    while (sacked < 2 * 1448) { /* RFC 3042: with the first two a segment may leave; RFC 5681 3.2: the window stays */
+        run_for(&w, MS(1) / 20);
+        sacked = c->tcp->sender != NULL ? c->tcp->sender->records.sacked : 0;
+        if (sacked > 0)
+            assert_int_equal(info_of(c).congestion_window, 10 * 1448);
+        assert_true(w.now.ns < HF_SECONDS(1001));
+    }
+    assert_int_equal(c->tcp->nxt.n - c->tcp->una.n, 12 * 1448);
+    c->end_after = true;
+    done(c, 20 * 1448);
+}
+
+static void a_window_that_is_mostly_used_grows_and_one_that_is_not_stays(void **state)
+{
+    (void)state;
+    const unsigned sent[] = { 9, 5 }, grown[] = { 18, 10 }; /* slow start, up to twice what was in flight */
+    for (unsigned i = 0; i < 2; i++) {
+        app *c = first_window(sent[i], false);
+        run_for(&w, MS(500));
+        assert_int_equal(info_of(c).congestion_window, grown[i] * 1448);
+        c->end_after = true;
+        app_write(c);
+        done(c, sent[i] * 1448);
+    }
+}
+
+static void a_window_that_could_have_been_the_first_is_not_paced(void **state)
+{
+    (void)state;
+    lose_count = 0;
+    lose_second = UINT64_MAX;
+    app *c = transfer(10 * 1448, 1, true);
+    c->end_after = false;
+    run_for(&w, HF_SECONDS(2));
+    assert_int_equal(accepted_app(&w, 0)->received, 10 * 1448);
+    /* acknowledgements that were delayed have made the round trip seem a second long, and the bucket is empty */
+    c->tcp->rtt.smoothed_ns = HF_SECONDS(1);
+    c->tcp->sender->congestion.now.window = 4 * 1448;
+    hf_pacer_init(&c->tcp->sender->pacer, w.now, 0);
+    hf_pacer_set(&c->tcp->sender->pacer, w.now, 4 * 1448, 0);
+    const uint64_t before = w.sent[1];
+    c->total += 20 * 1448;
+    app_write(c);
+    settle(&w);
+    assert_int_equal(w.sent[1] - before, 4);
+    c->end_after = true;
+    app_write(c);
+    done(c, 30 * 1448);
+}
+
 static void an_idle_connection_does_not_burst(void **state)
 {
     (void)state;
     lose_count = 0;
     app *c = transfer(2000 * 1448, 1, true);
     c->end_after = false;
-    run_for(&w, HF_SECONDS(5));
+    run_for(&w, HF_SECONDS(2));
     assert_true(info_of(c).congestion_window > 20 * 1448);
     run_for(&w, HF_SECONDS(30));
     const uint64_t before = w.sent[1];
@@ -339,6 +457,10 @@ int main(void)
         cmocka_unit_test(slight_reordering_costs_nothing_once_it_is_known),
         cmocka_unit_test(a_delay_spike_is_found_out_and_undone),
         cmocka_unit_test(a_policer_does_not_bring_it_to_its_knees),
+        cmocka_unit_test(one_in_twenty_lost_costs_what_the_law_says_and_no_more),
+        cmocka_unit_test(duplicate_acknowledgements_do_not_widen_the_window),
+        cmocka_unit_test(a_window_that_is_mostly_used_grows_and_one_that_is_not_stays),
+        cmocka_unit_test(a_window_that_could_have_been_the_first_is_not_paced),
         cmocka_unit_test(an_idle_connection_does_not_burst),
         cmocka_unit_test(ecn_slows_down_without_a_loss),
         cmocka_unit_test(limit_tcp_retry_ns),

@@ -283,6 +283,9 @@ static void a_reset_ends_both_sides_at_once(void **state)
     begin();
     const hf_err err = hf_tcp_end(client->tcp, (hf_ending){ HF_ENDING_RESET, 0 });
     assert_int_equal(err.code, 0);
+    settle(&w);
+    assert_true((w.last[1].flags & HF_RST) != 0 && w.last[1].has_stamp); /* RFC 7323 3.2 */
+    assert_int_equal(w.last[1].echo, client->tcp->recent);
     run_for(&w, MS(15));
     assert_true(server->faulted);
     assert_int_equal(server->err.code, HF_ERR_TCP_RESET);

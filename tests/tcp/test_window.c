@@ -180,10 +180,41 @@ static void limit_tcp_receive_bytes(void **state)
     open_both();
     assert_in_range(info_of(server).receive_window, 65535, 65536);
     put(client, 20000000);
-    run_for(&w, HF_SECONDS(20));
+    while (server->received < 20000000 && w.now.ns < HF_SECONDS(1020))
+        run_for(&w, MS(100));
     assert_int_equal(server->received, 20000000);
     assert_in_range(info_of(server).receive_window, 1048576 / 2, 1048576 + 64);
     assert_true(info_of(client).congestion_window > 500000);
+    end();
+}
+
+static void an_idle_connection_is_small_and_remembers_the_path(void **state)
+{
+    (void)state;
+    begin();
+    put(client, 3000000);
+    run_for(&w, HF_SECONDS(2));
+    assert_int_equal(server->received, 3000000);
+    assert_true(info_of(client).congestion_window > 20 * 1448);
+    assert_true(info_of(client).memory > 0);
+    client->tcp->sender->congestion.now.threshold = 50 * 1448; /* as after a loss */
+    const int64_t rtt_ns = info_of(client).rtt_ns;
+    run_for(&w, HF_SECONDS(5));
+    size_t timewait = 0, half_open = 0, connection = 0;
+    hf_tcp_sizes(&timewait, &half_open, &connection);
+    assert_true(connection <= 600);
+    for (unsigned i = 0; i < 2; i++) {
+        const hf_tcp_info info = info_of(i == 0 ? client : server);
+        assert_int_equal(info.memory, 0);
+        assert_int_equal(info.congestion_window, 10 * 1448); /* RFC 5681 4.1: the restart window */
+    }
+    assert_true(info_of(client).threshold >= 50 * 1448 && info_of(client).threshold < UINT32_MAX);
+    assert_int_equal(info_of(client).rtt_ns, rtt_ns);
+    assert_int_equal(hf_tcp_endpoint_wake(w.ep[0]).ns, HF_NEVER_NS); /* nothing more to do */
+    put(client, 3000000);
+    run_for(&w, HF_SECONDS(2));
+    assert_int_equal(server->received, 6000000);
+    assert_int_equal(w.ep[0]->counts.retransmitted, 0);
     end();
 }
 
@@ -422,6 +453,7 @@ int main(void)
         cmocka_unit_test(acknowledgements_are_delayed_but_not_at_first_and_never_for_two_segments),
         cmocka_unit_test(a_14_kilobyte_answer_arrives_in_one_round_trip),
         cmocka_unit_test(limit_tcp_receive_bytes),
+        cmocka_unit_test(an_idle_connection_is_small_and_remembers_the_path),
         cmocka_unit_test(limit_tcp_ranges),
         cmocka_unit_test(keepalive_tells_the_living_from_the_dead),
         cmocka_unit_test(keepalive_finds_a_peer_that_restarted),

@@ -52,6 +52,10 @@ MUTANTS = [
      "!hf_bytes_equal(early, h->protocol)", "false", "test_tls_early", "a_server_that_takes_what_was_not_agreed_is_refused"),
     ("there is no end of early data", "src/tls/tls_read.c",
      "if (early && content.len > t->early_left)", "if (early && content.len > 2 * HF_RECORD_MOST)", "test_tls_early", "limit_tls_early_bytes"),
+    ("a certificate signs whose key may not", "src/tls/tls_flight.c",
+     "return hf_chain_signs(h->work->chain) ||", "return true ||", "test_tls_strict", "a_certificate_whose_key_may_not_sign_signs_nothing"),
+    ("bytes behind the end of a flight are taken", "src/tls/tls_handshake.c",
+     "return behind.len == 0 ||", "return true ||", "test_tls_strict", "nothing_lies_behind_the_end_of_a_flight"),
 ]
 
 

@@ -121,6 +121,7 @@ static void our_client_finishes_the_trace(void **state)
     assert_true(hf_queue_append(&w->hello, from_hex(client_hello, bytes)));
     hf_exchange_fini(&w->exchange[0]);
     const hf_bytes private = from_hex(client_private, bytes);
+    w->exchange[0].group = HF_GROUP_X25519;
     w->exchange[0].pkey = EVP_PKEY_new_raw_private_key_ex(r.crypto->library, "X25519", NULL, private.ptr, private.len);
 
     const hf_bytes hello = from_hex(server_hello, plain);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A line once it is open, and TLS on it from its first byte.
+ */
+#include "dial_core.h"
+
+static void answer(hf_line *l)
+{
+    if (l->question.kind != HF_TLS_WANT_VERIFY)
+        return;
+    hf_tls_answer_verify(hf_tls_pier_core(l->tls), hf_dialer_judge(l->dialer, l->question.chain, l->question.host, l->words, sizeof l->words));
+    hf_tls_pier_answered(l->tls);
+}
+
+void hf_line_pull(hf_line *l)
+{
+    hf_pier_event e;
+    hf_step s = HF_IDLE;
+    while (l->pier.ops != NULL && !l->broken && (s = l->pier.ops->event(l->pier.self, hf_dialer_now(l->dialer), &e)) != HF_IDLE) {
+        if (s == HF_EVENT && e.kind == HF_PIER_OPENED)
+            l->opened = true;
+        else if (s == HF_EVENT && e.kind == HF_PIER_ASKS)
+            answer(l);
+        else if (s == HF_EVENT && e.kind == HF_PIER_ENDED && e.ending.kind == HF_ENDING_FIN)
+            l->fin = true;
+        else if (s == HF_EVENT && e.kind == HF_PIER_ENDED && e.err.code != 0)
+            l->err = e.err;
+        if (s == HF_FAULT || s == HF_CLOSED || s == HF_FULL)
+            break;
+    }
+    if (!l->broken && (s == HF_FAULT || (l->err.code != 0 && !l->fin))) {
+        l->broken = true;
+        l->err = l->err.code != 0 ? l->err : hf_err_make(HF_ERR_IO_RESET);
+    }
+    l->fin = l->fin || s == HF_CLOSED;
+}
+
+bool hf_line_open(hf_line *l, hf_dialer *d, const hf_client_url *url, const hf_bytes *protocols, size_t count)
+{
+    hf_step s;
+    hf_line_begin(l, d, url, &(hf_line_wish){ .protocols = protocols, .protocol_count = count });
+    while ((s = hf_line_step(l)) == HF_IDLE)
+        (void)hf_dialer_wait(d, hf_line_wake(l), -1);
+    if (s == HF_EVENT)
+        return true;
+    hf_line_close(l);
+    return false;
+}
+
+void hf_line_close(hf_line *l)
+{
+    hf_opening_free(l);
+    if (l->pier.ops != NULL)
+        l->pier.ops->free(l->pier.self);
+    hf_quic_line_free(l->quic);
+    l->pier = (hf_pier){ NULL, NULL };
+    l->tls = NULL;
+    l->quic = NULL;
+}
+
+hf_span hf_line_peek(const hf_line *l)
+{
+    static uint8_t nothing[1]; /* an address for no bytes: cores count from it */
+    const hf_span held = l->pier.ops->peek(l->pier.self, 0);
+    return held.ptr != NULL ? held : (hf_span){ nothing, 0 };
+}
+
+void hf_line_take(hf_line *l, size_t n)
+{
+    if (n > 0)
+        l->pier.ops->take(l->pier.self, 0, n);
+}
+
+bool hf_line_has_room(const hf_line *l)
+{
+    return !l->broken && l->pier.ops->unsent(l->pier.self, 0) == 0;
+}
+
+void hf_line_put(hf_line *l, const hf_out *out)
+{
+    if (out->count > 0)
+        (void)l->pier.ops->put(l->pier.self, 0, out->pieces, out->count);
+}
+
+void hf_line_end(hf_line *l)
+{
+    if (!l->broken)
+        (void)l->pier.ops->end(l->pier.self, 0, (hf_ending){ HF_ENDING_FIN, 0 }).code;
+}
+
+hf_time hf_line_wake(const hf_line *l)
+{
+    if (l->opening != NULL)
+        return hf_opening_wake(l);
+    return l->tls != NULL ? hf_tls_pier_wake(l->tls) : l->quic != NULL ? hf_quic_line_wake(l->quic) : HF_NEVER;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "resolver.h"
+
+#include <ares.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "address.h"
+
+enum { TRY_MS = 2000, TRIES = 2, CLASS_IN = 1 };
+
+struct hf_resolver {
+    ares_channel channel;
+};
+
+hf_resolver *hf_resolver_new(void)
+{
+    struct ares_options options = { .timeout = TRY_MS, .tries = TRIES };
+    hf_resolver *const r = calloc(1, sizeof *r);
+    if (r == NULL || ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS) {
+        free(r);
+        return NULL;
+    }
+    if (ares_init_options(&r->channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES) == ARES_SUCCESS)
+        return r;
+    ares_library_cleanup();
+    free(r);
+    return NULL;
+}
+
+void hf_resolver_free(hf_resolver *r)
+{
+    if (r == NULL)
+        return;
+    ares_destroy(r->channel); /* calls back what is pending */
+    ares_library_cleanup();
+    free(r);
+}
+
+/* True: nobody wants to know any more. */
+static bool is_unwanted(hf_query *q)
+{
+    q->pending--;
+    if (q->forgotten && q->pending == 0)
+        free(q);
+    else if (!q->forgotten)
+        return false;
+    return true;
+}
+
+static void take_addresses(hf_query *q, int status, struct ares_addrinfo *all, unsigned family)
+{
+    if (is_unwanted(q)) {
+        ares_freeaddrinfo(all);
+        return;
+    }
+    for (const struct ares_addrinfo_node *n = all != NULL ? all->nodes : NULL; n != NULL; n = n->ai_next) {
+        struct sockaddr_storage from = { 0 };
+        hf_address a;
+        memcpy(&from, n->ai_addr, n->ai_addrlen);
+        hf_address_from_kernel(&from, &a);
+        hf_query_add(q, &a);
+    }
+    ares_freeaddrinfo(all);
+    q->answered[family] = true;
+    /* "no data" says that the name exists: what the other family says tells more. */
+    if (status != ARES_SUCCESS && (q->words == NULL || status != ARES_ENODATA))
+        q->words = ares_strerror(status);
+}
+
+static void take_ipv4(void *self, int status, int timeouts, struct ares_addrinfo *all)
+{
+    (void)timeouts;
+    take_addresses(self, status, all, 0);
+}
+
+static void take_ipv6(void *self, int status, int timeouts, struct ares_addrinfo *all)
+{
+    (void)timeouts;
+    take_addresses(self, status, all, 1);
+}
+
+static void take_https(void *self, int status, int timeouts, unsigned char *bytes, int length)
+{
+    hf_query *const q = self;
+    (void)timeouts;
+    if (is_unwanted(q))
+        return;
+    q->https_answered = true;
+    if (status == ARES_SUCCESS && length > 0)
+        (void)hf_https_record_parse(hf_bytes_make(bytes, (size_t)length), &q->https).code; /* a malformed one is none */
+}
+
+hf_query *hf_resolver_ask(hf_resolver *r, const char *host, uint16_t port, bool https)
+{
+    char service[8], name[280];
+    struct ares_addrinfo_hints hints = { .ai_flags = ARES_AI_NUMERICSERV | ARES_AI_NOSORT, .ai_family = AF_INET, .ai_socktype = SOCK_STREAM };
+    hf_query *const q = calloc(1, sizeof *q);
+    if (q == NULL || hf_query_is_local(q, host, port))
+        return q;
+    snprintf(service, sizeof service, "%u", port);
+    q->pending = https ? 3 : 2; /* a call may answer before it returns */
+    q->https_answered = !https;
+    if (https && port == 443)
+        ares_query(r->channel, host, CLASS_IN, HF_DNS_TYPE_HTTPS, take_https, q);
+    else if (https && snprintf(name, sizeof name, "_%u._https.%s", port, host) > 0)
+        ares_query(r->channel, name, CLASS_IN, HF_DNS_TYPE_HTTPS, take_https, q);
+    hints.ai_family = AF_INET6; /* RFC 8305 3: AAAA first */
+    ares_getaddrinfo(r->channel, host, service, &hints, take_ipv6, q);
+    hints.ai_family = AF_INET;
+    ares_getaddrinfo(r->channel, host, service, &hints, take_ipv4, q);
+    return q;
+}
+
+size_t hf_resolver_descriptors(hf_resolver *r, struct pollfd *to)
+{
+    ares_socket_t all[ARES_GETSOCK_MAXNUM];
+    const unsigned bits = (unsigned)ares_getsock(r->channel, all, ARES_GETSOCK_MAXNUM); /* its macros shift a 1 into the sign */
+    size_t n = 0;
+    for (int i = 0; i < ARES_GETSOCK_MAXNUM && n < HF_RESOLVER_DESCRIPTORS; i++) {
+        const bool in = (bits >> i & 1) != 0, out = (bits >> (i + ARES_GETSOCK_MAXNUM) & 1) != 0;
+        if (in || out)
+            to[n++] = (struct pollfd){ .fd = all[i], .events = (short)((in ? POLLIN : 0) | (out ? POLLOUT : 0)) };
+    }
+    return n;
+}
+
+void hf_resolver_turn(hf_resolver *r, const struct pollfd *polled, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const bool in = (polled[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0, out = (polled[i].revents & POLLOUT) != 0;
+        if (in || out)
+            ares_process_fd(r->channel, in ? polled[i].fd : ARES_SOCKET_BAD, out ? polled[i].fd : ARES_SOCKET_BAD);
+    }
+    ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD); /* what is late */
+}
+
+int64_t hf_resolver_patience(hf_resolver *r)
+{
+    struct timeval span;
+    if (ares_timeout(r->channel, NULL, &span) == NULL)
+        return -1;
+    return (int64_t)span.tv_sec * 1000000000 + (int64_t)span.tv_usec * 1000;
+}

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`handfast get` beyond one answer: HTTP/3, cookies, proxies, what is resumed, what is tried again, and many at once."""
+import contextlib, http.server, json, os, socket, socketserver, struct, subprocess, tempfile, threading
+from e2e import *
+
+
+def get(*args, status=0, env=None, text=True):
+    plain = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+    done = subprocess.run([os.path.abspath(HANDFAST), "get", *map(str, args)], capture_output=True, text=text, timeout=120, env={**plain, **(env or {})})
+    if done.returncode != status:
+        raise AssertionError(f"get {args}: status {done.returncode}, not {status}: {done.stdout!r} {done.stderr!r}")
+    return done
+
+
+class Foreign(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.seen.append((self.command, self.path, dict(self.headers), body))
+        status, fields, out = self.server.answer(self)
+        self.send_response(status)
+        for name, value in fields:
+            self.send_header(name, value)
+        if not any(n.lower() == "content-length" for n, _ in fields):
+            self.send_header("Content-Length", str(len(out)))
+        self.end_headers()
+        self.wfile.write(out)
+
+    do_GET = do_POST = do_HEAD = answer
+
+
+@contextlib.contextmanager
+def serving(make):
+    server = make()
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextlib.contextmanager
+def foreign(answer):
+    with serving(lambda: http.server.ThreadingHTTPServer(("127.0.0.1", 0), Foreign)) as server:
+        server.seen, server.answer = [], answer
+        server.url = f"http://127.0.0.1:{server.server_address[1]}"
+        yield server
+
+
+def pump(a, b):
+    def one(x, y):
+        with contextlib.suppress(OSError):
+            while data := x.recv(65536):
+                y.sendall(data)
+            y.shutdown(socket.SHUT_WR)
+    t = threading.Thread(target=one, args=(a, b), daemon=True)
+    t.start()
+    one(b, a)
+    t.join()
+
+
+def read_exactly(s, n):
+    data = b""
+    while len(data) < n:
+        data += s.recv(n - len(data)) or exit()
+    return data
+
+
+class Socks(socketserver.BaseRequestHandler):
+    def handle(self):
+        s = self.request
+        count = read_exactly(s, 2)[1]
+        methods = read_exactly(s, count)
+        if self.server.user:
+            if 2 not in methods:
+                return s.sendall(b"\x05\xff")
+            s.sendall(b"\x05\x02")
+            user = read_exactly(s, read_exactly(s, 2)[1])
+            password = read_exactly(s, read_exactly(s, 1)[0])
+            good = (user, password) == self.server.user
+            s.sendall(b"\x01" + (b"\0" if good else b"\1"))
+            if not good:
+                return None
+        else:
+            s.sendall(b"\x05\x00")
+        kind = read_exactly(s, 4)[3]
+        host = read_exactly(s, read_exactly(s, 1)[0]) if kind == 3 else read_exactly(s, 4)
+        port = struct.unpack(">H", read_exactly(s, 2))[0]
+        self.server.seen.append((host, port))
+        if self.server.reply:
+            return s.sendall(b"\x05" + bytes([self.server.reply]) + b"\0\1\0\0\0\0\0\0")
+        with socket.create_connection(("127.0.0.1", port)) as out:
+            s.sendall(b"\x05\0\0\1\0\0\0\0\0\0")
+            pump(s, out)
+        return None
+
+
+class Tunnel(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_CONNECT(self):
+        self.server.seen.append((self.path, self.headers.get("Proxy-Authorization")))
+        if self.server.refuses:
+            self.send_response(407)
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+        with socket.create_connection(("127.0.0.1", int(self.path.rsplit(":", 1)[1]))) as out:
+            self.send_response(200)
+            self.end_headers()
+            pump(self.connection, out)
+        self.close_connection = True
+        return None
+
+    def do_GET(self):
+        self.server.seen.append((self.path, self.headers.get("Proxy-Authorization")))
+        self.send_response(200)
+        self.send_header("Content-Length", "7")
+        self.end_headers()
+        self.wfile.write(b"through")
+
+
+@contextlib.contextmanager
+def secured(**files):
+    with tempfile.TemporaryDirectory() as top, folder(**files) as www:
+        env = {**os.environ, "XDG_DATA_HOME": top, "HOME": top}
+        with Server(www, "--listen", "https://localhost:0", env=env) as s:
+            yield f"https://localhost:{s.tls_port}", os.path.join(top, "handfast", "ca.pem"), s
+
+
+def http3_is_spoken_where_it_is_offered():
+    big = os.urandom(700000)
+    with secured(**{"a.txt": b"hello\n", "big": big}) as (url, ca, s):
+        said = get("--cacert", ca, "--http3-only", "-v", f"{url}/a.txt")
+        equal(said.stdout, "hello\n")
+        for part in ("* QUIC, TLS 1.3, ", "> GET /a.txt HTTP/3\n", "< HTTP/3 200"):
+            assert part in said.stderr, said.stderr
+        equal(get("--cacert", ca, "--http3-only", f"{url}/big", text=False).stdout, big)
+        done = get("--cacert", ca, "--http3-only", "-Z", "-w", "%{http_version} %{size_download}\\n", "-o", os.devnull, "-o", os.devnull, f"{url}/big", f"{url}/a.txt")
+        equal(sorted(done.stdout.split()), ["3", "3", "6", "700000"])
+        equal(get("--cacert", ca, "--http3", "-w", "%{http_version}", "-o", os.devnull, f"{url}/a.txt").stdout in ("3", "2"), True)
+        assert "for https" in get("--http3-only", f"{s.url}/a.txt", status=11).stderr
+        assert "elsewhere.example" in get("--http3-only", "--resolve", f"elsewhere.example:{s.tls_port}:127.0.0.1", "--cacert", ca, f"https://elsewhere.example:{s.tls_port}/", status=12).stderr
+    with foreign(lambda r: (200, [], b"x")) as f:
+        equal(get("--http3", "-k", f.url).stdout, "x")
+
+
+def cookies_are_kept_and_sent_as_browsers_do():
+    def answer(r):
+        return 200, [("Set-Cookie", "sid=1; HttpOnly"), ("Set-Cookie", "far=1; Domain=example.com"), ("Set-Cookie", "sub=1; Path=/deep"), ("Set-Cookie", "__Host-x=1"),
+                     ("Set-Cookie", "long=1; Max-Age=1000")], b""
+    with foreign(answer) as f, tempfile.TemporaryDirectory() as here:
+        jar = os.path.join(here, "jar")
+        said = get("-v", "-c", jar, f"{f.url}/", f"{f.url}/deep/x").stderr
+        equal(f.seen[1][2]["Cookie"], "sub=1; sid=1; long=1")
+        assert "cookie far is dropped: HF-COOKIE-022" in said and "cookie __Host-x is dropped: HF-COOKIE-007" in said, said
+        lines = open(jar).read().splitlines()
+        assert "#HttpOnly_127.0.0.1\tFALSE\t/\tFALSE\t0\tsid\t1" in lines and len(lines) == 6, lines
+        get("-b", jar, "-b", "own=2", f"{f.url}/other")
+        equal(f.seen[2][2]["Cookie"], "sid=1; long=1; own=2")
+        get("-b", "own=2", f"{f.url}/other")
+        equal(f.seen[3][2]["Cookie"], "own=2")
+        get("-b", os.path.join(here, "none"), f"{f.url}/", f"{f.url}/")
+        equal(("Cookie" in f.seen[4][2], f.seen[5][2]["Cookie"]), (False, "sid=1; long=1"))
+
+
+def proxies_are_gone_through():
+    with secured(**{"a.txt": b"hello\n"}) as (url, ca, s), serving(lambda: http.server.ThreadingHTTPServer(("127.0.0.1", 0), Tunnel)) as t, \
+            serving(lambda: socketserver.ThreadingTCPServer(("127.0.0.1", 0), Socks)) as k:
+        t.seen, t.refuses, k.seen, k.user, k.reply = [], False, [], None, 0
+        by_http, by_socks = f"127.0.0.1:{t.server_address[1]}", f"127.0.0.1:{k.server_address[1]}"
+        equal(get("-x", f"http://{by_http}", "--cacert", ca, f"{url}/a.txt").stdout, "hello\n")
+        equal(t.seen.pop(), (url[8:], None))
+        equal(get("--proxy", f"http://me:pw@{by_http}", "http://no-such.invalid/x?y").stdout, "through")
+        equal(t.seen.pop(), ("http://no-such.invalid/x?y", "Basic bWU6cHc="))
+        equal(get("--cacert", ca, f"{url}/a.txt", env={"https_proxy": f"http://me:pw@{by_http}"}).stdout, "hello\n")
+        equal(t.seen.pop(), (url[8:], "Basic bWU6cHc="))
+        equal(get("--cacert", ca, f"{url}/a.txt", env={"https_proxy": by_http, "no_proxy": "example.com,localhost"}).stdout, "hello\n")
+        equal(t.seen, [])
+        equal(get(f"{s.url}/a.txt", env={"HTTP_PROXY": by_http}).stdout, "hello\n")
+        t.refuses = True
+        assert "HF-CLIENT-002" in get("-x", by_http, f"{url}/a.txt", status=11).stderr
+        equal(get("-x", f"socks5://{by_socks}", "--cacert", ca, f"{url}/a.txt").stdout, "hello\n")
+        equal(k.seen.pop(), (b"localhost", s.tls_port))
+        k.user = (b"me", b"pw")
+        equal(get("-x", f"socks5h://me:pw@{by_socks}", f"{s.url}/a.txt").stdout, "hello\n")
+        assert "HF-CLIENT-005" in get("-x", f"socks5://me:no@{by_socks}", f"{s.url}/a.txt", status=11).stderr
+        assert "HF-CLIENT-004" in get("-x", f"socks5://{by_socks}", f"{s.url}/a.txt", status=11).stderr
+        k.user, k.reply = None, 5
+        assert "connection refused" in get("-x", f"socks5://{by_socks}", f"{s.url}/a.txt", status=11).stderr
+        assert "HF-CLIENT-003" in get("-x", f"socks5://localhost:{s.port}", f"{s.url}/a.txt", status=11).stderr
+        assert "no URL of a proxy" in get("-x", "ftp://x", f"{s.url}/a.txt", status=10).stderr
+
+
+def what_was_cut_is_resumed():
+    whole = os.urandom(300000)
+    with folder(**{"f": whole}) as top, Server(top) as s, tempfile.TemporaryDirectory() as here:
+        path = os.path.join(here, "f")
+        for have in (0, 1, 299999, 300000):
+            open(path, "wb").write(whole[:have])
+            get("-C", "-", "-o", path, f"{s.url}/f")
+            equal(open(path, "rb").read() == whole, True, have)
+        equal(get("-C", "299990", f"{s.url}/f", text=False).stdout, whole[299990:])
+        get("-C", "x", f"{s.url}/f", status=2)
+    lies = [(206, [("Content-Range", "bytes 0-9/10")], b"0123456789"), (200, [], b"0123456789")]
+    with foreign(lambda r: lies.pop(0)) as f, tempfile.TemporaryDirectory() as here:
+        path = os.path.join(here, "f")
+        open(path, "w").write("abc")
+        assert "HF-CLIENT-008" in get("-C", "-", "-o", path, f.url, status=13).stderr
+        equal(open(path).read(), "abc")
+        get("-C", "-", "-o", path, f.url)
+        equal(open(path).read(), "0123456789")
+
+
+def only_what_may_be_asked_twice_is_tried_again():
+    answers = []
+    with foreign(lambda r: answers.pop(0) if answers else (200, [], b"fine")) as f:
+        answers[:] = [(503, [("Retry-After", "0")], b"no"), (429, [("Retry-After", "0")], b"no")]
+        equal(get("--retry", "2", f.url).stdout, "fine")
+        equal(len(f.seen), 3)
+        answers[:] = [(503, [("Retry-After", "0")], b"no")]
+        equal(get("--retry", "2", "-d", "x", f.url).stdout, "no")
+        equal(len(f.seen), 4)
+        answers[:] = [(503, [("Retry-After", "0")], b"no")] * 3
+        get("--retry", "2", "-f", f.url, status=13)
+        equal(len(f.seen), 7)
+        answers[:] = [(404, [], b"none")]
+        equal(get("--retry", "2", f.url).stdout, "none")
+
+
+def an_old_connection_that_ends_costs_nothing_but_a_post():
+    """The second request on a connection that the server has just closed: a GET goes again, a POST does not."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    seen = []
+
+    def head(c):
+        data = b""
+        while b"\r\n\r\n" not in data and (more := c.recv(4096)):
+            data += more
+        return data
+
+    def play():
+        while True:
+            try:
+                c, _ = listener.accept()
+            except OSError:
+                return
+            with c:
+                seen.append(head(c)[:4])
+                c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+                if more := head(c): # read, and gone without a word
+                    seen.append(more[:4])
+    threading.Thread(target=play, daemon=True).start()
+    said = get("-v", url, url)
+    equal((said.stdout, seen), ("xx", [b"GET ", b"GET ", b"GET "]))
+    assert "sent again" in said.stderr, said.stderr
+    seen.clear()
+    get("-d", "x", url, url, status=13)
+    equal(seen, [b"POST", b"POST"])
+    listener.close()
+
+
+def many_come_at_once():
+    together = threading.Barrier(5)
+
+    def answer(r):
+        together.wait(60) # nobody is answered before all have asked
+        return 200, [], r.path.encode() * 1000
+    with foreign(answer) as f, tempfile.TemporaryDirectory() as here:
+        names = [str(i) for i in range(5)]
+        outputs = [part for n in names for part in ("-o", os.path.join(here, n))]
+        told = get("-Z", "-w", "%{json}\\n", *outputs, *(f"{f.url}/{n}" for n in names)).stdout
+        for n in names:
+            equal(open(os.path.join(here, n)).read(), f"/{n}" * 1000)
+        facts = [json.loads(line) for line in told.splitlines()]
+        equal(sorted(x["url_effective"][-1] for x in facts), names)
+        equal({(x["response_code"], x["size_download"], x["num_connects"]) for x in facts}, {(200, 2000, 1)})
+
+
+main([f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and f.__name__ not in
+      ("get", "foreign", "Foreign", "Socks", "Tunnel", "pump", "read_exactly", "secured", "serving")])

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a browser would do with an answer (explain --origin, --cookies), what a server bears (bench), and what a host lacks (doctor)."""
+import contextlib, http.server, json, os, subprocess, tempfile, threading
+from e2e import *
+
+
+def run(*args, status=0):
+    done = subprocess.run([os.path.abspath(HANDFAST), *map(str, args)], capture_output=True, text=True, timeout=120)
+    if done.returncode != status:
+        raise AssertionError(f"{args}: status {done.returncode}, not {status}: {done.stdout} {done.stderr}")
+    return done.stdout
+
+
+class Api(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self):
+        self.server.seen.append((self.command, dict(self.headers)))
+        status, fields = self.server.answers[0] if self.command == "OPTIONS" else self.server.answers[-1]
+        self.send_response(status)
+        for name, value in fields:
+            self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_PUT = do_POST = do_OPTIONS = answer
+
+
+@contextlib.contextmanager
+def api():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api)
+    server.daemon_threads, server.seen = True, []
+    server.url = f"http://127.0.0.1:{server.server_address[1]}/x"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def cors_is_decided_as_a_browser_decides_it():
+    origin, app = ("Access-Control-Allow-Origin", "http://app.example"), ["--json", "--origin", "http://app.example"]
+    with api() as a:
+        def steps(*args, status=0):
+            a.seen.clear()
+            return json.loads(run("explain", a.url, *app, *args, status=status))
+        a.answers = [(200, [origin])]
+        told = steps()
+        equal([(s["step"], s["ok"]) for s in told], [("preflight", True), ("answer", True)])
+        equal([(m, f.get("Origin")) for m, f in a.seen], [("GET", "http://app.example")])
+        told = steps("--credentials", status=14)[-1]
+        equal((told["code"], told["ok"]), ("HF-CORS-033", False))
+        assert "must be 'true'" in told["console"] and "http://app.example" in told["console"], told
+        a.answers = [(204, [origin, ("Access-Control-Allow-Methods", "PUT"), ("Access-Control-Allow-Headers", "x-one")]), (200, [origin])]
+        told = steps("--method", "put", "-H", "X-One: 1", "-H", "Cookie: a=b")
+        equal([s["step"] for s in told], ["header", "preflight", "answer"])
+        equal([m for m, _ in a.seen], ["OPTIONS", "PUT"])
+        equal((a.seen[0][1]["Access-Control-Request-Method"], a.seen[0][1]["Access-Control-Request-Headers"], "Cookie" in a.seen[1][1]), ("PUT", "x-one", False))
+        for method, header, code in (("PATCH", "X-One: 1", "HF-CORS-035"), ("PUT", "X-Two: 1", "HF-CORS-036")):
+            equal(steps("--method", method, "-H", header, status=14)[-1]["code"], code)
+            equal([m for m, _ in a.seen], ["OPTIONS"]) # nothing was changed
+        for answers, code in (([(401, [origin])], "HF-CORS-034"), ([(200, [])], "HF-CORS-030"), ([(200, [(origin[0], "*"), origin])], "HF-CORS-037"),
+                              ([(200, [(origin[0], "http://app.example/")])], "HF-CORS-031")):
+            a.answers = answers
+            equal(steps("--method", "PUT", status=14)[-1]["code"], code)
+        text = run("explain", a.url, "--origin", "http://app.example", status=14)
+        assert "rule" in text and "remedy" in text and "console" in text, text
+        run("explain", a.url, "--origin", "http://app.example/", status=2)
+        run("explain", a.url, "--origin", a.url[:-2])
+
+
+def cookies_are_told_apart():
+    with api() as a:
+        a.answers = [(200, [("Set-Cookie", v) for v in ("sid=1; HttpOnly; SameSite=Lax", "far=1; Domain=example.com", "safe=1; Secure", "strict=1; SameSite=Strict; Max-Age=60",
+                                                        "gone=; Max-Age=0", "open=1; SameSite=None")])]
+        told = json.loads(run("explain", a.url, "--cookies", "--json", status=14))
+        equal([s.get("code", "kept") for s in told], ["kept", "HF-COOKIE-022", "HF-COOKIE-024", "kept", "kept", "HF-COOKIE-006"])
+        assert "links on other sites" in told[0]["what"] and "links on other sites" not in told[3]["what"] and "deleted" in told[4]["what"], told
+
+
+def names_of_others_are_explained():
+    assert "nothing listens" in run("explain", "econnrefused")
+    assert run("explain", "404").startswith("404 Not Found")
+    equal(json.loads(run("explain", "--json", "EMFILE"))[0]["name"].split()[0], "EMFILE")
+    run("explain", "299", status=1)
+    run("explain", "ENOTHING", status=1)
+
+
+def load_is_counted_and_checked():
+    with folder(**{"a.txt": b"hello\n"}) as top, Server(top) as s:
+        told = json.loads(run("bench", "-n", 300, "-c", 4, "--json", f"{s.url}/a.txt"))
+        equal((told["requests"], told["failed"], told["connections_opened"], told["status"], told["bytes"], told["http_version"]), (300, 0, 4, 200, 1800, "1.1"))
+        assert 0 < told["latency_ns"]["p50"] <= told["latency_ns"]["p99"] <= told["latency_ns"]["max"], told
+        told = json.loads(run("bench", "-n", 50, "-c", 2, "--fresh", "--json", f"{s.url}/a.txt"))
+        assert told["requests"] == 50 and told["connections_opened"] >= 50, told
+        told = json.loads(run("bench", "-n", 200, "-c", 2, "-m", 10, "--http2", "--json", f"{s.url}/a.txt"))
+        equal((told["requests"], told["http_version"], told["connections_opened"]), (200, "2", 2))
+        told = json.loads(run("bench", "-n", 40, "--rate", 400, "--json", f"{s.url}/a.txt"))
+        assert told["loop"] == "open" and told["requests"] == 40 and told["seconds"] > 0.09, told
+        assert "p99.9" in run("bench", "-n", 10, f"{s.url}/a.txt")
+    run("bench", "http://example.com/", status=2)
+    count = []
+    with api() as a:
+        a.answers = [(200, [])]
+        a.RequestHandlerClass = type("Changing", (Api,), {"do_GET": lambda self: (count.append(1), setattr(a, "answers", [(200 if len(count) < 5 else 404, [])]), self.answer())})
+        run("bench", "-n", 20, "-c", 1, a.url, status=13)
+        run("bench", "-n", 20, "-c", 1, "--no-check", a.url)
+
+
+def the_doctor_reads_the_host():
+    with tempfile.TemporaryDirectory() as proc:
+        def put(name, text):
+            path = os.path.join(proc, "sys", name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            open(path, "w").write(text)
+        put("net/core/somaxconn", "128\n")
+        put("net/ipv4/tcp_syncookies", "0\n")
+        put("net/ipv4/ip_local_port_range", "60000\t60999\n")
+        told = {c["subject"]: c for c in json.loads(run("doctor", "--json", "--proc", proc))}
+        for subject in ("backlog", "SYN cookies", "ports outwards"):
+            equal(told[subject]["weight"], "weak")
+            assert told[subject]["change"].startswith("sysctl -w "), told[subject]
+        equal(told["ports outwards"]["found"], "1000, from 60000 to 60999")
+    assert "descriptors" in run("doctor")
+
+
+main([f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and f.__name__ not in ("run", "Api", "api")])
