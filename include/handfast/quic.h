@@ -63,7 +63,7 @@ typedef struct hf_quic_config {
     bool always_retry;    /* every new client proves its address first; else from limit quic_half_open on */
     bool newreno;         /* in place of CUBIC */
     bool version_2;       /* client: begin with version 2 (RFC 9369). Server: go on with it where a client that begins with version 1
-                             offers it (RFC 9368). Both versions are always understood */
+                             offers it (RFC 9368). Both versions are always understood; a session is begun with its own */
     bool no_migration;    /* tell the peer not to move (a NAT may still) */
     bool datagrams;       /* offer RFC 9221 */
     uint16_t datagram_bytes; /* the UDP payload that is sent at first; 1200 to 1452; 1200. Larger ones are tried (RFC 8899) */

@@ -114,7 +114,8 @@ static void remember(decoder *d, const uint8_t *eaten, size_t length, size_t giv
 static hf_codec_result decode(void *what, hf_codec_io *io)
 {
     decoder *d = what;
-    ZSTD_inBuffer in = { io->in, io->in_length, 0 };
+    /* A frame that lies before it whole the library takes by another way, which judges otherwise: so it sees one byte first. */
+    ZSTD_inBuffer in = { io->in, d->head_length == 0 && io->in_length > 0 ? 1 : io->in_length, 0 };
     ZSTD_outBuffer out = { io->out, io->out_length, 0 };
     const size_t left = ZSTD_decompressStream(d->state, &out, &in);
     remember(d, io->in, in.pos, out.pos);

@@ -92,7 +92,7 @@ void hf_get_tell_line(const hf_get *g, const hf_line *line, hf_version version, 
 void hf_get_tell_progress(hf_get *const *all, size_t count, hf_time now); /* one line, again and again */
 hf_exit hf_get_write_head(hf_get *g, const hf_response_head *head);
 hf_exit hf_get_write(hf_get *g, hf_bytes piece);
-hf_exit hf_get_name_output(hf_get *g); /* out_name: empty: standard output */
+hf_exit hf_get_name_output(hf_get *g); /* out_name, once: empty: standard output */
 hf_exit hf_get_close_output(hf_get *g);
 void hf_get_write_out(const hf_get *g); /* --write-out */
 

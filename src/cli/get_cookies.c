@@ -5,8 +5,10 @@
 #include "get.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "public_suffix.h"
 
@@ -44,6 +46,17 @@ hf_exit hf_get_open_jar(hf_get *g, const char *const *files, size_t count)
     return result;
 }
 
+/* Cookies are secrets, and the folder may be others' too: the file is ours alone, and new. */
+static FILE *create_secret(const char *path)
+{
+    (void)unlink(path); /* of a run that was cut */
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    FILE *const f = fd >= 0 ? fdopen(fd, "w") : NULL;
+    if (f == NULL && fd >= 0)
+        close(fd);
+    return f;
+}
+
 hf_exit hf_get_save_jar(hf_get *g, const char *path)
 {
     char fresh[4096 + 8];
@@ -51,7 +64,7 @@ hf_exit hf_get_save_jar(hf_get *g, const char *path)
     const bool standard = strcmp(path, "-") == 0;
     if ((size_t)snprintf(fresh, sizeof fresh, "%s.new", path) >= sizeof fresh)
         return hf_cli_failed(g->cli, "--cookie-jar: the name is too long");
-    FILE *const f = standard ? g->cli->out : fopen(fresh, "we");
+    FILE *const f = standard ? g->cli->out : create_secret(fresh);
     if (f == NULL)
         return hf_cli_failed(g->cli, "--cookie-jar %s: %s", fresh, strerror(errno));
     fputs("# Netscape HTTP Cookie File\n", f);
@@ -59,7 +72,10 @@ hf_exit hf_get_save_jar(hf_get *g, const char *path)
         char line[HF_JAR_LINE];
         hf_writer w = hf_writer_make(line, sizeof line);
         hf_jar_write_line(&w, &c);
-        fwrite(line, 1, w.length, f);
+        if (w.overflowed)
+            hf_get_note(g, "--cookie-jar: the cookie %.*s is too long for a line", HF_STR(c.name));
+        else
+            fwrite(line, 1, w.length, f);
     }
     if (standard)
         return HF_EXIT_OK;

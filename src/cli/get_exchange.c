@@ -191,7 +191,7 @@ static hf_exit check_rest(hf_get *g, const hf_response_head *head, bool *whole)
         hf_get_note(g, "the server gives no ranges: all of it comes again");
         g->resume_from = 0;
     }
-    return HF_EXIT_OK;
+    return head->status == 200 || head->status == 206 ? HF_EXIT_OK : hf_get_fail(g, HF_EXIT_HTTP, "the server answers %u: that is not the rest", head->status);
 }
 
 static void hear_alternatives(hf_get *g, const hf_response_head *head)
@@ -335,8 +335,6 @@ static void visit(hf_get *g)
                                    : hf_cli_misuse(g->cli, "%s: %s", g->url, wrong != NULL ? wrong : "that is for handfast ws"));
         return;
     }
-    if (g->redirects == 0)
-        (void)hf_client_url_parse(g->url, &g->first_at);
     ask(g);
 }
 
@@ -363,10 +361,9 @@ static hf_exit find_rest(hf_get *g)
         return HF_EXIT_OK;
     if (strcmp(g->resume, "-") != 0)
         return hf_parse_decimal(hf_text(g->resume), &g->resume_from) ? HF_EXIT_OK : hf_cli_misuse(g->cli, "--continue-at %s: give - or a number of bytes", g->resume);
-    const hf_exit named = hf_get_name_output(g);
-    if (named == HF_EXIT_OK && g->out_name[0] != 0 && stat(g->out_name, &s) == 0 && S_ISREG(s.st_mode))
+    if (g->out_name[0] != 0 && stat(g->out_name, &s) == 0 && S_ISREG(s.st_mode))
         g->resume_from = (uint64_t)s.st_size;
-    return named;
+    return HF_EXIT_OK;
 }
 
 void hf_get_begin(hf_get *g, const char *given)
@@ -378,8 +375,8 @@ void hf_get_begin(hf_get *g, const char *given)
         finish(g, hf_cli_misuse(g->cli, "a URL is longer than %d bytes", HF_CLIENT_URL_BYTES));
         return;
     }
-    (void)hf_client_url_parse(g->url, &g->at);
-    const hf_exit bad = find_rest(g);
+    const bool parsed = hf_client_url_parse(g->url, &g->first_at) == NULL; /* else visit says why not */
+    const hf_exit named = parsed ? hf_get_name_output(g) : HF_EXIT_OK, bad = named == HF_EXIT_OK ? find_rest(g) : named;
     if (bad != HF_EXIT_OK)
         finish(g, bad);
     else

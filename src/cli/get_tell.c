@@ -82,7 +82,7 @@ void hf_get_tell_request(const hf_get *g, const hf_request_head *head)
 /* The last part of the path, as a name in this folder. */
 static bool name_of(const hf_get *g, char *name, size_t size)
 {
-    hf_bytes path = g->at.target;
+    hf_bytes path = g->first_at.target; /* of the URL that was asked for: a redirect names no file here */
     const uint8_t *const mark = memchr(path.ptr, '?', path.len);
     path.len = mark != NULL ? (size_t)(mark - path.ptr) : path.len;
     const uint8_t *const slash = memrchr(path.ptr, '/', path.len);
@@ -109,10 +109,9 @@ static hf_exit open_output(hf_get *g)
 {
     if (g->out != NULL)
         return HF_EXIT_OK;
-    const hf_exit named = hf_get_name_output(g);
     g->out = g->cli->out;
-    if (named != HF_EXIT_OK || g->out_name[0] == 0)
-        return named;
+    if (g->out_name[0] == 0)
+        return HF_EXIT_OK;
     g->out = fopen(g->out_name, g->resume_from > 0 ? "ab" : "wb");
     if (g->out != NULL)
         return HF_EXIT_OK;

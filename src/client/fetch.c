@@ -155,7 +155,9 @@ static void take(hf_fetch *f)
         hf_http2_take(f->http2, (hf_http2_stream)f->untaken_call->id, f->untaken);
     else if (f->untaken > 0 && f->http1 != NULL)
         hf_http1_take(f->http1, f->untaken);
-    f->untaken = 0; /* QUIC: the line has taken it */
+    f->untaken = 0;
+    if (f->line->quic != NULL)
+        hf_quic_line_take(f->line->quic);
 }
 
 static void let_go(hf_fetch *f, hf_fetch_call *c)

@@ -49,6 +49,7 @@ struct hf_opening {
     attempt attempts[HF_RACE_MOST];
     hf_err last;    /* why the last attempt failed */
     hf_time began, until; /* the name, the proxy or the handshake */
+    hf_address literal; /* what socks lends, where the host is an address */
     hf_socks socks;
     hf_http1 *connect;
 };
@@ -359,7 +360,8 @@ static hf_step begin_proxy(hf_line *l)
     o->phase = AT_PROXY;
     o->until = hf_time_after(hf_dialer_now(l->dialer), hf_dialer_patience(l->dialer));
     if (o->proxy == BY_SOCKS) {
-        o->socks = (hf_socks){ .host = hf_text(o->host), .port = o->port, .user = hf_text(o->user), .password = hf_text(o->password) };
+        const bool is_address = hf_address_parse(hf_text(o->host), 0, &o->literal);
+        o->socks = (hf_socks){ .host = hf_text(o->host), .address = hf_bytes_make(o->literal.ip, is_address ? (o->literal.family == 6 ? 16 : 4) : 0), .port = o->port, .user = hf_text(o->user), .password = hf_text(o->password) };
         hf_socks_begin(&o->socks);
         err = o->socks.err;
     } else {

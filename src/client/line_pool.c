@@ -187,7 +187,7 @@ static hf_pooled_line *open_line(hf_line_pool *p, const hf_call *c)
     return l;
 }
 
-/* True: it goes over a line now. */
+/* True: it goes over a line now, or failed. False: the peer allows no more of them for now: it goes on waiting. */
 static bool send_over(hf_line_pool *p, hf_pooled_line *l, hf_call *c, hf_line_pool_event *e)
 {
     hf_request_head head = c->head;
@@ -210,8 +210,10 @@ static bool send_over(hf_line_pool *p, hf_pooled_line *l, hf_call *c, hf_line_po
             head.fields = (hf_fields){ fields, head.fields.count + 1 };
         }
     }
-    unqueue(p, c);
     const hf_err err = hf_fetch_ask(&l->fetch, &head, c->body, c);
+    if (err.code == HF_ERR_BASE_LIMIT && l->fetch.open > 0)
+        return false; /* RFC 9113 5.1.2: one that ends makes room */
+    unqueue(p, c);
     *e = (hf_line_pool_event){ .kind = HF_LINE_POOL_CONNECTED, .call = c, .line = &l->line, .version = hf_fetch_version(&l->fetch), .reused = l->asked > 0, .stage = HF_LINE_OPEN };
     if (err.code != 0) {
         e->kind = HF_LINE_POOL_FAILED;
@@ -240,7 +242,10 @@ static bool start_one(hf_line_pool *p, hf_line_pool_event *e)
         for (size_t i = 0; i < p->count; i++)
             rows[i] = row_of(p, p->lines[i]);
         switch (hf_keep_choose(&p->rules, rows, p->count, &wanted, ahead, hf_dialer_now(p->dialer), &at)) {
-        case HF_KEEP_USE: return send_over(p, p->lines[at], c, e);
+        case HF_KEEP_USE:
+            if (send_over(p, p->lines[at], c, e))
+                return true;
+            break;
         case HF_KEEP_OPEN:
             if (at < p->count)
                 close_line(p, p->lines[at]);
@@ -370,8 +375,11 @@ bool hf_line_pool_next(hf_line_pool *p, hf_line_pool_event *e)
         p->cursor = (p->cursor + 1) % p->count;
         if (step_line(p, p->lines[p->cursor], e))
             return true;
+        const uint64_t opened = p->counts.opened;
         if (start_one(p, e))
             return true;
+        if (p->counts.opened > opened)
+            n = p->count + 1; /* a name that needs no question is known at once, and nothing would wake us for it */
     }
     drop_idle(p);
     return false;

@@ -25,8 +25,9 @@ struct hf_quic_line {
     hf_http3 *http3;
     lane_row lanes[LANES];
     size_t lane_count, cursor;
-    hf_lane untaken_lane;
-    size_t untaken;
+    hf_lane lent_lane;    /* of the last event, which may point into what the lane holds: */
+    size_t used, untaken; /* so many bytes of it the core has used, and so many more are BODY */
+    bool lends;           /* the last event is still somebody's */
     bool over, clean;
     hf_err err;
     hf_err refused; /* the certificate: nobody waits until QUIC has said its last words */
@@ -256,9 +257,12 @@ static hf_step step_lane(hf_quic_line *q, hf_time now, hf_lane lane, bool fin, h
     const hf_span held = lane == HF_HTTP3_NO_LANE ? (hf_span){ NULL, 0 } : hf_quic_peek(q->quic, lane);
     hf_in in = { .ptr = held.len > 0 ? held.ptr : nothing, .len = held.len, .fin = fin };
     const hf_step s = hf_http3_step(q->http3, now, lane, &in, event);
-    if (s == HF_EVENT && event->kind == HF_HTTP3_BODY) {
-        q->untaken = event->body.len;
-        q->untaken_lane = event->lane;
+    if (s == HF_EVENT) { /* http3.h: "deal with an event before the lane's buffer moves" */
+        q->lent_lane = lane;
+        q->used = in.used;
+        q->untaken = event->kind == HF_HTTP3_BODY ? event->body.len : 0;
+        q->lends = true;
+        return s;
     }
     if (in.used > 0)
         hf_quic_take(q->quic, lane, in.used);
@@ -275,7 +279,7 @@ static hf_step step_lane(hf_quic_line *q, hf_time now, hf_lane lane, bool fin, h
 static void forget_dead_lanes(hf_quic_line *q)
 {
     for (size_t i = q->lane_count; i-- > 0;)
-        if (!hf_quic_has(q->quic, q->lanes[i].lane) && !(q->untaken > 0 && q->untaken_lane == q->lanes[i].lane))
+        if (!hf_quic_has(q->quic, q->lanes[i].lane))
             q->lanes[i] = q->lanes[--q->lane_count];
 }
 
@@ -293,12 +297,22 @@ static hf_step step_lanes(hf_quic_line *q, hf_time now, hf_http3_event *event, b
     return s;
 }
 
+void hf_quic_line_take(hf_quic_line *q)
+{
+    if (!q->lends)
+        return;
+    if (q->used > 0)
+        hf_quic_take(q->quic, q->lent_lane, q->used);
+    if (q->untaken > 0)
+        hf_http3_take(q->http3, q->lent_lane, q->untaken);
+    q->used = q->untaken = 0;
+    q->lends = false;
+}
+
 hf_step hf_quic_line_step(hf_quic_line *q, hf_http3_event *event)
 {
     const hf_time now = now_of(q);
-    if (q->untaken > 0)
-        hf_http3_take(q->http3, q->untaken_lane, q->untaken);
-    q->untaken = 0;
+    hf_quic_line_take(q);
     if (!q->over)
         receive(q, now);
     for (bool moved = true; moved && !q->over;) {
@@ -322,6 +336,8 @@ hf_step hf_quic_line_step(hf_quic_line *q, hf_http3_event *event)
 void hf_quic_line_flush(hf_quic_line *q)
 {
     const hf_time now = now_of(q);
+    if (q->lends) /* a lane that is given up here would take the event with it: the next step is soon enough */
+        return;
     (void)push(q, now);
     emit(q, now);
 }

@@ -34,10 +34,12 @@ hf_quic_line *hf_quic_line_new(const hf_quic_line_options *options, hf_err *err)
 /* Says goodbye. NULL is fine. */
 void hf_quic_line_free(hf_quic_line *q);
 
-/* Receives, and hands on: the next event of HTTP/3, HF_IDLE, or HF_CLOSED and HF_FAULT: it is over, hf_quic_line_fault says why. The
- * body of the last event is taken. */
+/* Receives, and hands on: the next event of HTTP/3, HF_IDLE, or HF_CLOSED and HF_FAULT: it is over, hf_quic_line_fault says why. An
+ * event lends until the next step, or until it is taken; its body is taken with it. */
 hf_step hf_quic_line_step(hf_quic_line *q, hf_http3_event *event);
-/* What was put or asked since the last step leaves. */
+/* The last event was dealt with. */
+void hf_quic_line_take(hf_quic_line *q);
+/* What was put or asked since the last step leaves; not while an event lends. */
 void hf_quic_line_flush(hf_quic_line *q);
 hf_time hf_quic_line_wake(const hf_quic_line *q);
 bool hf_quic_line_is_open(const hf_quic_line *q);

@@ -11,7 +11,8 @@ static hf_bytes take_until(hf_bytes *rest, const char *ends)
         n++;
     const hf_bytes taken = hf_bytes_make(rest->ptr, n);
     const size_t used = n < rest->len ? n + 1 : n;
-    *rest = hf_bytes_make(rest->ptr + used, rest->len - used);
+    if (used > 0) /* of nothing, ptr may be NULL */
+        *rest = hf_bytes_make(rest->ptr + used, rest->len - used);
     return taken;
 }
 

@@ -202,11 +202,16 @@ static void put_control(packet *p)
     }
 }
 
+/* RFC 9221 5: they need not arrive. One that was taken while packets were larger fits no more, and those behind it do. */
 static void put_datagrams(packet *p)
 {
     hf_datagrams *const out = &p->q->datagrams_out;
     while (out->first != NULL && can_note(p)) {
         hf_datagram *const d = out->first;
+        if (d->length > hf_quic_datagram_most(p->q)) {
+            hf_datagram_free(hf_datagrams_pop(out), &p->q->env->alloc);
+            continue;
+        }
         if (room(p) < 3 + d->length)
             return;
         hf_write_byte(&p->w, 0x31);

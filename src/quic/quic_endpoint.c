@@ -428,6 +428,16 @@ static hf_err initial(hf_quic_endpoint *ep, const hf_quic_input *in, const hf_qu
     return begin(ep, in, h, retried, proven, &original);
 }
 
+/* RFC 9369 5: a session, and the token beside it, are good for their own version alone; to use them is worth more than a wish. */
+static uint32_t version_to_begin_with(const hf_quic_endpoint *ep, hf_bytes session)
+{
+    hf_reader r = hf_reader_make(session);
+    const uint32_t version = (uint32_t)hf_read_number(&r, 4);
+    if (!r.bad && hf_quic_speaks(version))
+        return version;
+    return ep->config.version_2 ? HF_QUIC_V2 : HF_QUIC_V1;
+}
+
 hf_quic *hf_quic_connect(hf_quic_endpoint *ep, hf_time now, const hf_quic_target *target, void *user, hf_err *err)
 {
     uint8_t random[HF_QUIC_CLIENT_CID_LEAST + 8];
@@ -437,7 +447,7 @@ hf_quic *hf_quic_connect(hf_quic_endpoint *ep, hf_time now, const hf_quic_target
         *err = hf_err_make(HF_ERR_QUIC_BUSY);
         return NULL;
     }
-    hf_quic *const q = make(ep, now, false, ep->config.version_2 ? HF_QUIC_V2 : HF_QUIC_V1, &target->path);
+    hf_quic *const q = make(ep, now, false, version_to_begin_with(ep, target->session), &target->path);
     if (q == NULL)
         return NULL;
     hf_quic_space *const s = q->spaces[HF_LEVEL_INITIAL];

@@ -254,8 +254,9 @@ static hf_err protected_packet(hf_quic *q, const hf_quic_header *h, hf_span pack
     /* RFC 9368 2.3: a client that has not heard of it yet goes on with the first version */
     const bool former = h->kind == HF_QUIC_INITIAL && h->version != q->version && q->shaking != NULL;
     hf_quic_keys *const keys = zero ? hf_quic_early_reads(q) : former ? &q->shaking->first_read : &s->read;
-    /* 0-RTT whose ClientHello was read is taken, or never will be */
-    const bool hopeless = s->gone || q->state != HF_QUIC_SHAKING || (zero && (!q->server || q->spaces[HF_LEVEL_HANDSHAKE]->read.on));
+    /* 0-RTT whose ClientHello was read is taken, or never will be; another version was spoken before, or never */
+    const bool late = zero && (!q->server || q->spaces[HF_LEVEL_HANDSHAKE]->read.on);
+    const bool hopeless = s->gone || q->state != HF_QUIC_SHAKING || late || (former && !q->shaking->first_read.on);
     uint64_t number = 0;
     hf_bytes payload;
     if (keys == NULL || !keys->on) {

@@ -147,7 +147,7 @@ void hf_key_client_detach(hf_key_client *c, uint32_t thread)
 {
     pthread_mutex_lock(&c->waking);
     c->askers[thread].waker = (hf_key_waker){ 0 };
-    shutdown(c->askers[thread].mine, SHUT_RDWR); /* a key process that is about to answer must not wait for room */
+    shutdown(c->askers[thread].mine, SHUT_RDWR); /* a key process need not keep answers for it */
     pthread_mutex_unlock(&c->waking);
 }
 

@@ -28,7 +28,7 @@ static const struct sock_filter rules[] = {
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, HF_AUDIT_ARCH, 1, 0),
     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-    ALLOW(SYS_recvfrom), ALLOW(SYS_recvmsg), ALLOW(SYS_sendto), ALLOW(SYS_sendmsg), ALLOW(SYS_read), ALLOW(SYS_write), ALLOW(SYS_writev),
+    ALLOW(SYS_ppoll), ALLOW(SYS_recvfrom), ALLOW(SYS_recvmsg), ALLOW(SYS_sendto), ALLOW(SYS_sendmsg), ALLOW(SYS_read), ALLOW(SYS_write), ALLOW(SYS_writev),
     ALLOW(SYS_close), ALLOW(SYS_brk), ALLOW(SYS_mmap), ALLOW(SYS_munmap), ALLOW(SYS_mremap), ALLOW(SYS_mprotect), ALLOW(SYS_madvise),
     ALLOW(SYS_futex), ALLOW(SYS_getrandom), ALLOW(SYS_getpid), ALLOW(SYS_gettid), ALLOW(SYS_clock_gettime), ALLOW(SYS_clock_nanosleep),
     ALLOW(SYS_sigaltstack), ALLOW(SYS_rt_sigreturn), ALLOW(SYS_rt_sigprocmask), ALLOW(SYS_restart_syscall), ALLOW(SYS_sched_yield),

@@ -23,7 +23,7 @@
 #include "key_wire.h"
 #include "log.h"
 
-enum { NOBODY = 65534, BEGIN_MS = 20000, REPORT = 8192 };
+enum { NOBODY = 65534, BEGIN_MS = 20000, REPORT = 8192, KEPT_MOST = 65536 };
 
 /* ---- the key process ---------------------------------------------------------------------------------------- */
 
@@ -59,8 +59,86 @@ static bool drop_privileges(void)
     return prctl(PR_SET_DUMPABLE, 0) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && hf_key_process_confine();
 }
 
+/* An answer for which its asker's channel had no room yet. */
+typedef struct kept {
+    struct kept *next;
+    size_t size;
+    uint8_t bytes[];
+} kept;
+
+typedef struct asker {
+    int channel; /* -1: nobody */
+    kept *first, *last;
+} asker;
+
+static asker askers[HF_KEY_ASKERS];
+static size_t kept_count;
+
+static void forget(asker *a)
+{
+    kept *const k = a->first;
+    a->first = k->next;
+    a->last = a->first == NULL ? NULL : a->last;
+    kept_count--;
+    hf_wipe(k->bytes, k->size);
+    free(k);
+}
+
+/* False: there is no room now. What nobody will read counts as sent. */
+static bool send_now(int channel, const void *bytes, size_t size)
+{
+    ssize_t n;
+    while ((n = send(channel, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT)) < 0 && errno == EINTR)
+        continue;
+    return n >= 0 || errno != EAGAIN;
+}
+
+/* Never waits: a loop thread that is busy must hold up no other's handshakes. At most as many are kept as questions have places;
+ * where memory ends this process does, and what it was asked is asked again. */
+static void send_answer(asker *a, const void *bytes, size_t size)
+{
+    if (a->first == NULL && send_now(a->channel, bytes, size))
+        return;
+    if (kept_count == KEPT_MOST)
+        return;
+    kept *const k = malloc(sizeof *k + size);
+    if (k == NULL)
+        _exit(1);
+    k->next = NULL;
+    k->size = size;
+    memcpy(k->bytes, bytes, size);
+    if (a->last != NULL)
+        a->last->next = k;
+    else
+        a->first = k;
+    a->last = k;
+    kept_count++;
+}
+
+/* Waits until somebody asks, or takes what was kept. True: somebody asks. */
+static bool await_question(int channel)
+{
+    static struct pollfd p[HF_KEY_ASKERS + 1];
+    static asker *whose[HF_KEY_ASKERS + 1];
+    nfds_t count = 0;
+    if (kept_count == 0)
+        return true; /* receiving waits */
+    p[count++] = (struct pollfd){ .fd = channel, .events = POLLIN };
+    for (size_t i = 0; i < HF_KEY_ASKERS; i++)
+        if (askers[i].first != NULL) {
+            whose[count] = &askers[i];
+            p[count++] = (struct pollfd){ .fd = askers[i].channel, .events = POLLOUT };
+        }
+    if (ppoll(p, count, NULL, NULL) < 0)
+        return errno != EINTR;
+    for (nfds_t i = 1; i < count; i++)
+        while (p[i].revents != 0 && whose[i]->first != NULL && send_now(p[i].fd, whose[i]->first->bytes, whose[i]->first->size))
+            forget(whose[i]);
+    return p[0].revents != 0;
+}
+
 /* Decrypting is refused unless it was set: else who holds the channel could read recorded connections of old clients. */
-static void answer(int channel, const hf_identities *ids, hf_key **keys, const hf_key_question *q)
+static void answer(asker *to, const hf_identities *ids, hf_key **keys, const hf_key_question *q)
 {
     const size_t count = ids->count;
     hf_key_answer a = { .id = q->id };
@@ -74,8 +152,7 @@ static void answer(int channel, const hf_identities *ids, hf_key **keys, const h
     }
     a.code = err.code;
     a.length = err.code == 0 ? (uint16_t)length : 0;
-    while (send(channel, &a, HF_KEY_ANSWER_HEAD + a.length, MSG_NOSIGNAL) < 0 && errno == EINTR)
-        continue;
+    send_answer(to, &a, HF_KEY_ANSWER_HEAD + a.length);
     hf_wipe(a.signature, sizeof a.signature);
 }
 
@@ -97,40 +174,44 @@ static ssize_t receive(int channel, hf_key_question *q, int *beside)
 }
 
 /* Who asks from now on by this number, and was somebody else before, is answered at `channel`. */
-static void join(int *askers, uint32_t asker, int channel)
+static void join(uint32_t number, int channel)
 {
     if (channel < 0)
         return;
-    if (asker >= HF_KEY_ASKERS) {
+    if (number >= HF_KEY_ASKERS) {
         close(channel);
         return;
     }
-    if (askers[asker] >= 0)
-        close(askers[asker]);
-    askers[asker] = channel;
+    asker *const a = &askers[number];
+    if (a->channel >= 0)
+        close(a->channel);
+    while (a->first != NULL)
+        forget(a);
+    a->channel = channel;
 }
 
 /* Until nobody is there who could ask. A question of somebody who did not join is not answered: whoever sees the hello asks it again. */
 static void answer_all(int channel, const hf_identities *ids, hf_key **keys)
 {
-    static int askers[HF_KEY_ASKERS];
     const hf_key_answer hello = { .id = HF_KEY_HELLO };
     for (size_t i = 0; i < HF_KEY_ASKERS; i++)
-        askers[i] = -1;
+        askers[i] = (asker){ .channel = -1 };
     (void)!send(channel, &hello, HF_KEY_ANSWER_HEAD, MSG_NOSIGNAL);
     for (;;) {
         hf_key_question q;
         int beside;
+        if (!await_question(channel))
+            continue;
         const ssize_t n = receive(channel, &q, &beside);
         if (n == 0 || (n < 0 && errno != EINTR))
             return;
         const bool whole = n >= (ssize_t)HF_KEY_QUESTION_HEAD && q.length == n - (ssize_t)HF_KEY_QUESTION_HEAD;
         if (whole && q.kind == HF_KEY_JOIN)
-            join(askers, q.asker, beside);
+            join(q.asker, beside);
         else if (beside >= 0)
             close(beside);
-        else if (whole && q.asker < HF_KEY_ASKERS && askers[q.asker] >= 0)
-            answer(askers[q.asker], ids, keys, &q);
+        else if (whole && q.asker < HF_KEY_ASKERS && askers[q.asker].channel >= 0)
+            answer(&askers[q.asker], ids, keys, &q);
     }
 }
 

@@ -16,6 +16,7 @@
 #include <handfast/version.h>
 
 #include "alloc.h"
+#include "limit_rules.h"
 #include "log.h"
 #include "tape.h"
 
@@ -324,16 +325,19 @@ static bool copy_word(hf_bytes word, char *to, size_t size)
     return true;
 }
 
+/* With what no server may have, a core would be used wrongly. */
 static bool read_limit(hf_bytes words, hf_limits *limits)
 {
     hf_bytes name;
     uint64_t value;
+    hf_limit_bounds bounds;
     if (!hf_split(&words, ' ', &name) || !hf_parse_decimal(words, &value))
         return false;
 #define HF_LIMIT(limit, usual, unit, why) \
     if (hf_bytes_equal(name, hf_text(#limit))) { \
+        bounds = hf_limit_bounds_of(#limit, unit); \
         limits->limit = value; \
-        return true; \
+        return value == usual || (value >= bounds.least && value <= bounds.most); \
     }
 #include <handfast/limits.def>
 #undef HF_LIMIT
@@ -395,7 +399,7 @@ bool hf_taped_read(hf_bytes file, hf_taped_file *to, hf_writer *why)
     rest = hf_bytes_make(file.ptr + format.len, file.len - format.len);
     while (hf_split(&rest, '\n', &line) && line.len > 0)
         if (!read_line(line, to, &f)) {
-            hf_write_text(why, "its beginning has a line that is none of ours");
+            hf_write_text(why, "its beginning has a line that is none of ours, or a limit that no server may have");
             return false;
         }
     to->tape = rest;

@@ -3,24 +3,39 @@
 
 #include "alloc.h"
 
-enum { TAPE_FIRST = 4096 };
+enum { TAPE_FIRST = 4096, TAPE_LATE = 4 };
 
 /* ---- written ---------------------------------------------------------------------------------------------------- */
+
+void tape_fill(hf_web_tape *t)
+{
+    if (!t->full)
+        t->hash_at_end = t->hash.value;
+    t->full = t->ended = true;
+}
+
+/* What is noted of the bytes counts, too: who sends a byte at a time has more of it than of bytes. */
+static size_t most_bytes(const hf_web_tape *t)
+{
+    const size_t noted = t->chunk_count * sizeof *t->chunks + t->mark_count * sizeof *t->marks + t->value_count * sizeof *t->values;
+    return noted < t->most ? t->most - noted : 0;
+}
 
 /* Room for `n` more bytes. False: the tape ends here. */
 static bool make_room(hf_web_tape *t, size_t n)
 {
+    const size_t most = most_bytes(t);
     if (t->full || t->plays)
         return false;
-    if (n <= t->capacity - t->length)
+    if (n <= t->capacity - t->length && t->length + n <= most)
         return true;
     size_t capacity = t->capacity > 0 ? t->capacity : TAPE_FIRST;
-    while (capacity < t->length + n && capacity < t->most)
+    while (capacity < t->length + n && capacity < most)
         capacity *= 2;
-    capacity = capacity < t->most ? capacity : t->most;
+    capacity = capacity < most ? capacity : most;
     uint8_t *const bytes = capacity >= t->length + n ? hf_resize(&t->below->alloc, t->bytes, t->capacity, capacity) : NULL;
     if (bytes == NULL) {
-        t->full = true;
+        tape_fill(t);
         return false;
     }
     t->bytes = bytes;
@@ -173,7 +188,7 @@ bool hf_web_tape_has_bytes(const hf_web_tape *t)
 
 uint64_t hf_web_tape_hash(const hf_web_tape *t)
 {
-    return t->hash.value;
+    return t->ended ? t->hash_at_end : t->hash.value;
 }
 
 hf_version hf_web_tape_version(const hf_web_tape *t)
@@ -209,8 +224,11 @@ static void note_chunk(hf_web_tape *t, uint64_t stream, size_t length)
         *c = (tape_chunk){ stream, t->length - length, length };
 }
 
+/* Of a tape that is full only the step in which that came about is still played, which needs no more than a few. */
 static void mark(hf_web_tape *t, tape_mark_kind kind, uint64_t from, uint64_t to)
 {
+    if (t->full && (from >= t->known || ++t->late > TAPE_LATE))
+        return;
     tape_mark *const m = append(t, (void **)&t->marks, &t->mark_count, &t->mark_capacity, sizeof *m);
     if (m != NULL)
         *m = (tape_mark){ kind, from, to };

@@ -44,11 +44,12 @@ struct hf_web_tape {
     const hf_env *below; /* the recorder's */
     hf_env env;          /* what the connection has */
     hf_trace_hash hash;
+    uint64_t hash_at_end; /* of what lies on the tape, where it ended before the connection did */
     uint64_t allocations;
     uint8_t *bytes;
     size_t length, capacity, most;
     hf_time last;
-    bool plays, secured, full, inside;
+    bool plays, secured, full, ended, inside;
     const char *flaw;
     hf_err verdict;
     hf_version version;
@@ -63,6 +64,7 @@ struct hf_web_tape {
     size_t chunk_count, chunk_capacity;
     tape_mark *marks;
     size_t mark_count, mark_capacity;
+    uint64_t late; /* marks that were to be made when it was full already */
     tape_chunk *values; /* of answers' fields that sound secret */
     size_t value_count, value_capacity;
     tape_mark_kind pending; /* its end is where the core has eaten to when it comes back */
@@ -77,6 +79,8 @@ struct hf_web_tape {
 /* Is it a field whose value may let somebody in, or say where somebody was? */
 bool tape_sounds_secret(hf_bytes name);
 
+/* Here it ends: what follows is not on it. */
+void tape_fill(hf_web_tape *t);
 uint64_t tape_read(hf_web_tape *t);
 /* Lends from the tape. */
 hf_bytes tape_read_bytes(hf_web_tape *t);

@@ -25,7 +25,7 @@ void tape_differ(hf_web_tape *t, const char *why)
 static void run_out(hf_web_tape *t)
 {
     t->at = t->length;
-    t->full = true;
+    tape_fill(t);
 }
 
 uint64_t tape_read(hf_web_tape *t)
@@ -56,7 +56,7 @@ hf_bytes tape_read_bytes(hf_web_tape *t)
 bool tape_expect(hf_web_tape *t, tape_entry kind)
 {
     if (t->at >= t->length) {
-        t->full = true;
+        tape_fill(t);
         return false;
     }
     if (t->bytes[t->at] != kind) {
@@ -412,7 +412,7 @@ void hf_web_tape_play(hf_bytes bytes, const hf_env *env, hf_out *out, void (*tol
             play_entry(&p);
         played->same = p.web != NULL && t->flaw == NULL;
         played->why = t->flaw != NULL ? t->flaw : "it is too short";
-        played->hash = t->hash.value;
+        played->hash = hf_web_tape_hash(t);
         played->at = t->failed_at;
         hf_web_free(p.web);
     } else {

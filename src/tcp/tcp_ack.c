@@ -164,7 +164,7 @@ static void end_probe(hf_tcp *t, hf_time now, const hf_segment *s, const news *n
 {
     if (!t->probing || hf_seq_before(s->ack, t->sender->probe_end))
         return;
-    t->probing = false;
+    t->probing = t->probe_due = false; /* one that has not left yet is not needed any more */
     if (t->probe_again && !n->doubled && t->mood == HF_MOOD_OPEN)
         hf_congestion_lost(&t->sender->congestion, now, n->sent_at);
     t->probe_again = false;

@@ -187,7 +187,7 @@ static void timed_out(hf_tcp *t, hf_time now)
     t->mood = HF_MOOD_LOSS;
     t->sender->recover = t->nxt;
     t->duplicates = 0;
-    t->probing = t->probe_again = false;
+    t->probing = t->probe_due = t->probe_again = false;
     t->sender->reorder_at = HF_NEVER;
     t->timing = HF_TIMING_RTO;
     t->retransmit_at = hf_time_after(now, hf_tcp_rto(t));

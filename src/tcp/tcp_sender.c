@@ -74,5 +74,5 @@ void hf_tcp_rest(hf_tcp *t)
     t->rest_threshold = at_most_32_bits(c->now.threshold);
     hf_tcp_dismiss(t);
     t->mood = HF_MOOD_OPEN;
-    t->undo_possible = t->probing = t->probe_again = false;
+    t->undo_possible = t->probing = t->probe_due = t->probe_again = false;
 }

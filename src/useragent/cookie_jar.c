@@ -110,7 +110,8 @@ static hf_bytes without_query(hf_bytes path)
 hf_bytes hf_cookie_default_path(hf_bytes path)
 {
     path = without_query(path);
-    size_t n = path.len;
+    /* A Path attribute beyond this is ignored: what is made in its place is no longer, and ends at a slash too. */
+    size_t n = path.len <= HF_COOKIE_ATTRIBUTE_MOST + 1 ? path.len : HF_COOKIE_ATTRIBUTE_MOST + 1;
     while (n > 0 && path.ptr[n - 1] != '/')
         n--;
     return n > 1 && path.ptr[0] == '/' ? hf_bytes_make(path.ptr, n - 1) : hf_text("/");

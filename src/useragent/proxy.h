@@ -13,7 +13,9 @@ bool hf_proxy_is_excepted(hf_bytes list, hf_bytes host, hf_bytes address, uint16
 
 typedef enum hf_socks_step { HF_SOCKS_GREETING, HF_SOCKS_AUTH, HF_SOCKS_REPLY, HF_SOCKS_OPEN, HF_SOCKS_FAILED } hf_socks_step;
 
-enum { HF_SOCKS_ROOM = 600 };
+/* All that may have to be said at once, to a proxy that answers before it is asked: 4 for the greeting, 3 + 255 + 255 for user and
+ * password, 7 + 255 for the request. */
+enum { HF_SOCKS_ROOM = 4 + 3 + 2 * 255 + 7 + 255 };
 
 /* All zero but what is asked for: a new one. Lends host, user and password for life. */
 typedef struct hf_socks {

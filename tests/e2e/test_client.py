@@ -4,9 +4,9 @@ import contextlib, http.server, json, os, socket, socketserver, struct, subproce
 from e2e import *
 
 
-def get(*args, status=0, env=None, text=True):
+def get(*args, status=0, env=None, text=True, cwd=None):
     plain = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-    done = subprocess.run([os.path.abspath(HANDFAST), "get", *map(str, args)], capture_output=True, text=text, timeout=120, env={**plain, **(env or {})})
+    done = subprocess.run([os.path.abspath(HANDFAST), "get", *map(str, args)], capture_output=True, text=text, timeout=120, cwd=cwd, env={**plain, **(env or {})})
     if done.returncode != status:
         raise AssertionError(f"get {args}: status {done.returncode}, not {status}: {done.stdout!r} {done.stderr!r}")
     return done
@@ -90,7 +90,7 @@ class Socks(socketserver.BaseRequestHandler):
         else:
             s.sendall(b"\x05\x00")
         kind = read_exactly(s, 4)[3]
-        host = read_exactly(s, read_exactly(s, 1)[0]) if kind == 3 else read_exactly(s, 4)
+        host = read_exactly(s, {1: 4, 4: 16}[kind]) if kind != 3 else read_exactly(s, read_exactly(s, 1)[0])
         port = struct.unpack(">H", read_exactly(s, 2))[0]
         self.server.seen.append((host, port))
         if self.server.reply:
@@ -126,6 +126,31 @@ class Tunnel(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", "7")
         self.end_headers()
         self.wfile.write(b"through")
+
+
+class Narrow(socketserver.BaseRequestHandler):
+    """HTTP/2 for two requests at a time (RFC 9113 5.1.2), each answered with 200 and nothing, after a round trip."""
+    def handle(self):
+        s, opened, acknowledged = self.request, [], False
+        read_exactly(s, 24)
+        send = lambda kind, flags, stream, payload: s.sendall(struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload)
+        send(4, 0, 0, struct.pack(">HI", 3, 2)) # SETTINGS_MAX_CONCURRENT_STREAMS
+        while head := s.recv(9, socket.MSG_WAITALL):
+            length, kind, flags, stream = int.from_bytes(head[:3], "big"), *struct.unpack(">BBI", head[3:])
+            payload = read_exactly(s, length) if length > 0 else b""
+            if kind == 1 and len(opened) == 2:
+                self.server.seen.append(acknowledged)
+                send(3, 0, stream, struct.pack(">I", 7)) # REFUSED_STREAM
+            elif kind == 1:
+                opened.append(stream)
+                send(6, 0, 0, struct.pack(">Q", stream))
+            elif kind == 4:
+                acknowledged = acknowledged or flags == 1
+                if flags == 0:
+                    send(4, 1, 0, b"")
+            elif kind == 6 and flags == 1 and (stream := int.from_bytes(payload, "big")) in opened:
+                opened.remove(stream)
+                send(1, 5, stream, b"\x88")
 
 
 @contextlib.contextmanager
@@ -190,6 +215,8 @@ def proxies_are_gone_through():
         assert "HF-CLIENT-002" in get("-x", by_http, f"{url}/a.txt", status=11).stderr
         equal(get("-x", f"socks5://{by_socks}", "--cacert", ca, f"{url}/a.txt").stdout, "hello\n")
         equal(k.seen.pop(), (b"localhost", s.tls_port))
+        equal(get("-x", f"socks5://{by_socks}", f"http://[::1]:{s.port}/a.txt").stdout, "hello\n") # the proxy of this test goes to 127.0.0.1
+        equal(k.seen.pop(), (socket.inet_pton(socket.AF_INET6, "::1"), s.port))
         k.user = (b"me", b"pw")
         equal(get("-x", f"socks5h://me:pw@{by_socks}", f"{s.url}/a.txt").stdout, "hello\n")
         assert "HF-CLIENT-005" in get("-x", f"socks5://me:no@{by_socks}", f"{s.url}/a.txt", status=11).stderr
@@ -218,6 +245,50 @@ def what_was_cut_is_resumed():
         equal(open(path).read(), "abc")
         get("-C", "-", "-o", path, f.url)
         equal(open(path).read(), "0123456789")
+
+
+def no_error_page_is_the_rest_of_a_file():
+    for status in (204, 403, 404, 500):
+        with foreign(lambda r: (status, [], b"" if status == 204 else b"no such thing")) as f, tempfile.TemporaryDirectory() as here:
+            path = os.path.join(here, "f")
+            open(path, "w").write("abc")
+            assert str(status) in get("-C", "-", "-o", path, f.url, status=13).stderr
+            equal(open(path).read(), "abc")
+
+
+def who_answers_names_no_file():
+    """-O: the name is that of the URL that was asked for, whatever it leads to; so is the rest that -C - asks for."""
+    for resumes in (False, True):
+        def answer(r):
+            if r.path == "/first":
+                return 302, [("Location", "/.bashrc")], b""
+            begin = int(r.headers["Range"][6:-1]) if resumes else 0
+            return (206, [("Content-Range", f"bytes {begin}-9/10")], b"0123456789"[begin:]) if resumes else (200, [], b"0123456789")
+        with foreign(answer) as f, tempfile.TemporaryDirectory() as here:
+            mine, first = os.path.join(here, ".bashrc"), os.path.join(here, "first")
+            open(mine, "w").write("mine")
+            open(first, "w").write("012")
+            said = get("-L", "-O", "-w", "%{filename_effective}", *(["-C", "-"] if resumes else []), f"{f.url}/first", cwd=here).stdout
+            equal((said, open(mine).read(), open(first).read()), ("first", "mine", "0123456789"))
+
+
+def a_jar_is_for_nobody_else():
+    with foreign(lambda r: (200, [("Set-Cookie", "sid=1")], b"")) as f, tempfile.TemporaryDirectory() as here:
+        jar, other = os.path.join(here, "jar"), os.path.join(here, "other")
+        open(other, "w").write("theirs")
+        os.symlink(other, jar + ".new")
+        get("-c", jar, f.url)
+        equal((open(other).read(), os.stat(jar).st_mode & 0o777, os.path.islink(jar), os.path.exists(jar + ".new")), ("theirs", 0o600, False, False))
+        assert "\tsid\t1" in open(jar).read()
+
+
+def a_head_of_http3_outlives_its_datagram():
+    """Nothing comes behind this head, and what is freed is overwritten: what Location says is the same all the same."""
+    name = "~" * 60 # longer in Huffman's code than without
+    with secured(**{f"{name}/index.html": b"here\n"}) as (url, ca, s):
+        for tail in ((), ("-I",)):
+            said = get("--cacert", ca, "--http3-only", "-v", "-L", *tail, f"{url}/{name}", env={"GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0"}).stderr
+            assert f"leads to {url}/{name}/\n" in said and "< HTTP/3 200" in said, said
 
 
 def only_what_may_be_asked_twice_is_tried_again():
@@ -286,5 +357,13 @@ def many_come_at_once():
         equal({(x["response_code"], x["size_download"], x["num_connects"]) for x in facts}, {(200, 2000, 1)})
 
 
+def what_a_server_has_no_room_for_waits():
+    with serving(lambda: socketserver.ThreadingTCPServer(("127.0.0.1", 0), Narrow)) as n:
+        n.seen = []
+        urls = [f"http://127.0.0.1:{n.server_address[1]}/{i}" for i in range(20)]
+        equal(get("--http2", "-Z", "-w", "%{http_code} ", *urls).stdout, "200 " * 20)
+        assert True not in n.seen, "a stream was opened against what the server had said"
+
+
 main([f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and f.__name__ not in
-      ("get", "foreign", "Foreign", "Socks", "Tunnel", "pump", "read_exactly", "secured", "serving")])
+      ("get", "foreign", "Foreign", "Narrow", "Socks", "Tunnel", "pump", "read_exactly", "secured", "serving")])

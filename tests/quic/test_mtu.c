@@ -62,6 +62,26 @@ static void small_answers_try_nothing(void **state)
     rig_close(&r);
 }
 
+/* What was taken when it fitted, and fits no more, is dropped: it does not stand before those that fit. */
+static void a_datagram_that_has_become_too_long_holds_up_nobody(void **state)
+{
+    (void)state;
+    static const uint8_t zeros[1400];
+    rig r;
+    rig_open(&r, 22);
+    r.config[0].datagrams = r.config[1].datagrams = true;
+    rig_connect(&r);
+    download(&r, 1000000, HF_SECONDS(10));
+    assert_true(hf_quic_datagram_most(r.server.q) >= sizeof zeros);
+    assert_int_equal(hf_quic_send_datagram(r.server.q, hf_bytes_make(zeros, sizeof zeros)).code, 0);
+    hf_quic_path_mtu(r.server.q, 1200);
+    assert_int_equal(hf_quic_send_datagram(r.server.q, hf_text("short")).code, 0);
+    rig_run(&r, HF_SECONDS(1));
+    assert_int_equal(r.client.datagrams, 1);
+    assert_true(hf_bytes_equal(r.client.datagram, hf_text("short")));
+    rig_close(&r);
+}
+
 static void a_fixed_size_stays(void **state)
 {
     (void)state;
@@ -164,6 +184,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_largest_that_passes_is_found), cmocka_unit_test(small_answers_try_nothing),
+        cmocka_unit_test(a_datagram_that_has_become_too_long_holds_up_nobody),
         cmocka_unit_test(a_fixed_size_stays), cmocka_unit_test(where_large_ones_vanish_small_ones_go_on),
         cmocka_unit_test(the_search_begins_again), cmocka_unit_test(a_network_says_what_is_too_long),
         cmocka_unit_test(a_new_path_begins_small),

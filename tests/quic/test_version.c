@@ -189,11 +189,11 @@ static void a_wrong_version_in_the_parameters_ends_it(void **state)
 
 static alignas(64) uint8_t memory[64 + 512];
 
-/* RFC 9369 5: tickets and tokens of one version are of no use in the other. */
+/* RFC 9369 5: tickets and tokens of one version are of no use in the other; so a session chooses with which a client begins. */
 static void sessions_and_tokens_are_of_one_version(void **state)
 {
     (void)state;
-    for (unsigned row = 0; row < 3; row++) { /* from 1 to 2, from 2 to 1, from 2 to 2 */
+    for (unsigned row = 0; row < 4; row++) { /* from 1 to 2, from 2 to 1, from 2 to 2, and from 2 where 1 would be begun with */
         rig r;
         static uint8_t session[2048], token[256];
         rig_open(&r, 300 + row);
@@ -214,18 +214,18 @@ static void sessions_and_tokens_are_of_one_version(void **state)
         r.client = r.server.ep == NULL ? r.client : (rig_end){ 0 };
         r.server.q = NULL;
         r.server.confirmed = false;
-        r.config[1].version_2 = row != 1;
+        r.config[1].version_2 = row == 2;
         r.w.limits.quic_half_open = 0;
-        if (row == 0)
-            session[3] = 0xcf, session[2] = 0x43, session[1] = 0x33, session[0] = 0x6b; /* even who lies about it */
+        if (row < 2) /* who lies about it */
+            memcpy(session, row == 0 ? "\x6b\x33\x43\xcf" : "\0\0\0\1", 4);
         rig_start_with(&r, hf_bytes_make(session, n), hf_bytes_make(token, m));
         rig_run(&r, HF_SECONDS(3));
         hf_quic_info info;
         hf_quic_info_of(r.client.q, &info);
         assert_true(r.client.confirmed);
-        assert_int_equal(info.resumed, row == 2);
-        assert_int_equal(info.early, row == 2);
-        assert_int_equal(info.retried, row != 2);
+        assert_int_equal(info.resumed, row >= 2);
+        assert_int_equal(info.early, row >= 2);
+        assert_int_equal(info.retried, row < 2);
         rig_close(&r);
     }
 }

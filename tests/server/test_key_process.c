@@ -301,6 +301,34 @@ static void a_full_channel_holds_nobody_up(void **state)
     end(c, 1);
 }
 
+/* It takes no answer, and its channel holds fewer than it asked for. */
+static void a_thread_that_is_busy_holds_no_other_up(void **state)
+{
+    (void)state;
+    enum { ASKED = 2000 };
+    hf_key_client *c = begin(2, ASKED + 8);
+    uint8_t signature[HF_SIGNATURE_MOST];
+    size_t length, good = 0;
+    uint32_t place;
+    hf_err err;
+    for (int i = 0; i < ASKED; i++)
+        assert_true(hf_key_client_ask(c, 0, 0, HF_SCHEME_ECDSA_P256_SHA256, hf_text("busy")) != UINT32_MAX);
+    for (int i = 0; i < 20; i++)
+        assert_signed(c, 1, 0, "words");
+    for (int i = 0; i < ASKED; i++) {
+        assert_true(await(c, 0, &place, &err, signature, &length));
+        good += err.code == 0;
+    }
+    assert_int_equal(good, ASKED);
+    for (int i = 0; i < ASKED; i++) /* and who goes away without a look at them */
+        assert_true(hf_key_client_ask(c, 0, 0, HF_SCHEME_ECDSA_P256_SHA256, hf_text("busy")) != UINT32_MAX);
+    assert_signed(c, 1, 0, "words");
+    hf_key_client_detach(c, 0);
+    assert_signed(c, 1, 0, "other words");
+    hf_key_client_detach(c, 1);
+    hf_key_client_free(c);
+}
+
 /* Answers to who asked before, by the same number and maybe at the same place, are not taken for answers to a new question. */
 static void who_asks_anew_gets_no_old_answers(void **state)
 {
@@ -407,7 +435,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         T(a_premaster_secret_is_decrypted_by_setting_alone), T(it_signs_with_the_key_that_was_asked_for), T(what_cannot_be_signed_is_answered_too), T(many_threads_ask_at_once),
-        T(what_was_asked_outlives_a_death), T(limit_key_questions), T(a_full_channel_holds_nobody_up),
+        T(what_was_asked_outlives_a_death), T(limit_key_questions), T(a_full_channel_holds_nobody_up), T(a_thread_that_is_busy_holds_no_other_up),
         T(who_asks_anew_gets_no_old_answers), T(an_answer_wakes_its_own_thread_alone), T(nonsense_is_not_answered_and_does_no_harm), T(a_key_that_does_not_fit_is_refused_at_the_start),
         T(it_ends_when_nobody_can_ask_any_more), T(when_nobody_answers_any_more_it_is_said),
     };

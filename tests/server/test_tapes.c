@@ -175,6 +175,7 @@ static void bytes_that_are_no_file_of_ours_are_told(void **state)
     (void)state;
     static const char *const wrong[] = { "", "handfast recording 1\n", HF_TAPED_FORMAT, HF_TAPED_FORMAT "\n", HF_TAPED_FORMAT "version 1\nnonsense\n\n",
         HF_TAPED_FORMAT "version 1\ntrace 0123456789abcdef0\n\n", HF_TAPED_FORMAT "version 1\nlimit none 5\n\n",
+        HF_TAPED_FORMAT "version 1\nlimit http2_frame_bytes 5\nchecksum 0\nbytes 0\n\n", /* HTTP/2 has none like that */
         HF_TAPED_FORMAT "version 1\nlimit idle_ns -5\n\n", HF_TAPED_FORMAT "version 1\nchecksum 1\nbytes 3\n\nabc" };
     for (size_t i = 0; i < HF_COUNT(wrong); i++) {
         char text[256];

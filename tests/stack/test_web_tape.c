@@ -175,6 +175,44 @@ static void what_nobody_understood_is_blanked_too(void **state)
         }
 }
 
+/* Where a secret could hide from a reader of lines. */
+static void no_odd_line_hides_a_secret(void **state)
+{
+    (void)state;
+    static const char *const said[] = {
+        "GET / HTTP/1.1\r\nHost: a\r\nX: 1\rCookie: sid=s3cret\r\n\r\n", "POST / HTTP/1.1\rHost: a\r\rpassword=s3cret\r\n\r\n",
+        "GET http://hunter2:s3cret@h/ HTTP/1.1\r\nHost: h\r\n\r\n", "GET http://h:s3/cret@h@hunter2@h/ HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET http://a:hunt/hunter2@h/ HTTP/1.1\r\nHost: h\r\n\r\n", "GET //a:s3cret@h/ HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET HTTP://a:s3cret@h/ HTTP/1.1\r\nHost: h\r\n\r\n", "CONNECT hal:s3cret@h:443 HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /a;jsessionid=s3cret/b HTTP/1.1\r\nHost: h\r\n\r\n", "GET /a?b s3cret HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /a?b\001s3cret HTTP/1.1\r\nHost: h\r\n\r\n", "GET / HTTP/1.1s3cret\r\nHost: h\r\n\r\n", "GET  s3cret HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET s3cret HTTP/1.1\r\nHost: h\r\n\r\n", "s3cret / HTTP/1.1\r\nHost: h\r\n\r\n", "GET:s3cret / HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nCookie sid=s3cret; at: http\r\n\r\n", "GET / HTTP/1.1\r\nHost: h\r\nCook\001ie: s3cret\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nX: 1\001s3cret\r\n\r\n", "GET / HTTP/1.1\r\nHost: h\r\nX: 1\r\n s3cret\r\n\r\n",
+        "GET / HTTP/1.1\r\n s3cret: 1\r\nHost: h\r\n\r\n", "GET / HTTP/1.1\r\nHost: h\r\nCookie : s3cret\r\nX: hunter2\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nX: 1\nY: s3cret\r\n\r\n", "GET / HTTP/1.1\r\nHost: h\r\nBad\r\nX: s3cret\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nReferer: http://a:s3cret@h/hunter2\r\n\r\n", "GET / HTTP/1.1\r\nHost: h\r\nX: http://a:s3cret@h/\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Protocol: bearer.s3cret\r\n\r\n", "GET / HTTP/1.1\r\nHost: h\r\nX-Pass: s3cret\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nX: 1\r\ns3cret", "GET / HTTP/1.1\r\nHost: h\r\nX: 1\r", "GET / HTTP/1.1\r\nHost: h\r\nX: a?s3cret",
+        "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;token=abc123;a=\"abc123\"\r\nhello\r\n0\r\n\r\n",
+    };
+    static const char *const hidden[] = { "s3cret", "hunter2", "abc123", "cret" };
+    for (size_t i = 0; i < HF_COUNT(said); i++)
+        for (size_t slice = 0; slice < 3; slice++) {
+            rig r;
+            setup(&r, APP_TEXT);
+            r.pier.slice = slice;
+            say(&r, said[i]);
+            drive(&r);
+            hf_web_tape *const t = tape_of(&r);
+            assert_true(hf_web_tape_blank(t));
+            for (size_t k = 0; k < HF_COUNT(hidden); k++)
+                if (has(hf_web_tape_bytes(t), hidden[k]))
+                    fail_msg("%s, slices of %zu: %s is on the tape", said[i], slice, hidden[k]);
+            teardown(&r); /* plays it */
+        }
+}
+
 /* ---- verdicts and ends -------------------------------------------------------------------------------------------- */
 
 static void a_connection_that_ends_badly_says_why_and_others_do_not(void **state)
@@ -232,9 +270,45 @@ static void limit_record_connection_bytes(void **state)
     hf_web_played played;
     play(hf_web_tape_bytes(t), &world.limits, &played);
     assert_true(played.same); /* as far as it goes */
+    assert_true(played.hash == hf_web_tape_hash(t));
     hf_web_tape_free(t);
     fake_pier_fini(&pier);
     hf_test_world_fini(&world);
+}
+
+/* Marks and the places of bytes count, and of what is behind the tape's end there are none. */
+static void what_is_noted_of_the_bytes_is_bounded_too(void **state)
+{
+    (void)state;
+    enum { MOST = 16384, CHUNKS = 20000 };
+    rig r;
+    setup(&r, APP_TEXT);
+    taped_free(r.web);
+    fake_pier_fini(&r.pier);
+    fake_pier_init(&r.pier);
+    hf_web_tape *const t = hf_web_tape_new(&r.world.env, MOST, false);
+    const hf_web_options options = { .tape = t };
+    assert_non_null(t);
+    r.web = hf_web_new(hf_web_tape_env(t), 1, fake_pier_get(&r.pier), &options, r.now);
+    say(&r, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    drive(&r);
+    const size_t before = r.world.memory.held;
+    for (size_t i = 0; i < CHUNKS; i++) {
+        say(&r, "1\r\nx\r\n");
+        drive(&r);
+    }
+    assert_true(r.body_seen >= CHUNKS - 1);
+    assert_true(r.world.memory.held <= before + 2 * MOST);
+    assert_true(hf_web_tape_blank(t));
+    hf_web_played played;
+    play(hf_web_tape_bytes(t), &r.world.limits, &played);
+    if (!played.same)
+        fail_msg("at %zu of %zu: %s", played.at, hf_web_tape_bytes(t).len, played.why);
+    assert_true(played.hash == hf_web_tape_hash(t)); /* else it would not be kept */
+    hf_web_free(r.web);
+    r.web = NULL;
+    hf_web_tape_free(t);
+    teardown(&r);
 }
 
 /* What is on it need not be ours: it is played to a difference, or to an end, and hurts nobody. */
@@ -278,6 +352,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(secrets_and_content_are_blanked_and_it_plays_to_the_same_trace),
         cmocka_unit_test(what_nobody_understood_is_blanked_too),
+        cmocka_unit_test(no_odd_line_hides_a_secret),
+        cmocka_unit_test(what_is_noted_of_the_bytes_is_bounded_too),
         cmocka_unit_test(a_connection_that_ends_badly_says_why_and_others_do_not),
         cmocka_unit_test(memory_that_was_refused_is_on_the_tape),
         cmocka_unit_test(limit_record_connection_bytes),

@@ -296,10 +296,7 @@ static void a_changed_share_opens_nothing(void **state)
 static void with_the_real_ml_kem(void **state)
 {
     (void)state;
-    if (provider != NULL) {
-        print_message("skipped: needs a libcrypto with ML-KEM (OpenSSL 3.5)\n");
-        skip();
-    }
+    hf_test_needs("a libcrypto with ML-KEM (OpenSSL 3.5)", provider == NULL);
     rig_start(&r, "localhost");
     rig_pump(&r);
     expect_group("X25519MLKEM768");

@@ -244,6 +244,35 @@ static void the_file_reads_back(void **state)
     hf_test_world_fini(&w);
 }
 
+static void the_longest_cookie_has_room_in_a_line(void **state)
+{
+    (void)state;
+    static const char head[] = "http://a.com/";
+    static char url[6000], set[4096 + 1];
+    hf_test_world w;
+    hf_jar_cookie c;
+    size_t next = 0;
+    hf_test_world_init(&w, 1);
+    hf_jar *const jar = hf_jar_new(&w.env, &options);
+    memset(url, 'p', sizeof url - 1);
+    memcpy(url, head, sizeof head - 1);
+    url[sizeof head - 1 + 500] = url[sizeof url - 10] = '/'; /* what the path is made from is far longer than a Path may be */
+    memset(set, 'v', sizeof set - 1);
+    set[0] = 'n';
+    set[1] = '=';
+    assert_int_equal(receive(jar, url, set).code, 0);
+    assert_true(hf_jar_next(jar, &next, &c));
+    assert_int_equal(c.path.len, 501);
+    char line[HF_JAR_LINE];
+    hf_writer to = hf_writer_make(line, sizeof line);
+    hf_jar_write_line(&to, &c);
+    assert_false(to.overflowed);
+    assert_int_equal(line[to.length - 2], 'v');
+    assert_int_not_equal(cookies(jar, url)[0], 0);
+    hf_jar_free(jar);
+    hf_test_world_fini(&w);
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -379,6 +408,7 @@ int main(void)
         cmocka_unit_test(limit_jar_cookies),
         cmocka_unit_test(lives_are_cut_to_400_days),
         cmocka_unit_test(the_file_reads_back),
+        cmocka_unit_test(the_longest_cookie_has_room_in_a_line),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(dates_are_read_as_the_vectors_say),
         cmocka_unit_test(cookies_are_kept_as_the_vectors_say),

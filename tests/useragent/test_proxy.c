@@ -72,6 +72,27 @@ static void a_handshake_opens_the_way(void **state)
     }
 }
 
+static void replies_that_come_before_they_were_asked_for_find_room(void **state)
+{
+    (void)state;
+    static const char heard[] = "\x05\x02\x01\x00";
+    static char text[255];
+    memset(text, 'x', sizeof text);
+    const hf_bytes most = hf_bytes_make(text, sizeof text);
+    struct {
+        hf_socks s;
+        uint8_t behind[512]; /* so that what overflows is seen here, and breaks nothing else */
+    } one = { .s = { .host = most, .user = most, .password = most, .port = 443 } };
+    memset(one.behind, 0xee, sizeof one.behind);
+    hf_socks_begin(&one.s);
+    assert_int_equal(hf_socks_input(&one.s, hf_bytes_make(heard, sizeof heard - 1)), 4);
+    assert_int_equal(one.s.unsent_length, 4 + 3 + 255 + 255 + 7 + 255);
+    assert_true(one.s.unsent_length <= sizeof one.s.unsent);
+    assert_memory_equal(one.s.unsent + one.s.unsent_length - 2, "\x01\xbb", 2);
+    for (size_t i = 0; i < sizeof one.behind; i++)
+        assert_int_equal(one.behind[i], 0xee);
+}
+
 static void what_follows_is_not_eaten(void **state)
 {
     (void)state;
@@ -113,7 +134,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exceptions_are_names_addresses_and_blocks), cmocka_unit_test(a_handshake_opens_the_way),
-        cmocka_unit_test(what_follows_is_not_eaten), cmocka_unit_test(each_refusal_has_its_name),
+        cmocka_unit_test(replies_that_come_before_they_were_asked_for_find_room), cmocka_unit_test(what_follows_is_not_eaten), cmocka_unit_test(each_refusal_has_its_name),
     };
     return cmocka_run_group_tests_name("proxy", tests, NULL, NULL);
 }
