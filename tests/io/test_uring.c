@@ -378,8 +378,7 @@ static int use_plain_ring(void **state)
 static void needs_io_uring(void **state)
 {
     (void)state;
-    print_message("skipped: needs io_uring (Linux 6.0, not forbidden) and a build with liburing\n");
-    skip();
+    hf_test_needs("io_uring (Linux 6.0; not forbidden) and a build with liburing", false);
 }
 
 static bool has_ring(void)

@@ -47,9 +47,7 @@ static int run_confined(int (*what)(void), int *refused)
     return WEXITSTATUS(status);
 }
 
-#define NEEDS_SECCOMP() \
-    if (!is_confined_here()) \
-        skip()
+#define NEEDS_SECCOMP() hf_test_needs("seccomp, and a build without sanitizers", is_confined_here())
 
 static int start_a_program(void)
 {
