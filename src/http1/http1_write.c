@@ -559,6 +559,14 @@ static void end_message(hf_http1 *h)
 hf_err hf_http1_answer(hf_http1 *h, const hf_response_head *head, hf_bytes body, bool *whole)
 {
     *whole = false;
+    hf_response_head last;
+    /* The answer is over before a body that is too long to be swallowed. RFC 9112 9.6: a sender says "close" "when it intends
+     * to close a connection" */
+    if (h->server && h->reading == HF_READ_LENGTH && h->left > HF_HTTP1_DISCARD_BYTES) {
+        last = *head;
+        last.close = true;
+        head = &last;
+    }
     const hf_err err = hf_http1_respond(h, head);
     if (err.code != 0)
         return err;
