@@ -75,7 +75,7 @@ static void issue_makes_what_show_shows(void **state)
     says(sh.out, "0: /O=Handfast development/CN=app.test\n");
     says(sh.out, "names    app.test, *.app.test, 192.168.1.7, fd00:0000:");
     says(sh.out, "key      ECDSA P-256, 256 bits\n");
-    says(sh.out, ": 397 days left\n");
+    assert_true(strstr(sh.out, ": 397 days left\n") != NULL || strstr(sh.out, ": 396 days left\n") != NULL); /* a second later it is less than 397 */
     shell_done(&sh);
     run("cert|show", 0);
     says(sh.out, "(self-signed)\n");

@@ -34,7 +34,10 @@ class Keeping(Server):
         super().__init__("-c", path, configured=True)
 
     def files(self, count):
-        until(lambda: len(os.listdir(self.kept)) >= count, 10, f"{count} files; {self.lines}")
+        def whole():
+            kept = [os.path.join(self.kept, name) for name in os.listdir(self.kept)]
+            return len(kept) >= count and all(os.path.getsize(path) > 0 for path in kept)  # each is written by one call
+        until(whole, 10, f"{count} files; {self.lines}")
         return sorted(os.path.join(self.kept, name) for name in os.listdir(self.kept))
 
 
@@ -133,7 +136,7 @@ def what_is_damaged_or_of_another_version_is_said():
 def the_welcome_site_can_be_recorded_too():
     with tempfile.TemporaryDirectory() as kept, Server("--welcome", "--record", kept, "--record-all") as s:
         equal(s.ask("GET", "/")[0], 200)
-        until(lambda: os.listdir(kept), 10, "a file")
+        until(lambda: any(os.path.getsize(os.path.join(kept, name)) > 0 for name in os.listdir(kept)), 10, "a file")
         path = os.path.join(kept, os.listdir(kept)[0])
         assert path.endswith("-well.conn"), path
         equal(replay(path)[0], 0)
