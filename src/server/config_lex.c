@@ -150,7 +150,7 @@ static bool take_bare(hf_config_lexer *l, hf_config_token *token)
 {
     const size_t length = bare_length(l);
     const size_t end = l->at + length;
-    const bool stops = end == l->text.len || is_space(l->text.ptr[end]) || l->text.ptr[end] == '\n' || l->text.ptr[end] == '}';
+    const bool stops = end == l->text.len || l->text.ptr[end] != '"'; /* else there is another complaint */
     size_t kept = length;
     while (stops && kept > 0 && l->text.ptr[l->at + kept - 1] == ';')
         kept--;
