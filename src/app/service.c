@@ -352,10 +352,15 @@ static void end_all(hf_req *rq)
     rq->pending_count = 0;
 }
 
-void hf_req_cut(hf_req *rq, hf_err why)
+void hf_req_remark(hf_req *rq, hf_err what)
 {
     if (rq->error.code == 0)
-        rq->error = why;
+        rq->error = what;
+}
+
+void hf_req_cut(hf_req *rq, hf_err why)
+{
+    hf_req_remark(rq, why);
     /* The peer gave the exchange up: its RESET says so, and why. */
     if (why.code == HF_ERR_HTTP2_NO_STREAM) {
         rq->answered = true;
@@ -379,8 +384,7 @@ void hf_req_settle(hf_req *rq, hf_err err)
 {
     if (err.code == 0)
         return;
-    if (rq->error.code == 0)
-        rq->error = err;
+    hf_req_remark(rq, err);
     if (!rq->answered) {
         rq->refused = true;
         rq->field_count = rq->field_floor;

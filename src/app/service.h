@@ -157,6 +157,8 @@ void hf_req_pump(hf_req *rq);
 bool hf_req_after_event(hf_req *rq);
 /* Gives the request up in mid-answer: a cut answer must not look whole. */
 void hf_req_cut(hf_req *rq, hf_err why);
+/* For the log, which tells the first error of a request: the answer is another than was asked for, and none is refused. */
+void hf_req_remark(hf_req *rq, hf_err what);
 /* A field of the answer whose value is lent until the answer was begun, by hf_reply_extents or hf_reply: nothing is copied.
  * The core that writes the head checks the value. */
 hf_err hf_req_field(hf_req *rq, hf_field_id id, hf_bytes value);

@@ -104,7 +104,7 @@ hf_range_kind hf_range_parse(hf_bytes value, uint64_t size, hf_range *ranges, si
     for (hf_bytes spec; hf_list_next(&rest, &spec);) {
         hf_range r;
         if (++asked > capacity)
-            return HF_RANGE_NONE;
+            return HF_RANGE_TOO_MANY;
         const hf_range_kind kind = resolve(spec, size, &r);
         /* RFC 9110 14.1.1: "A ranges-specifier is invalid if it contains any range-spec that is invalid" */
         if (kind == HF_RANGE_NONE)

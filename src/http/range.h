@@ -18,7 +18,8 @@ static inline uint64_t hf_range_length(hf_range r)
 }
 
 typedef enum hf_range_kind {
-    HF_RANGE_NONE,         /* answer with the whole, 200: not bytes, malformed, or more ranges than `capacity` */
+    HF_RANGE_NONE,         /* answer with the whole, 200: not bytes, or malformed */
+    HF_RANGE_TOO_MANY,     /* likewise: more ranges than `capacity` */
     HF_RANGE_SATISFIABLE,  /* 206 with *count ranges: one alone, more as multipart/byteranges */
     HF_RANGE_UNSATISFIABLE /* 416 */
 } hf_range_kind;

@@ -560,9 +560,10 @@ hf_err hf_http1_answer(hf_http1 *h, const hf_response_head *head, hf_bytes body,
 {
     *whole = false;
     hf_response_head last;
-    /* The answer is over before a body that is too long to be swallowed. RFC 9112 9.6: a sender says "close" "when it intends
-     * to close a connection" */
-    if (h->server && h->reading == HF_READ_LENGTH && h->left > HF_HTTP1_DISCARD_BYTES) {
+    /* The answer is over before a body that is too long to be swallowed, or in chunks, of which nobody knows how many will
+     * come. RFC 9112 9.6: a sender says "close" "when it intends to close a connection" */
+    if (h->server && h->reading >= HF_READ_LENGTH && h->reading <= HF_READ_UNTIL_CLOSE &&
+        (h->reading != HF_READ_LENGTH || h->left > HF_HTTP1_DISCARD_BYTES)) {
         last = *head;
         last.close = true;
         head = &last;

@@ -38,8 +38,10 @@ static void plan_ranges(hf_files_plan *plan, const hf_request_head *head, const 
     if (!hf_if_range_holds(head, current, now))
         return;
     switch (hf_range_parse(range->value, what->size, ranges, capacity, &plan->range_count)) {
+    case HF_RANGE_TOO_MANY:
+        plan->too_many_ranges = true;
+        break;
     case HF_RANGE_NONE:
-        plan->range_count = 0;
         break;
     case HF_RANGE_SATISFIABLE:
         plan->status = 206;

@@ -31,6 +31,7 @@ typedef struct hf_files_plan {
     uint16_t status;    /* 200, 206, 304, 412 or 416 */
     size_t range_count; /* 206: how many of the ranges were filled */
     bool if_range;      /* 206: the client holds the rest of this version already */
+    bool too_many_ranges; /* 200 for that reason */
 } hf_files_plan;
 
 /* Which coding to send, of 1 << encoding in `variants`; identity always is there. */

@@ -228,6 +228,8 @@ hf_err hf_files_send(hf_files_cache *files, hf_req *rq, const hf_representation 
         return hf_err_make(HF_ERR_BASE_MEMORY);
     }
     const hf_files_plan plan = hf_files_plan_make(head, what, hf_req_wall(rq), ranges, capacity);
+    if (plan.too_many_ranges)
+        hf_req_remark(rq, hf_err_make(HF_ERR_HTTP_RANGES));
     switch (plan.status) {
     case 200:
         return send_whole(&f, files->what, what, how);

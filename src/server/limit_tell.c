@@ -69,7 +69,7 @@ void hf_limit_tell(hf_limit_tally *tally, hf_time now, const hf_dialog *d, hf_er
     if (untold > 0) {
         hf_write_text(&w, "; ");
         hf_write_decimal(&w, untold);
-        hf_write_text(&w, " times more since this was last said");
+        hf_write_text(&w, untold == 1 ? " time more since this was last said" : " times more since this was last said");
     }
     hf_log(is_orderly(err) ? HF_LOG_INFO : HF_LOG_WARNING, err, "%.*s", HF_STR(hf_written(&w)));
 }

@@ -82,7 +82,10 @@ hf_listen_verdict hf_listen_url_parse(const char *text, hf_listen_url *url, char
     hf_bytes host, port, authority = hf_bytes_make(rest.ptr + scheme, rest.len - scheme);
     if (authority.len > 0 && authority.ptr[authority.len - 1] == '/')
         authority.len--; /* http://localhost:8080/ is how people copy it */
-    if (authority.len > 0 && strcspn(text + scheme, "/?#@") < authority.len)
+    if (authority.len == 0)
+        return refuse(why, why_size, "%s: the host is missing; write %s://localhost:%s, or %s://* for every address of this machine",
+                      text, url->tls ? "https" : "http", url->tls ? "8443" : "8080", url->tls ? "https" : "http");
+    if (strcspn(text + scheme, "/?#@") < authority.len)
         return refuse(why, why_size, "%s: a listener is %s://host[:port] and nothing else: no path, query or user", text, url->tls ? "https" : "http");
     if (!cut_authority(authority, &host, &port))
         return refuse(why, why_size, "%s: an IPv6 address is written in brackets, as in http://[::1]:8080", text);

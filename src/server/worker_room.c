@@ -17,7 +17,7 @@ void hf_worker_complain(hf_worker *w, hf_err err, const char *what)
     if (untold > 0) {
         hf_write_text(&out, ", and ");
         hf_write_decimal(&out, untold);
-        hf_write_text(&out, " times more since this was last said");
+        hf_write_text(&out, untold == 1 ? " time more since this was last said" : " times more since this was last said");
     }
     hf_log(HF_LOG_WARNING, err, "%.*s; %zu connections are open in this thread", HF_STR(hf_written(&out)), w->count);
 }

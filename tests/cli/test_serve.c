@@ -118,7 +118,7 @@ static void listeners_are_understood(void **state)
     static const struct { const char *text; uint8_t family[2]; uint16_t port; uint8_t first[2]; } cases[] = {
         { "http://localhost", { 4, 6 }, 80, { 127, 0 } }, { "http://LOCALHOST:1/", { 4, 6 }, 1, { 127, 0 } },
         { "http://*:8080", { 4, 6 }, 8080, { 0, 0 } },    { "http://:8080", { 4, 6 }, 8080, { 0, 0 } },
-        { "http://", { 4, 6 }, 80, { 0, 0 } },            { "HTTP://10.1.2.3:65535", { 4, 0 }, 65535, { 10, 0 } },
+        { "http://*", { 4, 6 }, 80, { 0, 0 } },           { "HTTP://10.1.2.3:65535", { 4, 0 }, 65535, { 10, 0 } },
         { "http://[2001:db8::1]", { 6, 0 }, 80, { 0x20, 0 } }, { "http://[::]:0", { 6, 0 }, 0, { 0, 0 } },
     };
     for (size_t i = 0; i < HF_COUNT(cases); i++) {
@@ -169,6 +169,10 @@ static const refusal refusals[] = {
     { "serve|--listen|https://localhost|--qlog|", 2, "option --qlog: got \"\"; it must be a folder" HELP },
     { "serve|--listen|http://example.org", 2, LISTEN "http://example.org: the host \"example.org\" is neither localhost, an IPv4 "
       "address, an IPv6 address in brackets, nor *" HELP },
+    { "serve|--listen|http://", 2, LISTEN "http://: the host is missing; write http://localhost:8080, or http://* for every address "
+      "of this machine" HELP },
+    { "serve|--listen|https:///", 2, LISTEN "https:///: the host is missing; write https://localhost:8443, or https://* for every "
+      "address of this machine" HELP },
     { "serve|--listen|http://1.2.3", 2, LISTEN "http://1.2.3: the host \"1.2.3\" is neither localhost, an IPv4 address, an IPv6 "
       "address in brackets, nor *" HELP },
     { "serve|--listen|http://[::1", 2, LISTEN "http://[::1: an IPv6 address is written in brackets, as in http://[::1]:8080" HELP },

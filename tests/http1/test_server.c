@@ -273,6 +273,21 @@ static void an_answer_before_a_large_body_says_that_it_closes(void **state)
     }
 }
 
+/* Chunks may end at once or never: nobody knows it when the head leaves. */
+static void an_answer_before_chunks_says_that_it_closes(void **state)
+{
+    (void)state;
+    bool whole;
+    open_rig(RIG_SILENT);
+    rig_text(&r, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab");
+    const hf_response_head head = { .status = 413, .content_length = 2 };
+    assert_int_equal(hf_http1_answer(r.h, &head, hf_text("no"), &whole).code, 0);
+    assert_true(whole);
+    rig_emit(&r);
+    r.out[r.out_length] = 0;
+    assert_non_null(strstr((const char *)r.out, "onnection: close"));
+}
+
 static void a_small_unread_chunked_body_is_swallowed_and_a_large_one_closes(void **state)
 {
     (void)state;
@@ -619,7 +634,7 @@ int main(void)
         T(statuses_without_a_body_have_no_framing), T(pipelined_requests_wait_for_the_answer),
         T(expect_100_is_answered_by_the_application), T(a_final_answer_instead_of_100_closes),
         T(http_1_0_expects_nothing_and_gets_no_interim), T(a_small_unread_body_is_swallowed), T(a_large_unread_body_closes),
-        T(an_answer_before_a_large_body_says_that_it_closes),
+        T(an_answer_before_a_large_body_says_that_it_closes), T(an_answer_before_chunks_says_that_it_closes),
         T(a_small_unread_chunked_body_is_swallowed_and_a_large_one_closes), T(an_upgrade_leaves_what_follows_untouched),
         T(no_upgrade_that_was_not_offered), T(connect_becomes_a_tunnel), T(what_must_not_be_sent_is_refused),
         T(ready_made_lines_leave_before_the_fields),

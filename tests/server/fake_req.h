@@ -31,6 +31,7 @@ struct hf_req {
 
     uint16_t status; /* 0: not answered */
     int32_t problem; /* the error's code */
+    int32_t noted;
     hf_field fields[FAKE_FIELDS];
     size_t field_count;
     hf_extent extents[FAKE_EXTENTS];
@@ -42,6 +43,11 @@ struct hf_req {
     size_t hold_count;
 };
 
+void hf_req_remark(hf_req *rq, hf_err what); /* as service.h declares it */
+void hf_req_remark(hf_req *rq, hf_err what)
+{
+    rq->noted = what.code;
+}
 const hf_request_head *hf_req_head(const hf_req *rq)
 {
     return &rq->head;
