@@ -21,10 +21,11 @@ serve: build ## build, then serve the welcome site at http://localhost:8080 and 
 	$(BUILD)/handfast serve $(ARGS)
 
 build: setup-build $(BUILD)/build.ninja ## build the program: build/handfast
-	@ninja -C $(BUILD) -j $(JOBS)
+	@ninja -C $(BUILD) -j $(JOBS) program
 	@[ -e $(BUILD)/handfast ] || ! [ -e $(BUILD)/src/main/handfast ] || ln -s src/main/handfast $(BUILD)/handfast
 
 test: setup-test build ## every test that needs no root and no network; closes with the counts
+	@ninja -C $(BUILD) -j $(JOBS)
 	@tools/test --jobs $(JOBS) $(BUILD)
 
 check: ## the rules of the house alone, in a second: layers, limits, purity
@@ -44,17 +45,20 @@ bench: build ## measure beside other servers: B=http1 one bench, QUICK=1 shorter
 	@B='$(B)' QUICK='$(QUICK)' JSON='$(JSON)' CASES='$(CASES)' bench/run $(BUILD)
 
 soak: build ## simulator, fuzzing and reloads under load for long, with fresh seeds: TIME=3600 seconds in all
+	@ninja -C $(BUILD) -j $(JOBS)
 	@tools/soak --jobs $(JOBS) $(if $(TIME),--time $(TIME)) $(BUILD)
 
 peers: build ## install every other peer and run the whole interop matrix
 	@tools/setup test ci peers
+	@ninja -C $(BUILD) -j $(JOBS)
 	@if [ -x tests/peers/run ]; then tests/peers/run $(BUILD); else echo 'peers: no matrix yet (tests/peers/run)' >&2; exit 1; fi
 
 redis: ## Debian's redis-server on a socket in a folder of its own, until ^C: where several processes share sessions
 	@tools/setup redis && tools/redis
 
 install: build ## install below PREFIX (/usr/local) and DESTDIR
-	@meson configure $(BUILD) -Dprefix=$(PREFIX) && DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+	@meson configure $(BUILD) -Dprefix=$(PREFIX) && ninja -C $(BUILD) -j $(JOBS) program && \
+	  DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
 
 deb: build ## Debian packages in build/deb: handfast, libhandfast0, libhandfast-dev
 	@tools/setup build deb
