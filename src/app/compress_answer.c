@@ -2,6 +2,7 @@
 #include "compress_answer.h"
 
 #include "media.h"
+#include "request.h"
 #include "text.h"
 #include "token.h"
 
@@ -112,28 +113,17 @@ static bool may_hold_a_secret(const hf_req *rq)
 
 /* ---- doing it -------------------------------------------------------------------------------------------------- */
 
-typedef struct block {
-    const hf_allocator *alloc;
-    hf_span bytes;
-} block;
-
-static void free_block(void *what)
-{
-    const block *b = what; /* in the request's own memory */
-    hf_free(b->alloc, b->bytes.ptr, b->bytes.len);
-}
-
 static void compress(hf_req *rq, hf_encoding encoding, const hf_extent *extents, size_t count, hf_answer_coding *c)
 {
     const hf_env *env = rq->service->env;
-    block *b = hf_req_memory(rq, sizeof *b);
+    hf_body_block *b = hf_req_memory(rq, sizeof *b);
     if (b == NULL)
         return;
     b->alloc = &env->alloc;
     if (hf_compress_whole(env, encoding, extents, count, &b->bytes).code != 0 || b->bytes.ptr == NULL)
         return;
-    if (hf_req_hold(rq, free_block, b).code != 0) {
-        free_block(b);
+    if (hf_req_hold(rq, hf_body_block_free, b).code != 0) {
+        hf_body_block_free(b);
         return;
     }
     c->encoding = encoding;

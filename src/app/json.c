@@ -158,22 +158,11 @@ static bool write_value(hf_writer *w, json_t *value, unsigned depth)
     return good;
 }
 
-typedef struct block {
-    const hf_allocator *alloc;
-    hf_span bytes;
-} block;
-
-static void free_block(void *what)
-{
-    const block *b = what; /* in the request's own memory */
-    hf_free(b->alloc, b->bytes.ptr, b->bytes.len);
-}
-
 /* Too large for the stack: written again and again into twice the room. Gives b->bytes, also with an error. */
-static hf_err write_far(block *b, hf_writer *w, json_t *value)
+static hf_err write_far(hf_body_block *b, hf_writer *w, json_t *value)
 {
     for (size_t room = FAR; room <= FAR_MOST; room *= 2) {
-        free_block(b);
+        hf_body_block_free(b);
         b->bytes = (hf_span){ hf_alloc(b->alloc, room), room };
         if (b->bytes.ptr == NULL)
             return hf_err_make(HF_ERR_BASE_MEMORY);
@@ -190,17 +179,17 @@ static hf_err write_far(block *b, hf_writer *w, json_t *value)
 static hf_err reply_far(hf_req *rq, uint16_t status, json_t *value)
 {
     hf_writer w;
-    block *b = hf_req_memory(rq, sizeof *b);
+    hf_body_block *b = hf_req_memory(rq, sizeof *b);
     if (b == NULL)
         return hf_err_make(HF_ERR_BASE_MEMORY);
-    *b = (block){ .alloc = &rq->service->env->alloc };
+    *b = (hf_body_block){ .alloc = &rq->service->env->alloc };
     hf_err err = write_far(b, &w, value);
     if (err.code == 0)
         err = hf_reply_field(rq, "Content-Type", hf_text("application/json"));
     if (err.code == 0)
-        err = hf_req_hold(rq, free_block, b);
+        err = hf_req_hold(rq, hf_body_block_free, b);
     if (err.code != 0) {
-        free_block(b);
+        hf_body_block_free(b);
         return err;
     }
     const hf_extent e = { .kind = HF_EXTENT_LENT, .bytes = hf_written(&w) };

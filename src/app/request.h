@@ -92,6 +92,20 @@ void hf_tickets_fini(hf_req *rq);
 void hf_req_tick(hf_req *rq);
 hf_time hf_req_wake(const hf_req *rq);
 
+/* ---- bodies that were made here --------------------------------------------------------------------------------- */
+
+/* In the request's own memory; what it names is not, and hf_req_hold is asked to free it. */
+typedef struct hf_body_block {
+    const hf_allocator *alloc;
+    hf_span bytes;
+} hf_body_block;
+
+static inline void hf_body_block_free(void *what)
+{
+    const hf_body_block *b = what;
+    hf_free(b->alloc, b->bytes.ptr, b->bytes.len);
+}
+
 /* ---- stream.c --------------------------------------------------------------------------------------------------- */
 
 /* Sends what waits, asks for more, ends the answer when it is whole. */
