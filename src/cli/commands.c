@@ -7,7 +7,7 @@
 static const char *const colour_choices[] = { "auto", "always", "never", NULL };
 static const char *const format_choices[] = { "json", "combined", "logfmt", NULL };
 static const char *const io_choices[] = { "auto", "epoll", "uring", NULL };
-static const char *const net_choices[] = { "kernel", "tun", "tap", "packet", NULL };
+static const char *const net_choices[] = { "kernel", "tun", "tap", "packet", "xdp", NULL };
 static const char *const tls_choices[] = { "1.2", "1.3", NULL };
 static const char *const client_choices[] = { "required", "optional", NULL };
 static const char *const shell_choices[] = { "bash", "zsh", "fish", NULL };
@@ -109,7 +109,7 @@ static const hf_option serve_options[] = {
               "epoll, which is said." },
     { .name = "net", .kind = HF_OPTION_VALUE, .value = "WAY", .preset = "kernel", .complete = HF_COMPLETE_CHOICES, .choices = net_choices,
       .help = "Whose TCP it is: the kernel's, or our own on a TUN device (tun), a TAP device (tap: Ethernet) or a network card "
-              "(packet: Ethernet beside the kernel). Our own needs --address, is one thread, and listens at http://*:80 unless told "
+              "(packet: Ethernet beside the kernel; xdp: before the kernel has looked at it). Our own needs --address, is one thread, and listens at http://*:80 unless told "
               "otherwise. Root or CAP_NET_ADMIN." },
     { .name = "device", .kind = HF_OPTION_VALUE, .value = "NAME", .preset = "hf0",
       .help = "With --net: the device. TUN and TAP devices are made when they are not there." },

@@ -288,7 +288,7 @@ static hf_exit set_net(hf_cli *cli, hf_serve_options *o, const char *value)
 {
     (void)cli; /* the table let nothing else through */
     o->door.kind = HF_DOOR_NONE;
-    for (hf_door_kind k = HF_DOOR_TUN; k <= HF_DOOR_PACKET; k++)
+    for (hf_door_kind k = HF_DOOR_TUN; k <= HF_DOOR_XDP; k++)
         if (strcmp(value, hf_door_name(k)) == 0)
             o->door.kind = k;
     return HF_EXIT_OK;
@@ -348,7 +348,7 @@ static hf_exit check_net(hf_cli *cli, const hf_serve_options *o)
 {
     const bool given = o->door.device != NULL || o->host.address_count > 0 || o->door.plain || !hf_ip_is_any(&o->host.gateway4) || !hf_ip_is_any(&o->host.gateway6);
     if (o->door.kind == HF_DOOR_NONE)
-        return given ? hf_cli_misuse(cli, "--device, --address, --gateway and --no-offload are for our own network stack: give --net tun, tap or packet") : HF_EXIT_OK;
+        return given ? hf_cli_misuse(cli, "--device, --address, --gateway and --no-offload are for our own network stack: give --net tun, tap, packet or xdp") : HF_EXIT_OK;
     if (o->host.address_count == 0)
         return hf_cli_misuse(cli, "--net %s: which address shall it have? Give --address 10.78.0.2/24", hf_door_name(o->door.kind));
     if (o->threads > 1)

@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "door_xdp.h"
 #include "panic.h"
 
 enum { IOVECS = 66, ETHERTYPE_ALL = 0x0003, TCP_FLAGS = 13, TCP_CWR = 0x80, MTU_LEAST = 576, MTU_MOST = 65000 };
@@ -21,13 +22,13 @@ _Static_assert(sizeof(struct virtio_net_hdr) == HF_DOOR_HEADER, "the legacy head
 
 const char *hf_door_name(hf_door_kind kind)
 {
-    static const char *const names[] = { "kernel", "tun", "tap", "packet" };
+    static const char *const names[] = { "kernel", "tun", "tap", "packet", "xdp" };
     return names[kind];
 }
 
 /* ---- opening ------------------------------------------------------------------------------------------------------ */
 
-static hf_err refuse(hf_writer *why, const char *what, const char *device, int error, const char *remedy)
+hf_err hf_door_refuse(hf_writer *why, const char *what, const char *device, int error, const char *remedy)
 {
     char words[128];
     hf_write_text(why, what);
@@ -85,16 +86,16 @@ static hf_err open_tun(hf_door *d, const hf_door_options *o, hf_writer *why)
     const unsigned offload = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
     d->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (d->fd < 0)
-        return refuse(why, "cannot open /dev/net/tun", "", errno, remedy_of(errno));
+        return hf_door_refuse(why, "cannot open /dev/net/tun", "", errno, remedy_of(errno));
     if (!request(o->device, &r))
-        return refuse(why, "cannot make the device ", o->device, ENAMETOOLONG, "a device's name has 1 to 15 characters");
+        return hf_door_refuse(why, "cannot make the device ", o->device, ENAMETOOLONG, "a device's name has 1 to 15 characters");
     r.ifr_flags = (short)((tap ? IFF_TAP : IFF_TUN) | IFF_NO_PI | (o->plain ? 0 : IFF_VNET_HDR));
     if (ioctl(d->fd, TUNSETIFF, &r) != 0)
-        return refuse(why, "cannot make the device ", o->device, errno, remedy_of(errno));
+        return hf_door_refuse(why, "cannot make the device ", o->device, errno, remedy_of(errno));
     memcpy(d->device, r.ifr_name, sizeof d->device);
     d->header = !o->plain;
     if (d->header && ioctl(d->fd, TUNSETOFFLOAD, offload) != 0)
-        return refuse(why, "cannot use the offloads of ", o->device, errno, "this kernel is too old for them: give --no-offload");
+        return hf_door_refuse(why, "cannot use the offloads of ", o->device, errno, "this kernel is too old for them: give --no-offload");
     if (tap) { /* RFC 7042 2.1: the second bit of the first byte says that nobody else gave this address */
         (void)!getrandom(d->mac.bytes, sizeof d->mac.bytes, 0);
         d->mac.bytes[0] = (uint8_t)((d->mac.bytes[0] & 0xfc) | 2);
@@ -109,14 +110,14 @@ static hf_err open_packet(hf_door *d, const hf_door_options *o, hf_writer *why)
     const int yes = 1;
     d->fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (d->fd < 0)
-        return refuse(why, "cannot open a packet socket on ", o->device, errno, "it needs root or CAP_NET_RAW");
+        return hf_door_refuse(why, "cannot open a packet socket on ", o->device, errno, "it needs root or CAP_NET_RAW");
     if (!request(o->device, &r) || ioctl(d->fd, SIOCGIFINDEX, &r) != 0)
-        return refuse(why, "cannot open a packet socket on ", o->device, ENODEV, "there is no such device; ip link lists them");
+        return hf_door_refuse(why, "cannot open a packet socket on ", o->device, ENODEV, "there is no such device; ip link lists them");
     memcpy(d->device, r.ifr_name, sizeof d->device);
     const struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(ETHERTYPE_ALL), .sll_ifindex = r.ifr_ifindex };
     const struct packet_mreq groups = { .mr_ifindex = r.ifr_ifindex, .mr_type = PACKET_MR_ALLMULTI };
     if (ioctl(d->fd, SIOCGIFHWADDR, &r) != 0)
-        return refuse(why, "cannot open a packet socket on ", o->device, errno, "it must be an Ethernet device");
+        return hf_door_refuse(why, "cannot open a packet socket on ", o->device, errno, "it must be an Ethernet device");
     memcpy(d->mac.bytes, r.ifr_hwaddr.sa_data, sizeof d->mac.bytes);
     d->header = !o->plain;
     /* what we send ourselves is no news; neighbour discovery speaks to groups (RFC 4861 2.3) */
@@ -124,15 +125,32 @@ static hf_err open_packet(hf_door *d, const hf_door_options *o, hf_writer *why)
         setsockopt(d->fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &groups, sizeof groups) != 0 ||
         (d->header && setsockopt(d->fd, SOL_PACKET, PACKET_VNET_HDR, &yes, sizeof yes) != 0) ||
         bind(d->fd, (const struct sockaddr *)&at, sizeof at) != 0)
-        return refuse(why, "cannot open a packet socket on ", o->device, errno, "see packet(7)");
+        return hf_door_refuse(why, "cannot open a packet socket on ", o->device, errno, "see packet(7)");
     bring_up(d);
     return HF_OK;
+}
+
+static hf_err open_xdp(hf_door *d, const hf_door_options *o, hf_writer *why)
+{
+    struct ifreq r;
+    const int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (s < 0)
+        return hf_door_refuse(why, "cannot open an AF_XDP socket on ", o->device, errno, "see socket(2)");
+    bool known = request(o->device, &r) && ioctl(s, SIOCGIFHWADDR, &r) == 0;
+    memcpy(d->mac.bytes, r.ifr_hwaddr.sa_data, known ? sizeof d->mac.bytes : 0);
+    known = known && ioctl(s, SIOCGIFINDEX, &r) == 0;
+    close(s);
+    if (!known)
+        return hf_door_refuse(why, "cannot open an AF_XDP socket on ", o->device, ENODEV, "there is no such Ethernet device; ip link lists them");
+    memcpy(d->device, r.ifr_name, sizeof d->device);
+    bring_up(d);
+    return hf_xdp_open(d, (unsigned)r.ifr_ifindex, o, why);
 }
 
 hf_err hf_door_open(hf_door *d, const hf_door_options *o, hf_writer *why)
 {
     *d = (hf_door){ .fd = -1, .kind = o->kind, .ethernet = o->kind != HF_DOOR_TUN, .mtu = 1500 };
-    const hf_err err = o->kind == HF_DOOR_PACKET ? open_packet(d, o, why) : open_tun(d, o, why);
+    const hf_err err = o->kind == HF_DOOR_PACKET ? open_packet(d, o, why) : o->kind == HF_DOOR_XDP ? open_xdp(d, o, why) : open_tun(d, o, why);
     if (err.code != 0)
         hf_door_close(d);
     return err;
@@ -143,12 +161,15 @@ void hf_door_close(hf_door *d)
     if (d->fd >= 0)
         close(d->fd);
     d->fd = -1;
+    hf_xdp_close(d);
 }
 
 /* ---- packets ------------------------------------------------------------------------------------------------------ */
 
 hf_door_result hf_door_read(const hf_door *d, uint8_t *room, hf_host_input *in)
 {
+    if (d->xdp != NULL)
+        return hf_xdp_read(d, room, in);
     struct virtio_net_hdr header = { 0 };
     const size_t skip = d->header ? sizeof header : 0;
     const ssize_t n = read(d->fd, room, HF_DOOR_PACKET_MOST);
@@ -188,6 +209,8 @@ hf_door_result hf_door_write(const hf_door *d, const hf_extent *pieces, size_t c
     struct virtio_net_hdr header;
     size_t n = 0;
     HF_ASSERT(count < IOVECS);
+    if (d->xdp != NULL)
+        return hf_xdp_write(d, pieces, count);
     if (d->header) {
         header = header_of(pieces, count, packet);
         iov[n++] = (struct iovec){ &header, sizeof header };
@@ -201,4 +224,10 @@ hf_door_result hf_door_write(const hf_door *d, const hf_extent *pieces, size_t c
     if (sent >= 0)
         return HF_DOOR_DONE;
     return errno == EAGAIN || errno == ENOBUFS ? HF_DOOR_LATER : HF_DOOR_LOST;
+}
+
+void hf_door_push(const hf_door *d)
+{
+    if (d->xdp != NULL)
+        hf_xdp_push(d);
 }

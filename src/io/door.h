@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A door: what carries the packets of our own network stack. A TUN device carries IP packets to and from the kernel of this
- * machine; a TAP device Ethernet frames; a packet socket those of a network card (or of one end of a veth pair).
+ * machine; a TAP device Ethernet frames; a packet socket those of a network card (or of one end of a veth pair), and an AF_XDP
+ * socket as well, before the kernel has looked at them.
  *
  * Where the door can, a virtio-net header stands before each packet. It lets 64 KB of one connection pass at once, in both
  * directions, and leaves checksums to whoever needs them: that decides what a byte costs.
@@ -13,14 +14,16 @@
 
 #include "text.h"
 
-typedef enum hf_door_kind { HF_DOOR_NONE, HF_DOOR_TUN, HF_DOOR_TAP, HF_DOOR_PACKET } hf_door_kind;
+typedef enum hf_door_kind { HF_DOOR_NONE, HF_DOOR_TUN, HF_DOOR_TAP, HF_DOOR_PACKET, HF_DOOR_XDP } hf_door_kind;
 
-/* "tun", "tap", "packet". */
+/* "tun", "tap", "packet", "xdp". */
 const char *hf_door_name(hf_door_kind kind);
 
 typedef struct hf_door_options {
     hf_door_kind kind;
     const char *device;  /* its name; TUN and TAP make it when it is not there, and it goes with the last descriptor */
+    const hf_host_address *addresses; /* XDP: what is for these is ours, and all else the kernel's. Lent to hf_door_open */
+    size_t address_count;
     bool plain;          /* without the virtio-net header: one packet of the link's MTU at a time, every checksum ours */
 } hf_door_options;
 
@@ -32,6 +35,7 @@ typedef struct hf_door {
     uint16_t mtu;
     hf_mac mac;     /* that our side has, with Ethernet */
     char device[16];
+    struct hf_xdp *xdp; /* NULL: it is none */
 } hf_door;
 
 /* Opens, and brings up what it made. When the system refuses, `why` says in words what is missing and what to do; it ends
@@ -48,5 +52,7 @@ typedef enum hf_door_result { HF_DOOR_DONE, HF_DOOR_LATER, HF_DOOR_LOST } hf_doo
 hf_door_result hf_door_read(const hf_door *d, uint8_t *room, hf_host_input *in);
 /* One packet. LATER: the door is full; poll it, and try again. LOST: the system would not have it, as a wire would lose it. */
 hf_door_result hf_door_write(const hf_door *d, const hf_extent *pieces, size_t count, const hf_host_packet *packet);
+/* After some writes: nothing of them waits for more. */
+void hf_door_push(const hf_door *d);
 
 #endif

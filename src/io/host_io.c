@@ -133,7 +133,7 @@ static bool send_late(host_io *h)
 }
 
 /* What the host has to say, as far as the door takes it. False: there may be more. */
-static bool flush(host_io *h)
+static bool write_packets(host_io *h)
 {
     hf_extent pieces[PIECES];
     uint8_t scratch[SCRATCH];
@@ -150,6 +150,13 @@ static bool flush(host_io *h)
         }
     }
     return false;
+}
+
+static bool flush(host_io *h)
+{
+    const bool all = write_packets(h);
+    hf_door_push(h->door);
+    return all;
 }
 
 /* False: there may be more. */

@@ -68,7 +68,10 @@ static bool open_door(hf_supervisor *v)
     v->listening.own = v->options->door.kind != HF_DOOR_NONE;
     if (!v->listening.own)
         return true;
-    const hf_err err = hf_door_open(&v->door, &v->options->door, &why);
+    hf_door_options o = v->options->door;
+    o.addresses = v->options->host.addresses;
+    o.address_count = v->options->host.address_count;
+    const hf_err err = hf_door_open(&v->door, &o, &why);
     if (err.code != 0)
         hf_log(HF_LOG_ERROR, err, "%.*s", HF_STR(hf_written(&why)));
     return err.code == 0;

@@ -69,7 +69,7 @@ class Own:
             raise AssertionError("it does not serve: " + "".join(self.lines))
         self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stderr), daemon=True)
         self.reader.start()
-        if net != "packet":
+        if net not in ("packet", "xdp"):
             for address in peers:
                 run("ip", "address", "add", address, "dev", self.device, *(["nodad"] if ":" in address else []))
 
@@ -237,6 +237,31 @@ def files_arrive_over_a_packet_socket_without_offload():
         run("ethtool", "-K", near, "tx", "off", "tso", "off", "gso", "off")
         run("ethtool", "-K", "hfp2", "gro", "off")
         files_of_every_size_arrive_byte_for_byte("--no-offload", net="packet", device="hfp2")
+
+
+def files_arrive_over_af_xdp():
+    AF_XDP = 44
+    with veth("hfx1") as near:
+        needs_program("ethtool")
+        try:
+            socket.socket(AF_XDP, socket.SOCK_RAW).close()
+        except OSError:
+            needs("xdp", False)
+        with open("/proc/self/uid_map") as f: # programs for the kernel are for its own root
+            needs("bpf", os.geteuid() == 0 and f.read().split()[1] == "0")
+        run("ethtool", "-K", near, "tx", "off") # as over a packet socket
+        files_of_every_size_arrive_byte_for_byte(net="xdp", device="hfx1")
+        with files(10) as (top, digests), Own(top, net="xdp", device="hfx1") as s:
+            os.kill(s.status()["pid"], signal.SIGKILL)
+
+            def answers():
+                with contextlib.suppress(OSError):
+                    return s.fetch("/10", timeout=2) == (200, 10, digests[10])
+            until(answers, 30, "another process answers behind the same rings")
+            if "xdp" not in subprocess.run(["ip", "link", "show", "hfx1"], capture_output=True, text=True).stdout:
+                raise AssertionError("no program at the device")
+        if "xdp" in subprocess.run(["ip", "link", "show", "hfx1"], capture_output=True, text=True).stdout:
+            raise AssertionError("the program stayed at the device")
 
 
 def uploads_arrive_whole():
@@ -599,10 +624,11 @@ def a_device_that_is_taken_or_missing_is_named():
         equal(code, 1, said)
         if s.device not in said or "another" not in said:
             raise AssertionError(said)
-        code, said = serve_briefly(top, "--net", "packet", "--device", "nosuch0", "--address", "10.79.0.2/24")
-        equal(code, 1, said)
-        if "nosuch0" not in said or "ip link" not in said:
-            raise AssertionError(said)
+        for net in ("packet", "xdp"):
+            code, said = serve_briefly(top, "--net", net, "--device", "nosuch0", "--address", "10.79.0.2/24")
+            equal(code, 1, said)
+            if "nosuch0" not in said or "ip link" not in said:
+                raise AssertionError(said)
 
 
 def options_that_do_not_go_together_are_refused():
@@ -622,7 +648,7 @@ def options_that_do_not_go_together_are_refused():
 main([
     files_arrive_over_tun, files_arrive_over_tun_without_offload, files_arrive_over_tap_where_neighbours_must_be_found,
     files_arrive_over_tap_without_offload, files_arrive_over_a_packet_socket, files_arrive_over_a_packet_socket_without_offload,
-    uploads_arrive_whole, tls_and_http2_stand_on_it,
+    files_arrive_over_af_xdp, uploads_arrive_whole, tls_and_http2_stand_on_it,
     the_wire_shows_three_segments_to_begin_and_four_to_end, on_a_clean_wire_nothing_need_be_sent_twice,
     what_a_connection_knows_is_told,
     a_closed_port_is_refused_at_once, who_closes_first_waits_and_nobody_else, a_client_that_has_ended_still_gets_its_whole_answer,
