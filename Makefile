@@ -10,7 +10,7 @@ ARGS ?= --welcome --listen http://localhost:8080 --try-listen https://localhost:
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help serve build test sim fuzz fuzz-keep bench soak peers redis check install deb clean setup-build setup-test
+.PHONY: help serve build test sim fuzz fuzz-keep mutants bench soak peers redis check install deb clean setup-build setup-test
 
 help: ## this list
 	@echo "Handfast: make TARGET [NAME=VALUE...]"
@@ -40,6 +40,9 @@ fuzz: ## libFuzzer with ASan and UBSan: T=NAME one target (default: all), TIME=6
 
 fuzz-keep: ## adds what fuzzing found to fuzz/corpus, as few files as cover it: T=NAME
 	@tools/setup build fuzz && tools/fuzz keep --jobs $(JOBS) $(T)
+
+mutants: build ## put faults into our TCP, one at a time, and see that the tests catch each: M=NAME one of them
+	@tools/mutants --jobs $(JOBS) --build $(BUILD) $(M)
 
 bench: build ## measure beside other servers: B=http1 one bench, QUICK=1 shorter, JSON=FILE keeps every figure
 	@B='$(B)' QUICK='$(QUICK)' JSON='$(JSON)' CASES='$(CASES)' bench/run $(BUILD)

@@ -159,15 +159,21 @@ static void take_window(hf_tcp *t, hf_time now, const hf_segment *s, bool advanc
 
 /* ---- congestion ------------------------------------------------------------------------------------------------ */
 
-/* RFC 8985 7.4.2: the acknowledgement of a probe says whether it repaired a loss. */
+/* RFC 8985 7.4.2: did a probe that was sent before repair a loss? "an ACK that covers TLP.end_seq with a DSACK option", or "a DupAck
+ * without any SACK option", says that the original came as well; "an ACK that covers some sequence number after TLP.end_seq", before either
+ * of them, that it did not. What covers just the probe may be the original's, and says nothing yet. */
 static void end_probe(hf_tcp *t, hf_time now, const hf_segment *s, const news *n)
 {
     if (!t->probing || hf_seq_before(s->ack, t->sender->probe_end))
         return;
-    t->probing = t->probe_due = false; /* one that has not left yet is not needed any more */
-    if (t->probe_again && !n->doubled && t->mood == HF_MOOD_OPEN)
+    t->probe_due = false; /* one that has not left yet is not needed any more */
+    const bool needless = n->doubled || (!n->advanced && s->sacks == 0 && s->payload.len == 0);
+    const bool beyond = hf_seq_before(t->sender->probe_end, s->ack);
+    if (t->probe_again && !needless && !beyond)
+        return;
+    if (t->probe_again && !needless && t->mood == HF_MOOD_OPEN)
         hf_congestion_lost(&t->sender->congestion, now, n->sent_at);
-    t->probe_again = false;
+    t->probing = t->probe_again = false;
 }
 
 /* The Eifel test (RFC 3522 3.2): the acknowledgement answers the original, sent before our retransmission. */
