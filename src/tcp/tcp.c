@@ -57,6 +57,13 @@ void hf_tcp_note(hf_tcp *t)
 
 /* ---- birth and death ------------------------------------------------------------------------------------------ */
 
+/* Up to the next millisecond, and at most 49 days. */
+static uint32_t whole_ms(int64_t ns)
+{
+    const int64_t ms = ns / 1000000 + (ns % 1000000 > 0);
+    return ms <= 0 ? 0 : ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
 static void begin_times(hf_tcp *t, hf_time now)
 {
     t->retransmit_at = t->ack_at = t->idle_at = HF_NEVER;
@@ -80,7 +87,7 @@ hf_tcp *hf_tcp_make(hf_tcp_endpoint *ep, const hf_tcp_pair *pair, uint32_t hash,
     t->reorder_steps = 1;
     t->quick = HF_TCP_QUICK_ACKS;
     t->receive_most = ep->env->limits->tcp_receive_bytes < HF_TCP_FIRST_WINDOW ? (uint32_t)ep->env->limits->tcp_receive_bytes : HF_TCP_FIRST_WINDOW;
-    t->keepalive_ns = ep->config.keepalive_ns;
+    t->keepalive_ms = whole_ms(ep->config.keepalive_ns);
     begin_times(t, ep->now);
     /* a place among the timers for life, so that setting one later cannot fail */
     if (!hf_timer_set(&ep->timers, &t->timer, HF_TCP_FAR) || !hf_tcp_table_add(&ep->table, ep->alloc, hash, t)) {
@@ -416,7 +423,7 @@ void hf_tcp_set_nagle(hf_tcp *t, bool on)
 
 void hf_tcp_set_keepalive(hf_tcp *t, hf_time now, int64_t idle_ns)
 {
-    t->keepalive_ns = idle_ns;
+    t->keepalive_ms = whole_ms(idle_ns);
     if (over(t) || t->state < HF_TCP_ESTABLISHED)
         return;
     t->idle_at = idle_ns > 0 ? hf_time_after(now, idle_ns) : HF_NEVER;

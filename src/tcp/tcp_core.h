@@ -111,7 +111,6 @@ struct hf_tcp {
     uint32_t receive_most;         /* the buffer's bound at present */
     uint32_t taken;                /* by the reader, since tuned_at */
     hf_time tuned_at;
-    int64_t keepalive_ns;
     hf_time challenged_at;
     hf_time recent_at;
     uint32_t recent;               /* TS.Recent */
@@ -136,6 +135,7 @@ struct hf_tcp {
     bool tell_opened : 1, tell_readable : 1, tell_writable : 1, tell_end : 1, told_end : 1;
     bool wants_room : 1;     /* put refused something */
 
+    uint32_t keepalive_ms;   /* 0: none */
     uint64_t bytes_received, bytes_retransmitted;
     uint64_t segments_in, segments_out;
     uint32_t retransmitted, timeouts, probes, undone, duplicates_in, out_of_order;

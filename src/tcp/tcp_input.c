@@ -68,8 +68,8 @@ void hf_tcp_opened(hf_tcp *t, hf_time now, const hf_segment *s)
     t->timing = HF_TIMING_NONE;
     t->backoff = 0;
     t->progress_at = t->quiet_since = now;
-    if (t->keepalive_ns > 0)
-        t->idle_at = hf_time_after(now, t->keepalive_ns);
+    if (t->keepalive_ms > 0)
+        t->idle_at = hf_time_after(now, HF_MILLISECONDS(t->keepalive_ms));
     t->ep->counts.opened++;
     t->tell_opened = !t->passive;
     t->tell_writable = t->wants_room;
@@ -379,8 +379,8 @@ void hf_tcp_arrive(hf_tcp *t, hf_time now, const hf_segment *seen, uint8_t ecn)
     if (!(s.flags & HF_ACK))
         return;
     t->keepalives = 0;
-    if (t->keepalive_ns > 0 && t->state >= HF_TCP_ESTABLISHED && t->owned)
-        t->idle_at = hf_time_after(now, t->keepalive_ns);
+    if (t->keepalive_ms > 0 && t->state >= HF_TCP_ESTABLISHED && t->owned)
+        t->idle_at = hf_time_after(now, HF_MILLISECONDS(t->keepalive_ms));
     if (!take_ack(t, now, &s)) {
         return;
     }

@@ -242,7 +242,7 @@ static void idle_timer(hf_tcp *t, hf_time now)
         }
         return;
     }
-    if (t->keepalive_ns == 0)
+    if (t->keepalive_ms == 0)
         return;
     if (t->keepalives >= HF_TCP_KEEPALIVES) {
         hf_tcp_abort(t, hf_err_make(HF_ERR_TCP_KEEPALIVE));
