@@ -10,7 +10,7 @@ ARGS ?= --welcome --listen http://localhost:8080 --try-listen https://localhost:
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help serve build test sim fuzz fuzz-keep mutants bench soak peers redis check install deb clean setup-build setup-test
+.PHONY: help serve build test sim fuzz fuzz-keep mutants bench soak peers redis check install deb deb-try clean setup-build setup-test
 
 help: ## this list
 	@echo "Handfast: make TARGET [NAME=VALUE...]"
@@ -66,6 +66,9 @@ install: build ## install below PREFIX (/usr/local) and DESTDIR
 deb: build ## Debian packages in build/deb: handfast, libhandfast0, libhandfast-dev
 	@tools/setup build deb
 	@tools/deb $(BUILD)
+
+deb-try: deb ## installs those packages in a clean Debian, uses what they bring, takes them out again (as root): FROM=ROOT a root to copy
+	@tools/try-deb $(if $(FROM),--from $(FROM)) $(BUILD)/deb
 
 clean: ## remove every build directory
 	rm -rf build build-*

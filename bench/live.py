@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""WebSockets: CPU per echoed message and per delivery of a broadcast, beside npm's ws on node; memory of idle connections."""
+"""WebSockets: CPU per echoed message and per delivery of a broadcast, beside Debian's libwebsockets and npm's ws on node; memory of
+idle connections."""
 import os
 import shutil
 import subprocess
@@ -41,6 +42,16 @@ def node(room):
     return Server(room, "node ws", ["node", script, folder, str(at)], at)
 
 
+def libwebsockets(room):
+    try:
+        room.make("bench/live_lws")
+    except Failed:
+        say("  libwebsockets is not here (libwebsockets-dev, and a build that was set up since): no ratio")
+        return None
+    at = room.free_port()
+    return Server(room, "libwebsockets", [room.program("live_lws"), str(at)], at)
+
+
 class Work:
     """A load that has opened its connections and waits."""
 
@@ -62,40 +73,39 @@ class Work:
         return {"us_per_request": used / 1000 / heard, "rate": heard / took, "messages": heard}
 
 
-def compare(room, title, arguments, skip):
-    """arguments of Work behind the server; `skip`: what our subscribers are told before the first message."""
+def compare(room, title, arguments, skip, mark):
+    """arguments of Work behind the server; `skip`: what our subscribers are told before the first message; `mark`: through libwebsockets."""
     say(f"  {title}")
-    ours, theirs = handfast(room), node(room)
+    servers = [s for s in (handfast(room), libwebsockets(room), node(room)) if s is not None]
     try:
-        seen = {"handfast": [], "node ws": []}
-        for _ in range(3 if room.quick else 7):
-            seen["handfast"].append(Work(room, ours, *arguments, skip=skip).run())
-            if theirs is not None:
-                seen["node ws"].append(Work(room, theirs, *arguments).run())
-        for label, runs in seen.items():
-            if runs:
-                cost = spread([r["us_per_request"] for r in runs])
-                say(f"    {label}: {cost['median']:.3f} us of CPU each ({cost['min']:.3f}..{cost['max']:.3f}), {spread([r['rate'] for r in runs])['median']:,.0f} a second")
-        ratio = ratio_of(seen["handfast"], seen["node ws"]) if theirs is not None else None
-        if ratio is not None:
-            tell_ratio("handfast / node ws", ratio, None)
-        return {"runs": seen, "ratio": ratio}
+        seen = {s.name: [] for s in servers}
+        for r in range(5 if room.quick else 9):
+            for k in range(len(servers)): # each round begins with another one
+                s = servers[(k + r) % len(servers)]
+                seen[s.name].append(Work(room, s, *arguments, skip=skip if s is servers[0] else 0).run())
+        ratios = {}
+        for name, runs in seen.items():
+            cost = spread([r["us_per_request"] for r in runs])
+            say(f"    {name}: {cost['median']:.3f} us of CPU each ({cost['min']:.3f}..{cost['max']:.3f}), {spread([r['rate'] for r in runs])['median']:,.0f} a second")
+        for name in list(seen)[1:]:
+            ratios[name] = ratio_of(seen["handfast"], seen[name])
+            tell_ratio(f"handfast / {name}", ratios[name], {"most": mark} if name == "libwebsockets" else None)
+        return {"runs": seen, "ratios": ratios}
     finally:
-        ours.stop()
-        if theirs is not None:
-            theirs.stop()
+        for s in servers:
+            s.stop()
 
 
 def echo(room):
     n = 500 if room.quick else 3000
     say("\necho: a message comes back (32 bytes, 50 connections)")
-    return {f"in_flight_{k}": compare(room, f"{k} in flight", ("echo", "/live/echo", 50, n, k, 32), 0) for k in (1, 16)}
+    return {f"in_flight_{k}": compare(room, f"{k} in flight", ("echo", "/live/echo", 50, n, k, 32), 0, mark) for k, mark in ((1, 0.83), (16, 0.1))}
 
 
 def broadcast(room):
     n = 100 if room.quick else 400
     say("\nbroadcast: one message to 1,000 subscribers (64 bytes of data; ours go through a topic with history, in JSON)")
-    return {f"in_flight_{k}": compare(room, f"{k} in flight", ("broadcast", f"/live/board/bench{k}", 1000, n, k, 64), 1) for k in (1, 8)}
+    return {f"in_flight_{k}": compare(room, f"{k} in flight", ("broadcast", f"/live/board/bench{k}", 1000, n, k, 64), 1, mark) for k, mark in ((1, 0.67), (8, 0.17))}
 
 
 def idle(room):

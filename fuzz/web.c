@@ -215,7 +215,15 @@ static void let_go(void *self)
     w.first = w.count = 0;
 }
 
-static const hf_pier_ops ops = { "fuzz", HF_PIER_TAKES_FILES, event, peek, take, put, end, open_lane, unsent, let_go, read_file, NULL };
+/* That the last bytes are the last is a hint, which a pier may miss. */
+static void last_hint(void *self, hf_lane lane)
+{
+    (void)self;
+    (void)lane;
+}
+
+static const hf_pier_ops ops = { .name = "fuzz", .can = HF_PIER_TAKES_FILES, .event = event, .peek = peek, .take = take, .put = put, .end = end,
+    .open = open_lane, .unsent = unsent, .free = let_go, .read = read_file, .last = last_hint };
 
 /* ---- the application ---------------------------------------------------------------------------------------- */
 

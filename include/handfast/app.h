@@ -90,12 +90,12 @@ enum { HF_ROUTE_GUARDS = 8, HF_ROUTE_PROTOCOLS = 16 };
 /* A row of the const route table: data, printable, checked when the server opens. */
 typedef struct hf_route {
     const char *method; /* "GET", "POST", ...; NULL with `files`. HEAD and OPTIONS come for free */
-    const char *path;   /* "/hello/{name}" (one segment), "/static/{rest...}" (all that follows), "/about" */
-    hf_handler *handle;
+    const char *path;   /* "/hello/{name}" (one segment), "/static/{rest...}" (all that follows), "/about". It must be given */
+    hf_handler *handle; /* answers. NULL with `files`, `websocket` and `events`, one of which there must be then */
     hf_body_handler *body; /* NULL: the body is gathered, and hf_req_body has it when the handler runs */
-    const hf_files *files; /* instead of handle: a folder, or assets, for GET and HEAD; `path` ends in "{rest...}" */
+    const hf_files *files; /* instead of handle: a folder, or assets, for GET and HEAD; `path` ends in "{rest...}". NULL: none */
     uint64_t max_body;  /* bytes; 0: the limit body_bytes */
-    hf_compression compress;
+    hf_compression compress; /* of answers; HF_COMPRESS_PUBLIC unless it says otherwise */
     hf_body_coding coding; /* of request bodies */
     hf_takes takes;             /* what the body must be */
     hf_upload_handler *upload;  /* with HF_TAKES_FORM: takes the files. NULL: they are held like the other values */
@@ -104,23 +104,23 @@ typedef struct hf_route {
     bool not_early;             /* it changes something although its method is safe: in 0-RTT it is answered with 425 */
     bool raw_query;             /* the query is the handler's own affair: unchecked, and hf_req_query finds nothing */
     /* Live routes (realtime.h), with "GET" and instead of handle */
-    hf_err (*websocket)(hf_req *rq, const struct hf_websocket_event *event); /* messages: at most max_body */
-    hf_handler *events;         /* an event stream */
+    hf_err (*websocket)(hf_req *rq, const struct hf_websocket_event *event); /* instead of handle, for each event; messages: at most max_body. NULL: none */
+    hf_handler *events;         /* instead of handle: begins an event stream. NULL: none */
     uint64_t every_ns;          /* events: how often it is called; 0: once */
     const char *const *protocols; /* websocket: subprotocols that are spoken here (RFC 6455 1.9); the first that the client
                                      offers is agreed, and hf_socket_protocol says which. Ends with NULL */
-    const char *const *origins; /* websocket: pages that may connect beside our own: "https://a.example", or "*" for all;
-                                   ends with NULL */
+    const char *const *origins; /* live routes: pages that may connect beside our own: "https://a.example", or "*" for all;
+                                   ends with NULL. Scripts read an event stream of another origin only with a CORS guard, too */
     /* What a page needs besides itself, told over HTTP/2 and later before it is answered: paths with their query, of this
        host ("/app.css"); end with NULL */
-    const char *const *hints;   /* named in 103 Early Hints (RFC 8297) */
+    const char *const *hints;   /* named in 103 Early Hints (RFC 8297). NULL: none */
     const char *const *push;    /* pushed to clients that still allow it (RFC 9113 8.4), never twice on a connection, with
-                                   the client's own language, coding and cookies; hinted at to all others */
+                                   the client's own language, coding and cookies; hinted at to all others. NULL: none */
     bool learn_hints;           /* hint at what the last answer for the same path linked to with rel=preload, where that
                                    answer was for everybody: asked for without cookies, and not private */
-    struct hf_guard *guards[HF_ROUTE_GUARDS]; /* asked in this order; the first that denies has answered */
-    const hf_limits *limits;    /* begins as a copy of the server's: its body_bytes (where max_body is 0), compress_bytes and, with
-                                   `files`, those of ranges, listings and hot files hold here. NULL: the server's. Lent until close */
+    struct hf_guard *guards[HF_ROUTE_GUARDS]; /* asked in this order; the first that denies has answered. NULL ends them */
+    const hf_limits *limits;    /* begins as a copy of the server's: its body_bytes (where max_body is 0), handler_ns (where that is 0),
+                                   compress_bytes and, with `files`, those of ranges, listings and hot files hold here. NULL: the server's. Lent until close */
 } hf_route;
 
 /* A row by its usual members, the others zero: for C++ before C++20, which has no designated initialisers. */

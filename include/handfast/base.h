@@ -108,7 +108,8 @@ typedef enum hf_area {
     HF_AREA_GUARD,
     HF_AREA_HTTP3,
     HF_AREA_TOPIC,
-    HF_AREA_CLIENT
+    HF_AREA_CLIENT,
+    HF_AREA_EXPLAIN
 } hf_area;
 
 /* HF_ERR_HTTP1_BARE_LF and its like: the codes, one for each row of errors.def. */

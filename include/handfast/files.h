@@ -20,9 +20,9 @@ struct hf_asset;
 
 /* What to serve and how. Constant while anything serves it; all pointers are lent as long. */
 typedef struct hf_files {
-    /* The folder. Nothing outside it is ever opened, whatever a request or a link says. */
+    /* The folder. Nothing outside it is ever opened, whatever a request or a link says. NULL: with assets. */
     const char *root;
-    /* Instead of a folder: a table of files inside the program, sorted by path. */
+    /* Instead of a folder: a table of files inside the program, sorted by path. NULL: the folder. */
     const struct hf_asset *assets;
     size_t asset_count;
 

@@ -49,12 +49,13 @@ typedef enum hf_same_site { HF_SAME_SITE_STRICT, HF_SAME_SITE_LAX, HF_SAME_SITE_
 
 /* A cookie by its name is __Host-NAME; Secure; HttpOnly; SameSite=Strict; Path=/. */
 typedef struct hf_cookie {
-    const char *name;   /* without a prefix: __Host- is put before it, or __Secure- where domain or path is given */
+    const char *name;   /* it must be given, without a prefix: __Host- is put before it, or __Secure- where domain or path is given */
     const char *domain; /* NULL: this host alone */
     const char *path;   /* NULL: "/" */
     int64_t max_age_s;  /* 0: until the browser closes; -1: the cookie is deleted */
-    hf_same_site same_site;
-    bool js_readable, partitioned;
+    hf_same_site same_site; /* with which requests of other sites it is sent; Strict: with none */
+    bool js_readable;   /* no HttpOnly: scripts may read it */
+    bool partitioned;   /* one for each site that embeds ours (CHIPS) */
     bool dangerous_insecure; /* no Secure, no prefix: for plain http */
 } hf_cookie;
 
@@ -81,7 +82,7 @@ typedef enum hf_csrf_mode {
 } hf_csrf_mode;
 
 typedef struct hf_csrf {
-    hf_csrf_mode mode;
+    hf_csrf_mode mode;                  /* what is asked for; proof of origin and token unless it says otherwise */
     bool double_submit;                 /* no session: the token is signed, and lies in a cookie and in the request */
     const char *const *trusted_origins; /* exact, ends with NULL; NULL: none. An http origin does not count for https */
     const char *const *exempt_routes;   /* by name, ends with NULL */
@@ -174,14 +175,14 @@ HF_API hf_err hf_jws_sign(const hf_keys *keys, hf_bytes kid, hf_bytes header, hf
     hf_why *why);
 
 typedef struct hf_jwt_policy {
-    const hf_alg *algs; /* those that count */
+    const hf_alg *algs; /* those that count: at least one */
     size_t alg_count;
-    const char *issuer, *audience;
+    const char *issuer, *audience; /* what iss and aud must be; both must be given */
     const char *typ;             /* NULL: absent or "JWT" */
     const char *const *required; /* beside exp, iss and aud; ends with NULL */
     int64_t skew_s;              /* 0: 30; -1: none */
     int64_t max_life_s;          /* of exp - iat; 0: any */
-    const hf_keys *keys;
+    const hf_keys *keys;         /* those that may have signed; it must have one for each of algs. With a guard's jwks: NULL */
 } hf_jwt_policy;
 
 /* Every mistake at once: HF_ERR_JWT_POLICY_... A policy with a mistake verifies nothing. */
@@ -217,13 +218,14 @@ HF_API hf_err hf_jwt_open(hf_bytes compact, uint8_t *header, size_t *header_leng
 /* ---- CORS --------------------------------------------------------------------------------------------------- */
 
 typedef struct hf_cors_rules {
-    const char *const *origins;         /* "https://app.example.com", "https://" "*.example.com", or "*"; ends with NULL, as all here */
-    const char *const *methods;         /* beside GET, HEAD and POST, which need no permission; "*": all */
-    const char *const *request_headers; /* beside the safelisted ones; "*": all but Authorization */
-    const char *const *expose;          /* response headers that scripts may read */
-    bool credentials;
+    const char *const *origins;         /* "https://app.example.com", "https://" "*.example.com", or "*"; ends with NULL, as all here. At least one */
+    const char *const *methods;         /* beside GET, HEAD and POST, which need no permission; "*": all. NULL: none */
+    const char *const *request_headers; /* beside the safelisted ones; "*": all but Authorization. NULL: none */
+    const char *const *expose;          /* response headers that scripts may read beside the safelisted ones. NULL: none */
+    bool credentials; /* scripts may send cookies and passwords, and read what is answered to those */
     int32_t max_age_s; /* how long a preflight counts. 0: the browser's 5 s; -1: not at all */
-    bool dangerous_insecure_origins, dangerous_public_suffix;
+    bool dangerous_insecure_origins; /* http:// origins may be listed */
+    bool dangerous_public_suffix;    /* "https://" "*.co.uk" may be listed: sites of strangers */
 } hf_cors_rules;
 
 /* A compiled policy: it does not change, and any thread may ask it. */
@@ -259,7 +261,8 @@ typedef struct hf_security_rules {
     const char *embedder_policy;    /* NULL: none */
     const char *resource_policy;    /* NULL: same-origin */
     int64_t hsts_s;                 /* 0: a year; -1: none. Never over plain http */
-    bool hsts_subdomains, hsts_preload;
+    bool hsts_subdomains; /* it is for all names below this one, too */
+    bool hsts_preload;    /* browsers may have it built in, which is hard to take back. Needs hsts_subdomains and a year */
 } hf_security_rules;
 
 enum { HF_SECURITY_FIELDS = 8, HF_SECURITY_ROOM = 2048 };
@@ -277,8 +280,8 @@ HF_API hf_bytes hf_redirect_local(hf_bytes target, hf_why *why);
 /* ---- rates -------------------------------------------------------------------------------------------------- */
 
 typedef struct hf_rate_rules {
-    uint32_t burst;      /* requests at once */
-    uint32_t per_minute; /* and then */
+    uint32_t burst;      /* requests at once; at least one */
+    uint32_t per_minute; /* requests, then; at least one */
 } hf_rate_rules;
 
 /* A token bucket for each key, in a table of fixed size. */

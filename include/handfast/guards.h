@@ -45,22 +45,24 @@ HF_API hf_err hf_guard_rate_check(hf_guard *self, hf_req *rq, hf_why *why);
 #define HF_GUARD_CORS { hf_guard_cors_check, NULL, false }
 #define HF_GUARD_RATE { hf_guard_rate_check, NULL, false }
 
-/* Finds the session of the cookie. A store that fails denies; who has none is denied unless `optional`. */
+/* Finds the session of the cookie. What has expired is dropped from the store every five minutes, in a thread that may block,
+ * while the guard is asked at all. A store that fails denies; who has none is denied unless `optional`. */
 typedef struct hf_session_guard {
-    hf_guard guard;
-    hf_session_store store;
-    hf_session_rules rules;
+    hf_guard guard;         /* HF_GUARD_SESSION */
+    hf_session_store store; /* where sessions are kept: of store.h, or one of your own */
+    hf_session_rules rules; /* how long they last */
     hf_cookie cookie; /* name NULL: "sid" */
     bool optional;    /* for pages that anybody may see, and for the login itself */
+    int64_t collected; /* its own; 0 at first */
 } hf_session_guard;
 
 /* Proof of origin when the head is there, and the token (field X-CSRF-Token, or csrf_token of a form on routes with
  * HF_TAKES_FORM) before the handler runs. Routes that take their body or files piece by piece need the field. Requests that a token guard let in by Authorization: Bearer need neither. */
 typedef struct hf_csrf_guard {
-    hf_guard guard;
+    hf_guard guard;             /* HF_GUARD_CSRF */
     hf_csrf policy;             /* double_submit is for programs that ask hf_csrf_check themselves */
     hf_session_guard *sessions; /* stands before it on the route. NULL: a public route, only the origin is looked at */
-    const char *route;          /* its name, for exempt_routes */
+    const char *route;          /* its name, for exempt_routes. NULL: it is exempt by none */
 } hf_csrf_guard;
 
 /* The keys of an issuer who changes them. They are fetched by `fetch`, in a thread that may block: before the server opens by
@@ -68,8 +70,8 @@ typedef struct hf_csrf_guard {
  * older than cache_s, but never twice within cooldown_s. Where they cannot be had, or are no key set, the old ones count until
  * they are stale_s old; then every token is answered 503. A key that the set no longer has counts no more. */
 typedef struct hf_jwks {
-    hf_err (*fetch)(void *self, char *out, size_t room, size_t *length); /* the text of a JWK set; room: limit jwks_bytes */
-    void *self;
+    hf_err (*fetch)(void *self, char *out, size_t room, size_t *length); /* must be given: the text of a JWK set; room: limit jwks_bytes */
+    void *self;                             /* what `fetch` gets; may be NULL */
     hf_alg alg;                             /* for keys that do not say theirs */
     int64_t cache_s, cooldown_s, stale_s;   /* 0: 10 minutes, 30 seconds, a day */
     /* its own; zero at first */
@@ -83,19 +85,27 @@ typedef struct hf_jwks {
 HF_API hf_err hf_jwks_fetch(hf_jwks *j, hf_wall now, hf_whys *whys);
 /* After the server has closed. */
 HF_API void hf_jwks_close(hf_jwks *j);
-/* A `fetch` that reads a file: `self` is its path. Over the network: your own client's, over https, without following
- * redirects. */
+/* A `fetch` that reads a file: `self` is its path. */
 HF_API hf_err hf_jwks_file(void *path, char *out, size_t room, size_t *length);
+/* A `fetch` by https: `self` is an hf_jwks_source. Anything but 200 is no answer; redirects are not followed, and a URL of http is
+ * not asked. */
+typedef struct hf_jwks_source {
+    const char *url;     /* "https://issuer.example/.well-known/jwks.json" */
+    const char *roots;   /* PEM file of those who are believed; NULL: the system's */
+    int64_t patience_ns; /* for all of it; 0: 5 s */
+} hf_jwks_source;
+HF_API hf_err hf_jwks_url(void *source, char *out, size_t room, size_t *length);
 
 /* A bearer token, of the Authorization field or of a cookie. Denied: 401 with WWW-Authenticate. */
 typedef struct hf_jwt_guard {
-    hf_guard guard;
-    hf_jwt_policy policy;
+    hf_guard guard;           /* HF_GUARD_JWT */
+    hf_jwt_policy policy;     /* which tokens count */
     uint32_t lock; /* its own; 0 at first */
     hf_cookie cookie;         /* name not NULL: where there is no Authorization field, the token is read from this cookie. Then
                                  browsers add it unasked, and a CSRF guard behind this one asks for its token (hf_req_csrf_token) */
     hf_session_store revoked; /* get not NULL: asked whether the token was revoked (hf_revoke_token, hf_revoke_subject) */
     hf_jwks *jwks;            /* not NULL: instead of policy.keys */
+    int64_t collected;        /* of `revoked`: its own; 0 at first */
 } hf_jwt_guard;
 
 /* Fields for scripts of other origins, on every answer of the route. Put it first: preflights are answered for the methods of
@@ -151,6 +161,10 @@ HF_API hf_err hf_req_csrf_token(hf_req *rq, hf_bytes *token);
 HF_API hf_bytes hf_req_nonce(const hf_req *rq);
 /* A token by the guard's policy, signed with a key of its policy.keys: in the request's memory. `jti` may be NULL. */
 HF_API hf_err hf_req_issue_token(hf_req *rq, hf_jwt_guard *guard, const hf_jwt_wish *wish, hf_bytes *token, char jti[22]);
+/* Answers with the public keys of the guard's policy.keys as a JWK set, for who verifies its tokens elsewhere: never a secret. It may
+ * be kept for five minutes: a new key is published so long before it signs (hf_jwt_wish.kid), and an old one stays until
+ * the last token by it has ended. */
+HF_API hf_err hf_reply_keys(hf_req *rq, hf_jwt_guard *guard);
 /* Set-Cookie with this token, or empty: the cookie is deleted. For guards with a cookie. */
 HF_API hf_err hf_reply_token_cookie(hf_req *rq, const hf_jwt_guard *guard, hf_bytes token);
 /* What the token says that a guard let in, else NULL. Lends until the request is over. */

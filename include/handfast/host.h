@@ -49,7 +49,7 @@ HF_API bool hf_host_is_near(const hf_host_address *address, const hf_ip *ip);
 
 /* Zero means none, or the default. Copied. */
 typedef struct hf_host_config {
-    hf_host_address addresses[HF_HOST_ADDRESSES];
+    hf_host_address addresses[HF_HOST_ADDRESSES]; /* ours; none: it hears nobody */
     size_t address_count;
     hf_ip gateway4, gateway6; /* where to send what is for far hosts; any (zero): nowhere, with Ethernet */
     bool ethernet;            /* packets are Ethernet frames, and neighbours are asked for by ARP and ND */

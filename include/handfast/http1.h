@@ -54,6 +54,8 @@ HF_API hf_http1 *hf_http1_server_new(const hf_env *env, uint64_t id, hf_time now
 HF_API hf_http1 *hf_http1_client_new(const hf_env *env, uint64_t id, hf_time now);
 HF_API void hf_http1_free(hf_http1 *h);
 
+/* Behind an upgrade: gives back what only messages need. False: there is output that has not left. */
+HF_API bool hf_http1_slim(hf_http1 *h);
 /* Server: frees a core that is quiet between messages, has given back its memory already (at `wake`) and is not draining.
  * True: *rest is what remains, and hf_http1_server_wake makes the same core of it. False: it is not so, and nothing changed. */
 HF_API bool hf_http1_sleep(hf_http1 *h, hf_http1_rest *rest);
@@ -116,6 +118,8 @@ HF_API void hf_http1_drain(hf_http1 *h);
 HF_API uint64_t hf_http1_room(const hf_http1 *h);
 /* No exchange is open and nothing waits to be emitted. */
 HF_API bool hf_http1_is_idle(const hf_http1 *h);
+/* Nothing waits to be emitted. */
+HF_API bool hf_http1_has_said_all(const hf_http1 *h);
 /* Server: bytes of the request's body that were read and given to nobody, because its answer had ended. */
 HF_API uint64_t hf_http1_swallowed(const hf_http1 *h);
 /* Server, after HF_CLOSED: the client's last request arrived whole and said that it is the last: nothing more may come

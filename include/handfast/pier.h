@@ -158,6 +158,12 @@ typedef struct hf_pier_ops {
     /* Bytes accepted by put that the peer has not taken, as far as can be seen from here: unsent ones, and those that wait for
      * their acknowledgement. NULL: as unsent. */
     uint64_t (*untaken)(const void *self, hf_lane lane);
+    /* The next put is the last of the lane, and end(FIN) follows it at once: so that what is put and the end may leave
+     * together, in one packet. NULL: it makes no difference here. */
+    void (*last)(void *self, hf_lane lane);
+    /* end(FIN) was said, and from now on only the peer's end matters, and not at once: the pier may look for it after a
+     * moment, together with others, rather than be woken by it. NULL: it makes no difference here. */
+    void (*doze)(void *self, hf_lane lane);
 } hf_pier_ops;
 
 typedef struct hf_pier {

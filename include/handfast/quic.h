@@ -57,18 +57,22 @@ typedef struct hf_quic_path {
 typedef struct hf_quic_config {
     const hf_tls_config *tls; /* lent for life; TLS 1.3 is taken whatever versions it names. It must name protocols (ALPN) */
     uint8_t secret[32];   /* from entropy. Machines that share it can read each other's tokens and answer for each other */
-    uint32_t machine;     /* which machine: in connection ids, encrypted */
-    uint8_t thread;       /* which thread: the first byte of connection ids, plain */
+    uint32_t machine;     /* which machine: in connection ids, encrypted; 0 where there is one */
+    uint8_t thread;       /* which thread: the first byte of connection ids, plain; 0 where there is one */
     bool accept;          /* this endpoint serves: it takes connections */
     bool always_retry;    /* every new client proves its address first; else from limit quic_half_open on */
     bool newreno;         /* in place of CUBIC */
     bool version_2;       /* client: begin with version 2 (RFC 9369). Server: go on with it where a client that begins with version 1
                              offers it (RFC 9368). Both versions are always understood; a session is begun with its own */
     bool no_migration;    /* tell the peer not to move (a NAT may still) */
+    /* Server: where clients shall go on once they are connected (RFC 9000 9.6): an address of IPv4 and one of IPv6, at which the
+     * endpoint receives, too. Port 0: none. They stay at the one they came to when the other does not answer. */
+    hf_quic_address preferred[2];
+    bool no_preferred;    /* client: stay where the connection began, whatever the server prefers */
     bool datagrams;       /* offer RFC 9221 */
-    uint16_t datagram_bytes; /* the UDP payload that is sent at first; 1200 to 1452; 1200. Larger ones are tried (RFC 8899) */
+    uint16_t datagram_bytes; /* the UDP payload that is sent at first; 1200 to 1452; 0: 1200. Larger ones are tried (RFC 8899) */
     bool fixed_size;      /* they are not */
-    int64_t idle_ns;      /* 30 s (limit quic_idle_ns) */
+    int64_t idle_ns;      /* silence that ends the connection; 0: limit quic_idle_ns, 30 s */
     int64_t keep_alive_ns; /* a PING after so much silence; 0: none */
     uint64_t settings;    /* a number for what clients remember of the application for 0-RTT (HTTP/3: SETTINGS). Tickets that were
                              made with another one bring none. 0-RTT is offered or taken where tls->early_data says so */
@@ -126,6 +130,8 @@ HF_API void hf_quic_endpoint_accept(hf_quic_endpoint *ep, bool accept);
 HF_API void hf_quic_endpoint_retarget(hf_quic_endpoint *ep, const hf_tls_config *tls);
 /* Likewise `settings` of the configuration. */
 HF_API void hf_quic_endpoint_settings(hf_quic_endpoint *ep, uint64_t settings);
+/* Likewise `preferred`. */
+HF_API void hf_quic_endpoint_prefer(hf_quic_endpoint *ep, const hf_quic_address preferred[2]);
 /* Does a connection, were it one that is just closing, stand on `tls`? Until none does, `tls` must stay. */
 HF_API bool hf_quic_endpoint_uses(const hf_quic_endpoint *ep, const hf_tls_config *tls);
 /* Which thread made the connection id that the datagram names; -1: a client chose it, or there is none. For who passes
@@ -263,7 +269,7 @@ typedef struct hf_quic_fault {
     uint64_t packet;    /* the number of the packet at fault */
     const char *wanted; /* what the rule wants there. Static */
     uint8_t reason_length;
-    char reason[128];   /* the peer's words: shown to people, never believed */
+    const char *reason; /* the peer's words: shown to people, never believed. Not NUL-terminated; lends until free */
     const hf_tls_fault *tls; /* not NULL: the handshake failed. Lends until free */
 } hf_quic_fault;
 /* After HF_FAULT or HF_CLOSED. Never NULL. Lends until free. */

@@ -42,7 +42,10 @@ HF_API uint64_t hf_socket_unsent(const hf_req *rq);
 
 /* ---- event streams ------------------------------------------------------------------------------------------ */
 
-/* A route's `events` is called when the stream has begun, and then every `every_ns` (0: once; the stream stays open until
+/* Pages of other origins are refused (403) before that, unless a CORS guard of the route allows theirs, or its `origins` name
+ * it; who follows a link is not.
+ *
+ * A route's `events` is called when the stream has begun, and then every `every_ns` (0: once; the stream stays open until
  * hf_reply_end). Comments show that the stream is alive when nothing else does (limit eventstream_quiet_ns). An error ends
  * the stream. */
 

@@ -44,11 +44,14 @@ typedef struct hf_server_options {
     /* "http://localhost:8080", "https://0.0.0.0:443"; as for `handfast serve --listen`. Port 0 asks the system for a free one
      * (hf_server_port). At least one. */
     const char *listen[8];
-    const hf_route *routes; /* lent until close */
+    const hf_route *routes; /* at least one. Lent until close */
     size_t route_count;
-    void *context;          /* what hf_req_context answers */
-    const hf_topic_rule *topics; /* what is different about some topics (topic.h). Lent until close */
+    void *context;          /* what hf_req_context answers; may be NULL */
+    const hf_topic_rule *topics; /* what is different about some topics (topic.h); NULL: nothing. Lent until close */
     size_t topic_count;
+    const char *topics_redis; /* servers with the same Redis (5 or later) share their topics: "redis://[user:password@]host[:port][/database]",
+                                 "unix:///path[?db=database]". What one publishes all tell, in one order; who comes back to another is
+                                 told what was missed. NULL: topics are this server's own. Lent until close */
     const hf_key_store *keys; /* where answers are kept by Idempotency-Key beside the memory, so that they outlive the process:
                                  hf_sqlite_keys_open (store.h), or one of your own. NULL: in memory alone. Lent until close */
     uint32_t threads;       /* 0: as many as the CPUs that the process may use */
@@ -59,7 +62,7 @@ typedef struct hf_server_options {
     bool early_data;        /* 0-RTT (RFC 8470): clients that come again send a request with their first bytes, which an attacker
                                may repeat. Safe methods are answered so (hf_req_is_early), others with 425 */
     bool no_http3;          /* https listeners serve HTTP/3 too, by UDP at the same port, unless told not to */
-    hf_server_io io;
+    hf_server_io io;        /* what the loops wait with */
     /* No loop threads: the program has a loop, and calls hf_server_turn from it (below). Handlers run in that thread.
      * `threads` is 0 or 1 then. Threads for blocking work are made all the same. */
     bool own_loop;

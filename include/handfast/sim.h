@@ -20,6 +20,7 @@
 #define HANDFAST_SIM_H
 
 #include "app.h"
+#include "client.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -39,12 +40,12 @@ typedef struct hf_sim_network {
 } hf_sim_network;
 
 typedef struct hf_sim_options {
-    const hf_route *routes; /* lent until close */
+    const hf_route *routes; /* must be given. Lent until close */
     size_t route_count;
-    void *context;           /* what hf_req_context answers */
+    void *context;           /* what hf_req_context answers; may be NULL */
     const hf_limits *limits; /* NULL: the defaults. Lent until close */
-    uint64_t seed;
-    hf_sim_network network;
+    uint64_t seed;           /* the same seed, the same run; 0 is one like the others */
+    hf_sim_network network;  /* what it loses and how long it takes; zero: nothing, and 1 ms */
 } hf_sim_options;
 
 /* A server with these routes, alone in its world. On failure *sim is still to be closed, and hf_sim_why tells every reason.
@@ -102,6 +103,14 @@ HF_API const hf_sim_answer *hf_sim_answer_of(hf_sim_client *client);
 HF_API const hf_sim_answer *hf_sim_finish(hf_sim_client *client);
 /* Cuts its connection: a request under way fails. */
 HF_API void hf_sim_hang_up(hf_sim_client *client);
+
+/* ---- your own client code ----------------------------------------------------------------------------------- */
+
+/* A client of handfast/client.h on a host of its own: code that is written against that runs here as it runs on the kernel, and its
+ * waiting is virtual. Every http:// URL leads to the server; https:// and HTTP/3 are not spoken here, and aliases, proxies and own_loop
+ * of the options (NULL: the defaults) mean nothing. Close it, before the simulation. Errors: those of hf_client_open; HF_ERR_BASE_LIMIT:
+ * 30 clients are there already. */
+HF_API hf_err hf_sim_open_client(hf_sim *sim, hf_client **client, const hf_client_options *options);
 
 #ifdef __cplusplus
 }

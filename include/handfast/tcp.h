@@ -60,19 +60,19 @@ typedef struct hf_tcp_pair {
 
 /* Zero means the default, everywhere but in the secret. Copied. */
 typedef struct hf_tcp_config {
-    uint8_t secret[32];      /* from entropy; see the contract */
-    uint16_t mtu;            /* of the link; 1500 */
+    uint8_t secret[32];      /* 32 bytes from entropy; see the contract */
+    uint16_t mtu;            /* bytes, of the link; 0: 1500 */
     uint32_t super_segment;  /* the most payload of one emitted super-segment; 0: single segments only. At most 65000 */
     bool partial_checksum;   /* the door completes checksums: the field holds the pseudo-header's sum (virtio NEEDS_CSUM) */
     bool newreno;            /* in place of CUBIC */
     bool no_timestamps, no_sack, no_scale; /* do not offer these options */
     bool ecn;                /* offer ECN (RFC 3168); a server accepts it always */
-    bool no_pacing;
+    bool no_pacing;          /* a window leaves at once */
     bool no_reuse;           /* connect does not take a port from TIME_WAIT, whatever the timestamps say */
-    uint16_t port_first, port_last; /* of ephemeral ports; 32768 to 60999 */
+    uint16_t port_first, port_last; /* of ephemeral ports; 0: 32768 to 60999 */
     int64_t keepalive_ns;    /* idle time before the first probe; 0: none (RFC 9293 3.8.4: off by default) */
-    int64_t rto_least_ns;    /* the least retransmission timeout; 200 ms. RFC 6298 2.4 says 1 s */
-    int64_t delayed_ack_ns;  /* 40 ms */
+    int64_t rto_least_ns;    /* the least retransmission timeout; 0: 200 ms. RFC 6298 2.4 says 1 s */
+    int64_t delayed_ack_ns;  /* how long an acknowledgement may wait for company; 0: 40 ms */
 } hf_tcp_config;
 
 /* ---- the endpoint, from below -------------------------------------------------------------------------------- */

@@ -65,12 +65,12 @@ typedef enum hf_tls_client_auth {
 /* What many connections share: lent to each for its life, and may not change meanwhile but for wall_offset_ns and the
  * ticket keys. Zero means the secure default. */
 typedef struct hf_tls_config {
-    hf_crypto *crypto;
+    hf_crypto *crypto; /* must be given; of this thread */
     const hf_tls_identity *identities; /* server: by SNI, the first where none fits. Client: the first, if it is asked for */
     size_t identity_count;
     const hf_tls_name *names; /* server: in the order of hf_tls_name_order; NULL: the chains are asked, one after another */
     size_t name_count;
-    const hf_bytes *protocols; /* ALPN, most wanted first. Strict: without a common one the handshake fails */
+    const hf_bytes *protocols; /* ALPN, most wanted first. Strict: without a common one the handshake fails. NULL: none is spoken of */
     size_t protocol_count;
     const hf_tls_ticket_key *ticket_keys; /* server; none: no tickets */
     size_t ticket_key_count;
@@ -86,13 +86,13 @@ typedef struct hf_tls_config {
      * allow limit tls_early_bytes of it, and it is taken, once, where `strikes` is there. Client: it may be put where the
      * session allows it. */
     bool early_data;
-    hf_tls_strikes *strikes; /* server */
+    hf_tls_strikes *strikes; /* server: where it is noted what was taken. NULL: none is */
     bool rsa_key_exchange;   /* TLS_RSA_WITH_AES_128_GCM_SHA256 is spoken in TLS 1.2, as the last choice: no forward secrecy */
     bool ask_staple;         /* client: ask the server for an OCSP response */
     bool retry_cookie;       /* server: a HelloRetryRequest carries a cookie that must come back (RFC 8446 4.2.2) */
-    uint64_t context;        /* tickets of one context do not open in another */
+    uint64_t context;        /* a number: tickets of one context do not open in another; 0 is one, too */
     const hf_tls_key_log *key_log; /* NULL: no secret leaves */
-    int64_t wall_offset_ns;  /* the wall clock in nanoseconds minus hf_time: for the age of tickets */
+    int64_t wall_offset_ns;  /* the wall clock in nanoseconds minus hf_time: for the age of tickets, which must be right */
 } hf_tls_config;
 
 /* Negative, 0 or positive: by host, then by identity. */

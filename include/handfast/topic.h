@@ -105,6 +105,8 @@ HF_API void hf_topic_hub_free(hf_topic_hub *h);
 /* A message for whoever listens, and for the history; kept. Numbers rise: another is not looked at. When memory ends it is a
  * gap for those whom it was for. */
 HF_API void hf_topic_hub_deliver(hf_topic_hub *h, const hf_topic_message *m);
+/* A message of the past, in its place: only for those who come back. */
+HF_API void hf_topic_hub_recall(hf_topic_hub *h, const hf_topic_message *m);
 /* The sequence goes on elsewhere: what came between is not known, the past is forgotten, everybody is told a gap. */
 HF_API void hf_topic_hub_move(hf_topic_hub *h, hf_topic_position at);
 HF_API hf_topic_position hf_topic_hub_at(const hf_topic_hub *h);

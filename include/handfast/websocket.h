@@ -73,7 +73,7 @@ typedef struct hf_websocket_options {
     int64_t idle_ns;              /* 0: limit websocket_idle_ns; negative: never */
     uint32_t compress_from;       /* shorter messages leave uncompressed; 0: 64 bytes */
     uint32_t fragment_bytes;      /* longer messages leave in frames of this size; 0: in one */
-    hf_crypto *crypto;            /* client: where masking keys come from (RFC 6455 5.3). Lent for life */
+    hf_crypto *crypto;            /* client: where masking keys come from (RFC 6455 5.3): must be given. Lent for life. Server: NULL */
 } hf_websocket_options;
 
 /* Lends `env` for life. `id` is the connection's, for the trace. `options` (may be NULL for a server) is copied. NULL when

@@ -170,7 +170,7 @@ static hf_err follow(hf_req *rq, hf_err err)
 hf_time hf_req_patience(const hf_req *rq)
 {
     const uint64_t own = rq->match.route != NULL ? rq->match.route->handler_ns : 0;
-    const uint64_t ns = own != 0 ? own : rq->service->env->limits->handler_ns;
+    const uint64_t ns = own != 0 ? own : hf_req_limits(rq)->handler_ns;
     return hf_time_after(rq->service->now, ns < INT64_MAX ? (int64_t)ns : INT64_MAX);
 }
 

@@ -4,9 +4,23 @@
  */
 #include "guards_kinds.h"
 
+#include "guard_why.h"
 #include "text.h"
 
 /* ---- denials -------------------------------------------------------------------------------------------------- */
+
+static void write_terse_page(hf_writer *w, uint16_t status, hf_bytes id)
+{
+    hf_write_text(w, "<!doctype html><title>");
+    hf_write_html(w, hf_status_phrase(status));
+    hf_write_text(w, "</title><h1>");
+    hf_write_decimal(w, status);
+    hf_write_byte(w, ' ');
+    hf_write_html(w, hf_status_phrase(status));
+    hf_write_text(w, "</h1><p>Request ");
+    hf_write_html(w, id);
+    hf_write_byte(w, '\n');
+}
 
 /* Who may not see why is told what, and the id by which the log can be asked. */
 static hf_err deny_tersely(hf_req *rq, uint16_t status, hf_err why)
@@ -17,6 +31,13 @@ static hf_err deny_tersely(hf_req *rq, uint16_t status, hf_err why)
     hf_writer w = hf_writer_make(room, 512);
     if (rq->error.code == 0)
         rq->error = why;
+    const hf_err sniff = hf_reply_field(rq, "X-Content-Type-Options", hf_text("nosniff"));
+    if (sniff.code != 0)
+        return sniff;
+    if (hf_req_wants_page(rq)) {
+        write_terse_page(&w, status, hf_req_id(rq));
+        return hf_reply(rq, status, "text/html; charset=utf-8", hf_written(&w));
+    }
     hf_write_text(&w, "{\"type\":\"about:blank\",\"title\":\"");
     hf_write_json(&w, hf_status_phrase(status));
     hf_write_text(&w, "\",\"status\":");
@@ -24,8 +45,23 @@ static hf_err deny_tersely(hf_req *rq, uint16_t status, hf_err why)
     hf_write_text(&w, ",\"request_id\":\"");
     hf_write_json(&w, hf_req_id(rq));
     hf_write_text(&w, "\"}\n");
-    const hf_err err = hf_reply_field(rq, "X-Content-Type-Options", hf_text("nosniff"));
-    return err.code != 0 ? err : hf_reply(rq, status, "application/problem+json", hf_written(&w));
+    return hf_reply(rq, status, "application/problem+json", hf_written(&w));
+}
+
+/* For the log. That it has no room costs the evidence, not the code. */
+static void remember(hf_req *rq, const hf_why *why)
+{
+    hf_why *const kept = hf_req_memory(rq, sizeof *kept);
+    if (kept != NULL)
+        *kept = *why;
+    rq->why = kept;
+}
+
+void hf_req_deny(hf_req *rq, int32_t code, hf_bytes got, const char *wanted)
+{
+    hf_why why;
+    (void)hf_why_tell(&why, code, got, wanted).code;
+    remember(rq, &why);
 }
 
 static hf_err deny(const hf_guard *g, hf_req *rq, hf_err err, const hf_why *why)
@@ -34,6 +70,8 @@ static hf_err deny(const hf_guard *g, hf_req *rq, hf_err err, const hf_why *why)
     uint8_t told[512];
     hf_writer w = hf_writer_make(told, sizeof told);
     rq->refused = true;
+    if (why->err.code == err.code)
+        remember(rq, why);
     if (!g->explain || why->err.code != err.code)
         return deny_tersely(rq, status != 0 ? status : 500, err);
     hf_write_text(&w, hf_err_describe(err)->id);
@@ -116,6 +154,8 @@ static hf_err answer_preflight(hf_req *rq, const hf_router *router)
     if (err.code != 0 || !answer.preflight)
         return err;
     rq->error = answer.why.err;
+    if (answer.denied)
+        remember(rq, &answer.why);
     return answer.denied ? deny_tersely(rq, 403, answer.why.err) : hf_reply(rq, 204, NULL, hf_text(""));
 }
 

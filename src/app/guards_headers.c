@@ -3,7 +3,25 @@
  * The guard that denies nobody: security fields on every answer of the route, those of errors and refusals too.
  */
 #include "guards_kinds.h"
+#include "target.h"
 #include "text.h"
+
+/* A browser holds a host to https for as long as it was told, at every port of it: on a developer's own machine that is the next
+ * program's, too. RFC 6797 8.1.1: addresses are no HSTS hosts. */
+static bool is_lasting(hf_bytes authority)
+{
+    hf_bytes host;
+    int32_t port;
+    if (hf_authority_parse(authority, &host, &port).code != 0 || memchr(host.ptr, ':', host.len) != NULL)
+        return false;
+    while (host.len > 0 && host.ptr[host.len - 1] == '.')
+        host.len--;
+    const hf_bytes local = hf_text("localhost");
+    const size_t n = local.len;
+    if (host.len >= n && hf_text_same(hf_bytes_make(host.ptr + host.len - n, n), local) && (host.len == n || host.ptr[host.len - n - 1] == '.'))
+        return false;
+    return host.len > 0 && !(host.ptr[host.len - 1] >= '0' && host.ptr[host.len - 1] <= '9');
+}
 
 hf_err hf_guard_headers_check(hf_guard *self, hf_req *rq, hf_why *why)
 {
@@ -18,7 +36,7 @@ hf_err hf_guard_headers_check(hf_guard *self, hf_req *rq, hf_why *why)
     hf_err err = hf_csp_nonce(c, found->nonce);
     found->has_nonce = err.code == 0;
     if (err.code == 0)
-        err = hf_security_write(&g->rules, hf_req_is_secure(rq), hf_bytes_make(found->nonce, HF_NONCE), (hf_fields){ rq->fields, rq->field_count }, f);
+        err = hf_security_write(&g->rules, hf_req_is_secure(rq) && is_lasting(rq->head.authority), hf_bytes_make(found->nonce, HF_NONCE), (hf_fields){ rq->fields, rq->field_count }, f);
     for (size_t i = 0; err.code == 0 && i < f->count; i++) {
         memcpy(name, f->fields[i].name.ptr, f->fields[i].name.len); /* all are shorter */
         name[f->fields[i].name.len] = 0;

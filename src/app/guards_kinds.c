@@ -19,12 +19,20 @@ static void unlock(uint32_t *l)
 
 /* ---- CSRF ----------------------------------------------------------------------------------------------------- */
 
+/* Our own origin is compared with what a browser says of others: where it says that the page is ours, or where the token alone is
+ * looked at, nobody asks for it. */
+static bool needs_self(const hf_req *rq, hf_csrf_mode mode)
+{
+    const hf_field *const site = mode != HF_CSRF_TOKEN_ONLY ? hf_fields_find_name(rq->head.fields, hf_text("Sec-Fetch-Site")) : NULL;
+    return mode != HF_CSRF_TOKEN_ONLY && (site == NULL || !hf_bytes_equal(site->value, hf_text("same-origin")));
+}
+
 static hf_err check_csrf(hf_csrf_guard *g, hf_req *rq, hf_csrf_mode mode, hf_bytes token, hf_why *why)
 {
     char self[HF_ORIGIN_MOST];
     const struct hf_guarded *const found = hf_guarded_found(rq);
-    const bool tls = hf_req_is_secure(rq), has = found != NULL && found->has_session;
-    const size_t n = hf_origin_write(hf_text(tls ? "https" : "http"), rq->head.authority, self);
+    const bool has = found != NULL && found->has_session;
+    const size_t n = needs_self(rq, mode) ? hf_origin_write(hf_text(hf_req_is_secure(rq) ? "https" : "http"), rq->head.authority, self) : 0;
     hf_csrf policy = g->policy;
     policy.mode = mode;
     policy.double_submit = false;

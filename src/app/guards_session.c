@@ -166,6 +166,8 @@ hf_err hf_guard_session_check(hf_guard *self, hf_req *rq, hf_why *why)
     if (found == NULL)
         return hf_err_make(HF_ERR_BASE_MEMORY);
     found->sessions = g;
+    if (found->fetched == NULL)
+        hf_store_collect(rq, &g->store, &g->collected);
     const hf_err err = find_session(g, rq, found, why);
     if (rq->more->guards_wait)
         return err;

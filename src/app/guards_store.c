@@ -6,7 +6,7 @@
 #include "crypto_secret.h"
 #include "pool.h"
 
-enum { USUAL_BYTES = 4096 };
+enum { USUAL_BYTES = 4096, COLLECT_S = 300 };
 
 hf_store_work *hf_store_work_new(const hf_req *rq, const hf_session_store *store)
 {
@@ -145,6 +145,8 @@ static hf_err do_one(hf_store_work *w, hf_store_op *op)
         return s->destroy(s->self, r->key);
     case HF_STORE_DESTROY_SUBJECT:
         return s->destroy_subject(s->self, hf_text(r->subject), &count);
+    case HF_STORE_COLLECT:
+        return s->collect(s->self, r->until, &count);
     }
     return hf_err_make(HF_ERR_BASE_USAGE);
 }
@@ -201,4 +203,22 @@ void hf_store_work_leave(hf_req *rq, hf_store_work *w)
         work_and_forget(&l->job);
     else if (!hf_pool_give(pool, &l->job))
         forget(&l->job);
+}
+
+/* ---- what has ended ------------------------------------------------------------------------------------------- */
+
+/* The first time is a period after the first question: a server that is started again and again does not begin with it. Of the
+ * threads that see that it is time, one does it. */
+void hf_store_collect(hf_req *rq, const hf_session_store *store, int64_t *last)
+{
+    const hf_wall now = rq->service->wall;
+    int64_t before = __atomic_load_n(last, __ATOMIC_RELAXED);
+    if (store->collect == NULL || (before != 0 && now.s - before < COLLECT_S) || !__atomic_compare_exchange_n(last, &before, now.s, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        return;
+    hf_store_work *const w = before != 0 ? hf_store_work_new(rq, store) : NULL;
+    hf_store_op *const op = w != NULL ? add(w, HF_STORE_COLLECT) : NULL;
+    if (op == NULL)
+        return;
+    op->record.until = now;
+    hf_store_work_leave(rq, w);
 }

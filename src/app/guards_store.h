@@ -8,7 +8,7 @@
 #include "guards_kinds.h"
 
 enum { HF_STORE_OPS = 4 };
-typedef enum hf_store_kind { HF_STORE_GET, HF_STORE_INSERT, HF_STORE_UPDATE, HF_STORE_TOUCH, HF_STORE_DESTROY, HF_STORE_DESTROY_SUBJECT } hf_store_kind;
+typedef enum hf_store_kind { HF_STORE_GET, HF_STORE_INSERT, HF_STORE_UPDATE, HF_STORE_TOUCH, HF_STORE_DESTROY, HF_STORE_DESTROY_SUBJECT, HF_STORE_COLLECT } hf_store_kind;
 
 typedef struct hf_store_op {
     hf_store_kind kind;
@@ -40,5 +40,7 @@ hf_session_store hf_store_work_recorder(hf_store_work *w);
 hf_err hf_store_work_run(hf_req *rq, hf_store_work *w, hf_task *done);
 /* Does it at some time, and frees it. That it is lost where too much waits must harm nobody. */
 void hf_store_work_leave(hf_req *rq, hf_store_work *w);
+/* Now and then has what has ended dropped from the store. *last is when that was last begun; any thread. */
+void hf_store_collect(hf_req *rq, const hf_session_store *store, int64_t *last);
 
 #endif

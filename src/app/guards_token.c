@@ -221,6 +221,8 @@ hf_err hf_guard_jwt_check(hf_guard *self, hf_req *rq, hf_why *why)
     struct hf_guarded *const found = hf_guarded_of(rq);
     if (found == NULL)
         return hf_err_make(HF_ERR_BASE_MEMORY);
+    if (found->pending == NULL)
+        hf_store_collect(rq, &g->revoked, &g->collected);
     hf_err err = found->pending != NULL ? HF_OK : verify(g, rq, found, why);
     if (rq->more->guards_wait) /* for keys: then it is asked again */
         return HF_OK;
@@ -270,4 +272,19 @@ hf_err hf_req_issue_token(hf_req *rq, hf_jwt_guard *g, const hf_jwt_wish *wish, 
     unlock(&g->lock);
     *token = hf_bytes_make(out, n);
     return err;
+}
+
+hf_err hf_reply_keys(hf_req *rq, hf_jwt_guard *g)
+{
+    const size_t room = (size_t)rq->service->env->limits->jwks_bytes;
+    char *const out = g->policy.keys != NULL ? hf_req_memory(rq, room) : NULL;
+    size_t n = 0;
+    if (out == NULL)
+        return hf_err_make(g->policy.keys != NULL ? HF_ERR_BASE_MEMORY : HF_ERR_BASE_USAGE);
+    lock(&g->lock);
+    hf_err err = hf_keys_write(g->policy.keys, out, room, &n);
+    unlock(&g->lock);
+    if (err.code == 0)
+        err = hf_reply_field(rq, "Cache-Control", hf_text("public, max-age=300"));
+    return err.code != 0 ? err : hf_reply(rq, 200, "application/jwk-set+json", hf_bytes_make(out, n));
 }

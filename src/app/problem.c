@@ -4,6 +4,7 @@
  * for programs, as a page for people.
  */
 #include "negotiate.h"
+#include "request.h"
 #include "service.h"
 #include "text.h"
 
@@ -85,7 +86,7 @@ static void write_page(hf_writer *w, hf_bytes template, const problem *p)
 }
 
 /* A page for whom text/html is worth more than a problem document: browsers. */
-static bool wants_page(const hf_req *rq)
+bool hf_req_wants_page(const hf_req *rq)
 {
     const hf_fields fields = rq->head.fields;
     return !rq->headless && hf_fields_find(fields, HF_FIELD_ACCEPT) != NULL &&
@@ -115,7 +116,7 @@ hf_err hf_reply_problem(hf_req *rq, uint16_t status, hf_err why, hf_bytes got)
     if (room == NULL)
         return hf_err_make(HF_ERR_BASE_MEMORY);
     hf_writer w = hf_writer_make(room, PAGE_BYTES);
-    const bool page = wants_page(rq);
+    const bool page = hf_req_wants_page(rq);
     const hf_app *app = rq->service->app;
     if (page)
         write_page(&w, app->error_page.len > 0 ? app->error_page : plain_page, &p);

@@ -31,6 +31,9 @@ hf_err hf_socket_let_go(hf_req *rq);
 /* The request is over: tells CLOSED if that was not told. */
 void hf_socket_fini(hf_req *rq);
 
+/* The Origin that the request has is of this host, or one of the route's. */
+bool hf_live_origin_is_ours(const hf_req *rq);
+
 /* Begins an event stream. */
 hf_err hf_events_open(hf_req *rq);
 

@@ -5,6 +5,7 @@
  */
 #include "alloc.h"
 #include "realtime.h"
+#include "text.h"
 #include "topics.h"
 
 static hf_err beat(hf_req *rq);
@@ -46,10 +47,45 @@ static hf_err beat(hf_req *rq)
     return err.code != 0 ? err : wait_on(rq);
 }
 
+/* ---- origin ------------------------------------------------------------------------------------------------- */
+
+static bool is(const hf_req *rq, const char *field, const char *value)
+{
+    const hf_field *const f = hf_fields_find_name(rq->head.fields, hf_text(field));
+    return f != NULL && hf_text_same(f->value, hf_text(value));
+}
+
+/* A guard of the route lets its scripts read. */
+static bool may_read(const hf_req *rq)
+{
+    for (size_t i = 0; i < rq->field_count; i++)
+        if (hf_text_same(rq->fields[i].name, hf_text("Access-Control-Allow-Origin")))
+            return true;
+    return false;
+}
+
+/* A browser asks before it knows whether the page may read; what the handler does would be done all the same. An EventSource
+ * of another origin says so by Origin, an image or a script by Sec-Fetch-Site; who follows a link is a reader. */
+static bool is_foreign(const hf_req *rq)
+{
+    if (hf_fields_find(rq->head.fields, HF_FIELD_ORIGIN) != NULL)
+        return !hf_live_origin_is_ours(rq) && !may_read(rq);
+    return (is(rq, "Sec-Fetch-Site", "cross-site") || is(rq, "Sec-Fetch-Site", "same-site")) && !is(rq, "Sec-Fetch-Mode", "navigate");
+}
+
+static hf_err refuse(hf_req *rq)
+{
+    const hf_field *const origin = hf_fields_find(rq->head.fields, HF_FIELD_ORIGIN);
+    hf_req_deny(rq, HF_ERR_EVENTSTREAM_ORIGIN, origin != NULL ? origin->value : hf_text("another site, by Sec-Fetch-Site"), "a page of this origin");
+    return hf_req_refuse(rq, hf_err_make(HF_ERR_EVENTSTREAM_ORIGIN), hf_text(""));
+}
+
 hf_err hf_events_open(hf_req *rq)
 {
     const hf_fields fields = hf_eventstream_fields();
     hf_err err = HF_OK;
+    if (is_foreign(rq))
+        return refuse(rq);
     for (size_t i = 0; err.code == 0 && i < fields.count; i++)
         err = hf_reply_field(rq, (const char *)fields.at[i].name.ptr, fields.at[i].value); /* names are literals */
     if (err.code == 0)

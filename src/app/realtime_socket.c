@@ -44,17 +44,23 @@ static hf_bytes without_port(hf_bytes host, const char *port)
 }
 
 /* RFC 6455 10.2. The scheme is not compared: who ends TLS may stand before us. */
-static bool origin_is_fit(const hf_req *rq)
+bool hf_live_origin_is_ours(const hf_req *rq)
 {
     const hf_field *const origin = hf_fields_find(rq->head.fields, HF_FIELD_ORIGIN);
     const char *port;
-    if (origin == NULL) /* no browser; but whoever has a cookie is one, or has it from one */
-        return hf_fields_find(rq->head.fields, HF_FIELD_COOKIE) == NULL;
     for (const char *const *at = rq->match.route->origins; at != NULL && *at != NULL; at++)
         if (strcmp(*at, "*") == 0 || hf_text_same(origin->value, hf_text(*at)))
             return true;
     const hf_bytes host = host_of(origin->value, &port);
     return host.len > 0 && hf_text_same(without_port(host, port), without_port(rq->head.authority, port));
+}
+
+/* Who has no Origin is no browser; but whoever has a cookie is one, or has it from one. */
+static bool origin_is_fit(const hf_req *rq)
+{
+    if (hf_fields_find(rq->head.fields, HF_FIELD_ORIGIN) == NULL)
+        return hf_fields_find(rq->head.fields, HF_FIELD_COOKIE) == NULL;
+    return hf_live_origin_is_ours(rq);
 }
 
 /* ---- the handshake ------------------------------------------------------------------------------------------ */
@@ -88,7 +94,11 @@ static hf_err refuse(hf_req *rq, hf_err why)
 static hf_err check(hf_req *rq)
 {
     const hf_err err = hf_websocket_offer_check(&rq->head);
-    return err.code == 0 && !origin_is_fit(rq) ? hf_err_make(HF_ERR_WEBSOCKET_ORIGIN) : err;
+    if (err.code != 0 || origin_is_fit(rq))
+        return err;
+    const hf_field *const origin = hf_fields_find(rq->head.fields, HF_FIELD_ORIGIN);
+    hf_req_deny(rq, HF_ERR_WEBSOCKET_ORIGIN, origin != NULL ? origin->value : hf_text("a cookie without Origin"), "a page of this origin");
+    return hf_err_make(HF_ERR_WEBSOCKET_ORIGIN);
 }
 
 static hf_bytes choose_protocol(const hf_req *rq)

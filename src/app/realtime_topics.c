@@ -83,8 +83,11 @@ hf_err hf_topics_pump(hf_req *rq)
 
 void hf_topics_fini(hf_req *rq)
 {
+    if (rq->more->subscriber == NULL)
+        return;
     hf_topic_subscriber_free(rq->more->subscriber);
     rq->more->subscriber = NULL;
+    hf_topics_note(rq->service->topics);
 }
 
 void hf_topics_tell(hf_req *rq)
@@ -113,6 +116,8 @@ hf_err hf_topic_subscribe(hf_req *rq, hf_bytes pattern, hf_bytes resume)
     const hf_err err = hf_topic_subscriber_add(more->subscriber, pattern);
     if (err.code != 0 && fresh)
         hf_topics_fini(rq);
+    else if (fresh)
+        hf_topics_note(member);
     return err;
 }
 

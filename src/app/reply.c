@@ -282,9 +282,60 @@ hf_err hf_reply_extents(hf_req *rq, uint16_t status, const hf_extent *extents, s
     return err.code == 0 && rq->pending_count > 0 ? keep_pending(rq) : err;
 }
 
+/* All lines of an answer of this type that nothing else is said of, written once a second; empty: they cannot be had. */
+static hf_bytes typed_lines(hf_service *s, hf_bytes type)
+{
+    hf_typed_lines *const t = &s->typed[type.len % HF_TYPED_LINES];
+    if (type.len == t->type_length && t->dated.s == s->dated.s && memcmp(type.ptr, t->type, type.len) == 0)
+        return hf_bytes_make(t->lines, t->length);
+    if (s->lines_length == 0 || type.len == 0 || type.len > sizeof t->type || !hf_is_field_value(type))
+        return hf_bytes_make(NULL, 0);
+    hf_writer w = hf_writer_make(t->lines, sizeof t->lines);
+    hf_write(&w, hf_bytes_make(s->lines, s->lines_ruled));
+    hf_write_text(&w, "Content-Type: ");
+    hf_write(&w, type);
+    hf_write_text(&w, "\r\n");
+    t->dated = s->dated;
+    t->type_length = w.overflowed ? 0 : (uint8_t)type.len;
+    t->length = w.length;
+    memcpy(t->type, type.ptr, type.len);
+    return w.overflowed ? hf_bytes_make(NULL, 0) : hf_written(&w);
+}
+
+/* A short body to a safe request of HTTP/1 for which nothing was said but its type, as it is with most answers of programs. */
+static bool is_plain(const hf_req *rq, uint16_t status, hf_bytes body)
+{
+    const hf_route *const route = rq->match.route;
+    return !rq->answered && rq->field_count == 0 && rq->lines.len == 0 && rq->more == NULL && body.len > 0 &&
+        body.len < HF_COMPRESS_LEAST && status >= 200 && status != 204 && status != 304 && may_be_kept(rq, status) &&
+        rq->head.method != HF_METHOD_HEAD && rq->head.version <= HF_HTTP_1_1 && rq->dialog->http3_port == 0 &&
+        (route == NULL || !route->learn_hints);
+}
+
+static hf_err reply_plain(hf_req *rq, uint16_t status, hf_bytes lines, hf_bytes body)
+{
+    const hf_response_head head = { .status = status, .content_length = (int64_t)body.len, .close = rq->close, .lines = { lines } };
+    hf_err err = hf_web_answer(rq->dialog->web, rq->exchange, &head, body, &rq->answer_ended);
+    if (err.code != 0)
+        return err;
+    rq->answered = true;
+    rq->status = status;
+    if (rq->answer_ended) {
+        rq->sent += body.len;
+        return HF_OK;
+    }
+    hf_extent e = { .kind = HF_EXTENT_COPIED, .bytes = body };
+    err = offer(rq, &e, 1);
+    return err.code == 0 && rq->pending_count > 0 ? keep_pending(rq) : err;
+}
+
 hf_err hf_reply(hf_req *rq, uint16_t status, const char *content_type, hf_bytes body)
 {
     const size_t fields = rq->field_count;
+    const hf_bytes lines = content_type != NULL && is_plain(rq, status, body) ? typed_lines(rq->service, hf_text(content_type))
+                                                                               : hf_bytes_make(NULL, 0);
+    if (lines.len > 0)
+        return reply_plain(rq, status, lines, body);
     hf_err err = content_type != NULL ? hf_req_field(rq, HF_FIELD_CONTENT_TYPE, hf_text(content_type)) : HF_OK;
     if (err.code != 0)
         return err;

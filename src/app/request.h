@@ -140,6 +140,8 @@ hf_err hf_guards_wait(hf_req *rq);
 /* It was fetched, in the loop thread: the guard that waited is asked again, then those behind it; then the request goes on.
  * Answers what a handler would. */
 hf_err hf_guards_go_on(hf_req *rq);
+/* For the log: what a guard that denied got, and what it wanted. */
+void hf_req_deny(hf_req *rq, int32_t code, hf_bytes got, const char *wanted);
 /* Answers as a guard that denies. */
 struct hf_guard;
 hf_err hf_guards_deny(hf_req *rq, const struct hf_guard *g, hf_err err);
@@ -158,6 +160,8 @@ void hf_req_feed_early(hf_req *rq);
 
 /* ---- reply.c, service.c ----------------------------------------------------------------------------------------- */
 
+/* Is a page worth more to the client than a problem document? Browsers say so. */
+bool hf_req_wants_page(const hf_req *rq);
 struct hf_answer_coding;
 hf_err hf_reply_head(hf_req *rq, uint16_t status, int64_t length, const struct hf_answer_coding *coding);
 /* Answers what the client did wrong; its body is read and thrown away. */

@@ -225,7 +225,7 @@ static void check_row(judge *j, hf_method method)
     if (method != HF_METHOD_UNKNOWN)
         check_body(j, method);
     refuse(j, r->every_ns > 0 && r->events == NULL, "every_ns is of a route with events");
-    refuse(j, r->origins != NULL && r->websocket == NULL, "origins are of a route with websocket");
+    refuse(j, r->origins != NULL && !live, "origins are of a route with websocket or events");
     refuse(j, !are_targets(r->hints) || !are_targets(r->push), "hints and push are paths of this host, such as \"/app.css\"");
     refuse(j, !are_protocols(r), "protocols are at most 16 tokens, of a route with websocket");
 }
@@ -334,14 +334,35 @@ static void name_arguments(const hf_route *route, const search *s, hf_route_matc
     }
 }
 
+/* The same where each segment has a node of its own, which comes before all others. NULL: there is none that serves it. */
+static const node *find_literal(const hf_router *r, hf_method method, hf_bytes rest)
+{
+    const node *n = &r->root;
+    const uint8_t *slash;
+    do {
+        slash = rest.len > 0 ? memchr(rest.ptr, '/', rest.len) : NULL;
+        const size_t length = slash != NULL ? (size_t)(slash - rest.ptr) : rest.len;
+        n = literal_child(n, hf_bytes_make(rest.ptr, length));
+        if (slash != NULL)
+            rest = hf_bytes_make(slash + 1, rest.len - length - 1);
+    } while (n != NULL && slash != NULL);
+    return n != NULL && serves(n, method) ? n : NULL;
+}
+
 void hf_router_match(const hf_router *r, hf_method method, hf_bytes path, hf_route_match *match)
 {
-    search s = { .method = method };
     HF_ASSERT(path.len > 0 && path.ptr[0] == '/');
-    match->route = NULL;
-    match->methods = 0;
+    const hf_bytes rest = hf_bytes_make(path.ptr + 1, path.len - 1);
+    const node *n = find_literal(r, method, rest);
     match->argument_count = 0;
-    const node *n = find(&s, &r->root, hf_bytes_make(path.ptr + 1, path.len - 1));
+    if (n != NULL) {
+        match->route = n->routes[method] != NULL ? n->routes[method] : n->routes[HF_METHOD_GET];
+        match->methods = n->methods;
+        return;
+    }
+    search s = { .method = method };
+    match->route = NULL;
+    n = find(&s, &r->root, rest);
     match->methods = s.methods;
     if (n == NULL)
         return;

@@ -430,7 +430,7 @@ static hf_err send_to_https(hf_req *rq, uint16_t port)
 static hf_err check_query(hf_req *rq)
 {
     hf_bytes got = hf_text("");
-    const hf_err err = rq->match.route->handle != NULL && rq->head.query.len > 0 ? hf_query_begin(rq, &got) : HF_OK;
+    const hf_err err = rq->match.route->files == NULL && rq->head.query.len > 0 ? hf_query_begin(rq, &got) : HF_OK;
     if (err.code == 0 || err.code == HF_ERR_BASE_MEMORY)
         return err;
     rq->refused = true;
@@ -508,8 +508,10 @@ hf_err hf_req_let_in(hf_req *rq)
     const hf_request_head *const h = &rq->head;
     const hf_route *const route = rq->match.route;
     hf_err err;
-    if (route != NULL && route->websocket != NULL && h->method != HF_METHOD_HEAD)
-        return hf_socket_open(rq);
+    if (route != NULL && route->websocket != NULL && h->method != HF_METHOD_HEAD) {
+        err = check_query(rq);
+        return err.code != 0 || rq->answered ? err : hf_socket_open(rq);
+    }
     if (h->method == HF_METHOD_CONNECT)
         return hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_CONNECT_REFUSED), h->target);
     if (route == NULL && rq->match.methods == 0)

@@ -51,6 +51,16 @@ typedef struct hf_service_hooks {
     void (*source)(void *self, const hf_req *rq, hf_req_source *source);
 } hf_service_hooks;
 
+/* Those lines with a Content-Type behind them, made in the second `dated`. */
+enum { HF_TYPED_LINES = 4 };
+typedef struct hf_typed_lines {
+    hf_wall dated;
+    uint8_t type_length; /* 0: none */
+    uint8_t type[63];
+    uint8_t lines[256];
+    size_t length;
+} hf_typed_lines;
+
 typedef struct hf_service {
     const hf_env *env;
     const hf_app *app;
@@ -62,6 +72,7 @@ typedef struct hf_service {
     uint8_t lines[160];  /* Date, Server, and Cache-Control: no-cache, as HTTP/1 sends them */
     size_t lines_length; /* without Cache-Control; 0: they do not fit, or must not leave unchecked */
     size_t lines_ruled;  /* with it */
+    hf_typed_lines typed[HF_TYPED_LINES];
     hf_req *spare;    /* requests to use again */
     size_t spares;
     size_t open;      /* requests that are not over */
@@ -102,6 +113,7 @@ struct hf_req {
     hf_queue body;
     struct hf_decompressor *decoder; /* of the body's coding; NULL: it has none, or the route keeps it */
     hf_err error; /* the refusal, for the log */
+    const struct hf_why *why; /* of a guard that denied: got and wanted, for the log; in the request's memory. NULL: none */
     uint16_t status;
     bool head_kept;      /* head and path live in the arena */
     bool complete;       /* the request has arrived whole */

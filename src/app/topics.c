@@ -17,6 +17,7 @@ enum { LAZY = 512 };
 typedef struct letter {
     const hf_topic_message *message; /* held */
     hf_topic_position move;
+    bool past;
 } letter;
 
 typedef struct letters {
@@ -43,6 +44,7 @@ struct hf_topics {
     pthread_mutex_t lock;
     hf_topic_position at;
     hf_topics_member *members;
+    const hf_topics_upstream *upstream; /* NULL: what is published here gets its number here */
     uint64_t published;
     hf_topic_counts gone; /* of members that left */
     size_t rule_count;
@@ -195,21 +197,29 @@ static hf_err reserve_all(hf_topics *t)
     return HF_OK;
 }
 
+/* A full inbox is said at once even where nobody listens: who waits for room in it would wait for ever. */
 static void lay_before(hf_topics_member *m, letter l)
 {
     m->inbox.at[m->inbox.count++] = l;
-    if (m->posted || (m->listening == 0 && m->inbox.count < LAZY))
+    if (m->posted || (m->listening == 0 && m->inbox.count < LAZY && m->inbox.count < m->topics->limits.messages))
         return;
     m->posted = true;
     hf_mailbox_post(m->mailbox, &m->fetch);
 }
 
-static void lay_before_all(hf_topics *t, const hf_topic_message *message)
+static void lay_before_all(hf_topics *t, const hf_topic_message *message, bool past)
 {
     t->at = message->at;
-    t->published++;
+    t->published += !past;
     for (hf_topics_member *m = t->members; m != NULL; m = m->next)
-        lay_before(m, (letter){ .message = hf_topic_message_keep(message) });
+        lay_before(m, (letter){ .message = hf_topic_message_keep(message), .past = past });
+}
+
+void hf_topics_lead(hf_topics *t, const hf_topics_upstream *upstream)
+{
+    pthread_mutex_lock(&t->lock);
+    t->upstream = upstream;
+    pthread_mutex_unlock(&t->lock);
 }
 
 hf_err hf_topics_publish(hf_topics *t, hf_bytes topic, hf_bytes name, hf_bytes data)
@@ -219,25 +229,36 @@ hf_err hf_topics_publish(hf_topics *t, hf_bytes topic, hf_bytes name, hf_bytes d
     if (err.code != 0)
         return err;
     pthread_mutex_lock(&t->lock);
-    err = reserve_all(t);
-    if (err.code == 0) {
+    if (t->upstream != NULL) {
+        err = t->upstream->publish(t->upstream->self, message);
+    } else if ((err = reserve_all(t)).code == 0) {
         hf_topic_message_place(message, (hf_topic_position){ t->at.epoch, t->at.number + 1 });
-        lay_before_all(t, message);
+        lay_before_all(t, message, false);
     }
     pthread_mutex_unlock(&t->lock);
     hf_topic_message_drop(message);
     return err;
 }
 
-hf_err hf_topics_insert(hf_topics *t, const hf_topic_message *m)
+static hf_err insert(hf_topics *t, const hf_topic_message *m, bool past)
 {
     pthread_mutex_lock(&t->lock);
     const bool fits = m->at.epoch == t->at.epoch && m->at.number > t->at.number;
     const hf_err err = fits ? reserve_all(t) : HF_OK;
     if (fits && err.code == 0)
-        lay_before_all(t, m);
+        lay_before_all(t, m, past);
     pthread_mutex_unlock(&t->lock);
     return err;
+}
+
+hf_err hf_topics_insert(hf_topics *t, const hf_topic_message *m)
+{
+    return insert(t, m, false);
+}
+
+hf_err hf_topics_recall(hf_topics *t, const hf_topic_message *m)
+{
+    return insert(t, m, true);
 }
 
 void hf_topics_move(hf_topics *t, hf_topic_position at)
@@ -271,7 +292,9 @@ static void take_in(hf_topics_member *m)
             hf_topic_hub_move(m->hub, all.at[i].move);
         else if (message->at.epoch != hf_topic_hub_at(m->hub).epoch) /* there was no memory for the move */
             hf_topic_hub_move(m->hub, (hf_topic_position){ message->at.epoch, message->at.number - 1 });
-        if (message != NULL)
+        if (message != NULL && all.at[i].past)
+            hf_topic_hub_recall(m->hub, message);
+        else if (message != NULL)
             hf_topic_hub_deliver(m->hub, message);
     }
     clear(t, &all);
@@ -312,4 +335,9 @@ hf_topic_hub *hf_topics_hub(hf_topics_member *m)
     m->listening++; /* until the next look: better woken once too often */
     pthread_mutex_unlock(&m->topics->lock);
     return m->hub;
+}
+
+void hf_topics_note(hf_topics_member *m)
+{
+    note(m);
 }

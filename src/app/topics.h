@@ -24,8 +24,18 @@ hf_topics_member *hf_topics_join(hf_topics *t, const hf_env *env, hf_mailbox *ma
 /* No request of the thread subscribes any more. Before the mailbox is closed. NULL is fine. */
 void hf_topics_leave(hf_topics_member *m);
 
+/* Who takes what is published from now on, to give it a place and insert it: where several servers share one sequence. The
+ * message is lent, and has no place yet. NULL: nobody any more. Lent. */
+typedef struct hf_topics_upstream {
+    void *self;
+    hf_err (*publish)(void *self, const hf_topic_message *m); /* any thread */
+} hf_topics_upstream;
+void hf_topics_lead(hf_topics *t, const hf_topics_upstream *upstream);
+
 /* A message that has its place already, from another server: kept. Numbers rise. HF_ERR_BASE_LIMIT, HF_ERR_BASE_MEMORY. */
 hf_err hf_topics_insert(hf_topics *t, const hf_topic_message *m);
+/* Likewise of the past: for those alone who come back. */
+hf_err hf_topics_recall(hf_topics *t, const hf_topic_message *m);
 /* The sequence goes on elsewhere, for every thread. */
 void hf_topics_move(hf_topics *t, hf_topic_position at);
 
@@ -36,6 +46,8 @@ void hf_topics_count(hf_topics *t, hf_topic_counts *sum);
 
 /* The hub of the thread, with all that was published so far. */
 hf_topic_hub *hf_topics_hub(hf_topics_member *m);
+/* Subscribers came or went: what hf_topics_count tells is brought up to date. */
+void hf_topics_note(hf_topics_member *m);
 /* Writes what there is news of and room for. */
 hf_err hf_topics_pump(hf_req *rq);
 /* The request is over. */

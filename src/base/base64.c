@@ -39,34 +39,41 @@ void hf_base64_write(hf_writer *w, hf_base64_kind kind, hf_bytes b)
         write_group(w, kind, b.ptr + at, b.len - at < 3 ? b.len - at : 3);
 }
 
-/* The six bits that `c` stands for, or -1. */
-static int value(hf_base64_kind kind, uint8_t c)
+/* One more than the six bits that a byte stands for; 0: it is foreign. */
+#define LETTERS \
+    ['A'] = 1, ['B'] = 2, ['C'] = 3, ['D'] = 4, ['E'] = 5, ['F'] = 6, ['G'] = 7, ['H'] = 8, ['I'] = 9, ['J'] = 10, \
+    ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16, ['Q'] = 17, ['R'] = 18, ['S'] = 19, \
+    ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24, ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, \
+    ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32, ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37, \
+    ['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, \
+    ['u'] = 47, ['v'] = 48, ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, \
+    ['3'] = 56, ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62
+static const uint8_t values[2][256] = {
+    [HF_BASE64] = { LETTERS, ['+'] = 63, ['/'] = 64 },
+    [HF_BASE64URL] = { LETTERS, ['-'] = 63, ['_'] = 64 },
+};
+
+/* Four characters into three bytes. 3.3: "Implementations MUST reject the encoded data if it contains characters outside". */
+static bool parse_whole(const uint8_t *value, const uint8_t *from, uint8_t *to)
 {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == (uint8_t)alphabets[kind][62])
-        return 62;
-    return c == (uint8_t)alphabets[kind][63] ? 63 : -1;
+    const uint32_t a = value[from[0]], b = value[from[1]], c = value[from[2]], d = value[from[3]];
+    const uint32_t bits = (a - 1) << 18 | (b - 1) << 12 | (c - 1) << 6 | (d - 1);
+    to[0] = (uint8_t)(bits >> 16);
+    to[1] = (uint8_t)(bits >> 8);
+    to[2] = (uint8_t)bits;
+    return a != 0 && b != 0 && c != 0 && d != 0;
 }
 
-/* `n` (2 to 4) characters into n - 1 bytes. */
-static bool parse_group(hf_writer *w, hf_base64_kind kind, const uint8_t *from, size_t n)
+/* The last two or three characters into one or two bytes. 3.5: "decoders MAY choose to reject an encoding if the pad bits
+ * have not been set to zero". */
+static bool parse_rest(const uint8_t *value, const uint8_t *from, size_t n, uint8_t *to)
 {
-    uint32_t bits = 0;
-    for (size_t i = 0; i < 4; i++) {
-        const int six = i < n ? value(kind, from[i]) : 0;
-        if (six < 0)
-            return false; /* 3.3: "Implementations MUST reject the encoded data if it contains characters outside" */
-        bits = bits << 6 | (uint32_t)six;
-    }
-    if ((bits & (n == 2 ? 0xffffu : n == 3 ? 0xffu : 0u)) != 0)
-        return false; /* 3.5: "decoders MAY choose to reject an encoding if the pad bits have not been set to zero" */
-    const uint8_t bytes[3] = { (uint8_t)(bits >> 16), (uint8_t)(bits >> 8), (uint8_t)bits };
-    hf_write(w, hf_bytes_make(bytes, n - 1));
+    const uint8_t zero = 'A';
+    const uint8_t group[4] = { from[0], from[1], n > 2 ? from[2] : zero, zero };
+    uint8_t bytes[3];
+    if (!parse_whole(value, group, bytes) || bytes[n - 1] != 0)
+        return false;
+    memcpy(to, bytes, n - 1);
     return true;
 }
 
@@ -74,7 +81,7 @@ static bool parse_group(hf_writer *w, hf_base64_kind kind, const uint8_t *from, 
 static bool unpad(hf_base64_kind kind, hf_bytes *text)
 {
     if (kind == HF_BASE64URL)
-        return text->len % 4 != 1; /* an '=' is a foreign byte there: parse_group finds it */
+        return text->len % 4 != 1; /* an '=' is a foreign byte there: it is found */
     if (text->len % 4 != 0)
         return false;
     for (int i = 0; i < 2 && text->len > 0 && text->ptr[text->len - 1] == '='; i++)
@@ -86,17 +93,22 @@ hf_err hf_base64_parse(hf_writer *w, hf_base64_kind kind, hf_bytes text)
 {
     if (!unpad(kind, &text))
         return hf_err_make(HF_ERR_BASE_ENCODING);
-    const size_t left = text.len % 4;
-    if (text.len / 4 * 3 + (left > 0 ? left - 1 : 0) > w->capacity - w->length) {
+    const size_t left = text.len % 4, n = text.len / 4 * 3 + (left > 0 ? left - 1 : 0);
+    if (n > w->capacity - w->length) {
         w->overflowed = true;
         return hf_err_make(HF_ERR_BASE_LIMIT);
     }
-    const size_t start = w->length;
-    for (size_t at = 0; at < text.len; at += 4) {
-        if (!parse_group(w, kind, text.ptr + at, text.len - at < 4 ? text.len - at : 4)) {
-            w->length = start; /* nothing of a refused text stays */
-            return hf_err_make(HF_ERR_BASE_ENCODING);
-        }
-    }
+    if (n == 0)
+        return HF_OK;
+    bool good = true;
+    uint8_t *to = w->ptr + w->length;
+    size_t at = 0;
+    for (; good && at + 4 <= text.len; at += 4, to += 3)
+        good = parse_whole(values[kind], text.ptr + at, to);
+    if (good && left > 0)
+        good = parse_rest(values[kind], text.ptr + at, left, to);
+    if (!good)
+        return hf_err_make(HF_ERR_BASE_ENCODING); /* nothing of a refused text stays */
+    w->length += n;
     return HF_OK;
 }

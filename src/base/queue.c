@@ -48,11 +48,13 @@ static bool grow(hf_queue *q, size_t total)
     size_t capacity = q->capacity == 0 ? FIRST_CAPACITY : q->capacity;
     while (capacity < total)
         capacity *= 2;
+    if (capacity > UINT32_MAX)
+        return false;
     uint8_t *memory = hf_resize(q->alloc, q->memory, q->capacity, capacity);
     if (memory == NULL)
         return false;
     q->memory = memory;
-    q->capacity = capacity;
+    q->capacity = (uint32_t)capacity;
     return true;
 }
 
@@ -61,14 +63,14 @@ hf_span hf_queue_make_room(hf_queue *q, size_t n)
     const size_t held = q->tail - q->head;
     if (n == 0)
         n = 1; /* so that NULL always means that memory ended */
-    if (n > SIZE_MAX / 4 || held > SIZE_MAX / 4)
+    if (n > UINT32_MAX / 4 || held > UINT32_MAX / 4)
         return (hf_span){ NULL, 0 };
     if (q->capacity - q->tail < n) {
         const bool fits = q->capacity - held >= n;
         const bool cheap = q->head >= held;
         compact(q);
         /* What fits but is dear to move again and again grows as well. Should that fail, it still fits. */
-        if (!(fits && cheap) && !grow(q, fits ? q->capacity + 1 : held + n) && !fits)
+        if (!(fits && cheap) && !grow(q, fits ? (size_t)q->capacity + 1 : held + n) && !fits)
             return (hf_span){ NULL, 0 };
     }
     return (hf_span){ q->memory + q->tail, q->capacity - q->tail };
@@ -77,7 +79,7 @@ hf_span hf_queue_make_room(hf_queue *q, size_t n)
 void hf_queue_commit(hf_queue *q, size_t n)
 {
     HF_ASSERT(n <= q->capacity - q->tail);
-    q->tail += n;
+    q->tail += (uint32_t)n;
 }
 
 bool hf_queue_append(hf_queue *q, hf_bytes b)
@@ -95,7 +97,7 @@ bool hf_queue_append(hf_queue *q, hf_bytes b)
 void hf_queue_take(hf_queue *q, size_t n)
 {
     HF_ASSERT(n <= q->tail - q->head);
-    q->head += n;
+    q->head += (uint32_t)n;
     if (q->head == q->tail)
         q->head = q->tail = 0;
 }

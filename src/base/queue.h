@@ -10,8 +10,8 @@
 typedef struct hf_queue {
     const hf_allocator *alloc;
     uint8_t *memory;
-    size_t capacity;
-    size_t head, tail; /* head <= tail <= capacity */
+    uint32_t capacity; /* below 4 GiB, so that the many that are empty are small */
+    uint32_t head, tail; /* head <= tail <= capacity */
 } hf_queue;
 
 /* Allocates nothing yet. Lends `alloc` until fini. */

@@ -36,6 +36,7 @@ typedef struct bench {
     hf_cli *cli;
     const hf_arguments *arguments;
     hf_dialer *dialer;
+    hf_calling_net *net; /* NULL: the kernel's */
     hf_client_url url;
     hf_version version;
     bool fresh, json, checks;
@@ -310,7 +311,7 @@ static void run(bench *b)
             if (l->begun)
                 wake = hf_time_earlier(wake, l->ready ? hf_fetch_wake(&l->fetch) : hf_line_wake(&l->line));
         }
-        if (!any && under_way)
+        if (!any && under_way && b->wrong[0] == 0)
             (void)hf_dialer_wait(b->dialer, wake, -1);
     }
     b->end = hf_dialer_now(b->dialer);
@@ -374,10 +375,12 @@ static hf_exit prepare(bench *b)
 {
     char text[512];
     hf_writer why = hf_writer_make(text, sizeof text);
-    const hf_dialer_options options = { .roots = option(b, "cacert"), .insecure = hf_arguments_on(b->arguments, b->cli->command, "insecure") };
-    const hf_exit bad = take_all(b);
+    hf_dialer_options options = { .roots = option(b, "cacert"), .insecure = hf_arguments_on(b->arguments, b->cli->command, "insecure") };
+    hf_exit bad = take_all(b);
+    bad = bad == HF_EXIT_OK ? hf_calling_open_net(b->cli, b->arguments, &b->net) : bad;
     if (bad != HF_EXIT_OK)
         return bad;
+    options.world = hf_calling_world(b->net);
     b->dialer = hf_dialer_new(&options, &why);
     if (b->dialer == NULL)
         return hf_cli_failed(b->cli, "%.*s", HF_STR(hf_written(&why)));
@@ -415,5 +418,6 @@ int hf_command_bench(hf_cli *cli, const hf_arguments *arguments)
     free(b.lines);
     free(b.took);
     hf_dialer_free(b.dialer);
+    hf_calling_close_net(b.net);
     return result;
 }

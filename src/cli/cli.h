@@ -186,6 +186,8 @@ int hf_command_explain(hf_cli *cli, const hf_arguments *arguments);
 int hf_explain_chain(hf_cli *cli, const hf_arguments *arguments); /* explain chain FILE|URL */
 int hf_explain_url(hf_cli *cli, const hf_arguments *arguments);   /* explain URL */
 int hf_explain_browser(hf_cli *cli, const hf_arguments *arguments); /* explain URL --origin, --cookies */
+bool hf_explain_is_file(const char *asked); /* a file that is there, or a line of a log or a token itself */
+int hf_explain_file(hf_cli *cli, const hf_arguments *arguments); /* explain FILE */
 int hf_command_ports(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_limits(hf_cli *cli, const hf_arguments *arguments);
 int hf_command_version(hf_cli *cli, const hf_arguments *arguments);

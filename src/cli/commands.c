@@ -66,6 +66,8 @@ static const hf_option serve_options[] = {
     { .name = "redirect-https", .help = "Answer requests to http listeners, and plain ones to https listeners, with 308 to https." },
     { .name = "http3", .kind = HF_OPTION_BOOLEAN, .on = true,
       .help = "Do not serve HTTP/3. Otherwise https listeners take QUIC clients at the same port, by UDP, and say so in Alt-Svc." },
+    { .name = "preferred-address", .kind = HF_OPTION_VALUE, .repeats = true, .value = "URL",
+      .help = "Clients of HTTP/3 go on here once they are connected: https://ADDRESS:PORT, where an https listener receives. One of IPv4, one of IPv6." },
     { .name = "tls-min", .kind = HF_OPTION_VALUE, .value = "VERSION", .preset = "1.2", .complete = HF_COMPLETE_CHOICES, .choices = tls_choices,
       .help = "The lowest version of TLS that is spoken: 1.2 or 1.3." },
     { .name = "early-data", .help = "Let clients that come again send a request with their first bytes (0-RTT), which an attacker may repeat: "
@@ -127,6 +129,9 @@ static const hf_option serve_options[] = {
       .help = "Become this user once the listeners are bound. Needs root to begin with." },
     { .name = "admin", .kind = HF_OPTION_VALUE, .value = "SOCKET", .complete = HF_COMPLETE_FILE,
       .help = "Answer handfast status, connections and reload at this unix socket, for root and the server's own user only." },
+    { .name = "topics", .kind = HF_OPTION_VALUE, .value = "REDIS",
+      .help = "Share topics of live routes with every server that names the same Redis server: redis://[user:password@]host[:port][/database] or "
+              "unix:///path[?db=database]." },
     { .name = "record", .kind = HF_OPTION_VALUE, .value = "PATH", .complete = HF_COMPLETE_FILE,
       .help = "A folder that is there: keep in it each connection that ends badly, as a file for handfast replay. Any other path: record all that "
               "comes in from outside, up to the limit record_bytes, into this new file. It holds what clients send, in the clear. http listeners "
@@ -374,13 +379,22 @@ static const char *const get_description[] = {
     "may be given many times; a value that begins with @ names a file, @- is standard input.",
     NULL,
 };
+/* Of commands that call: our own network stack in place of the kernel's. */
+#define NET_OPTIONS \
+    { .name = "net", .kind = HF_OPTION_VALUE, .value = "WAY", .preset = "kernel", .complete = HF_COMPLETE_CHOICES, .choices = net_choices, \
+      .help = "Whose TCP it is: the kernel's, or our own on a TUN device (tun), a TAP device (tap) or a network card (packet, xdp), with --address. Root or CAP_NET_ADMIN." }, \
+    { .name = "device", .kind = HF_OPTION_VALUE, .value = "NAME", .preset = "hf0", .help = "With --net: the device. TUN and TAP devices are made when they are not there." }, \
+    { .name = "address", .kind = HF_OPTION_VALUE, .repeats = true, .value = "ADDRESS/BITS", .help = "With --net: an address of our own, such as 10.78.0.2/24, that this machine's kernel does not have." }, \
+    { .name = "gateway", .kind = HF_OPTION_VALUE, .repeats = true, .value = "ADDRESS", .help = "With --net tap and packet: the router for hosts that are not on the link." }, \
+    { .name = "offload", .kind = HF_OPTION_BOOLEAN, .on = true, .help = "With --net: one packet of the link's MTU at a time, with its checksum." }
+
 static const hf_option get_options[] = {
     { .name = "request", .letter = 'X', .kind = HF_OPTION_VALUE, .value = "METHOD", .help = "The method. Otherwise GET, POST with data, PUT with --upload, HEAD with --head." },
-    { .name = "header", .letter = 'H', .kind = HF_OPTION_VALUE, .repeats = true, .value = "FIELD", .help = "Send this field, too, written as \"Name: value\". Authorization and Cookie are not sent to another origin when a redirect leads there." },
+    { .name = "header", .letter = 'H', .kind = HF_OPTION_VALUE, .repeats = true, .value = "FIELD", .help = "Send this field, too, written as \"Name: value\"; \"Name:\" sends none of that name, \"Name;\" one without a value. Authorization and Cookie are not sent to another origin when a redirect leads there." },
     { .name = "data", .letter = 'd', .kind = HF_OPTION_VALUE, .repeats = true, .value = "DATA", .help = "Send this as a form, pieces joined by &; of a file (@FILE) without the ends of its lines." },
     { .name = "data-binary", .kind = HF_OPTION_VALUE, .repeats = true, .value = "DATA", .help = "The same, byte for byte." },
     { .name = "json", .kind = HF_OPTION_VALUE, .repeats = true, .value = "DATA", .help = "Send this as application/json, and ask for that." },
-    { .name = "upload", .letter = 'T', .kind = HF_OPTION_VALUE, .value = "FILE", .complete = HF_COMPLETE_FILE, .help = "PUT this file." },
+    { .name = "upload", .letter = 'T', .kind = HF_OPTION_VALUE, .value = "FILE", .complete = HF_COMPLETE_FILE, .help = "PUT this file; - is standard input. It is sent as it is read, whatever its size, as is a file or a pipe of --data-binary." },
     { .name = "output", .letter = 'o', .kind = HF_OPTION_VALUE, .repeats = true, .value = "FILE", .complete = HF_COMPLETE_FILE, .help = "Write the body to FILE; the first for the first URL, and so on. \"-\" is standard output, even when it is a terminal." },
     { .name = "remote-name", .letter = 'O', .help = "Write it to a file named as the last part of the URL." },
     { .name = "include", .letter = 'i', .help = "Write the head of the answer before the body." },
@@ -399,7 +413,7 @@ static const hf_option get_options[] = {
     { .name = "parallel", .letter = 'Z', .help = "Ask for all URLs at once." },
     { .name = "parallel-max", .kind = HF_OPTION_VALUE, .value = "N", .preset = "50", .help = "So many at a time at most." },
     { .name = "progress-bar", .letter = '#', .help = "Show how far it is also where standard error is no terminal." },
-    { .name = "proxy", .letter = 'x', .kind = HF_OPTION_VALUE, .value = "URL", .preset = "http_proxy, https_proxy, all_proxy", .help = "Go through this proxy: http://[USER:PASSWORD@]HOST[:PORT], or socks5://..., which looks names up itself. Port 1080 unless given." },
+    { .name = "proxy", .letter = 'x', .kind = HF_OPTION_VALUE, .value = "URL", .preset = "http_proxy, https_proxy, all_proxy", .help = "Go through this proxy: http://[USER:PASSWORD@]HOST[:PORT], https://..., to which TLS leads, or socks5://..., which looks names up itself. Port 1080, with https 443, unless given. What is special in user and password is written as %XX." },
     { .name = "noproxy", .kind = HF_OPTION_VALUE, .value = "LIST", .preset = "no_proxy", .help = "But not to these names (and all below them), addresses and blocks (10.0.0.0/8); * is all." },
     { .name = "range", .letter = 'r', .kind = HF_OPTION_VALUE, .value = "RANGE", .help = "These bytes: 0-99, 100-, -100." },
     { .name = "http1.0", .letter = '0', .help = "Speak HTTP/1.0." },
@@ -412,6 +426,7 @@ static const hf_option get_options[] = {
     { .name = "cacert", .kind = HF_OPTION_VALUE, .value = "FILE", .preset = "$SSL_CERT_FILE, else the system's", .complete = HF_COMPLETE_FILE, .help = "Believe the roots in this PEM file, and no others." },
     { .name = "insecure", .letter = 'k', .help = "Believe any certificate: whoever is between can read and change everything." },
     { .name = "max-time", .letter = 'm', .kind = HF_OPTION_VALUE, .value = "SECONDS", .help = "Each URL may take so long, redirects and all." },
+    NET_OPTIONS,
     { .name = "connect-timeout", .kind = HF_OPTION_VALUE, .value = "SECONDS", .preset = "10", .help = "Each address may take so long to connect to, and the handshake of TLS." },
     { .name = "write-out", .letter = 'w', .kind = HF_OPTION_VALUE, .value = "FORMAT", .help = "Write this behind each body: %{http_code}, %{http_version}, %{size_download}, %{size_upload}, %{time_namelookup}, %{time_connect}, %{time_appconnect}, %{time_starttransfer}, %{time_total}, %{num_connects}, %{num_redirects}, %{url_effective}, %{content_type}, %{filename_effective}, %{remote_ip}, %{remote_port}, %{exitcode}, %{json} for all; \\n and \\t." },
     { .name = "silent", .letter = 's', .help = "Say nothing on standard error, not even why it failed." },
@@ -502,10 +517,13 @@ static const hf_example events_examples[] = {
 };
 
 static const char *const explain_description[] = {
-    "explain URL walks a connection to an http:// or https:// URL: the name, each address that is tried, TLS and its certificates, HTTP, and "
+    "explain URL walks a connection to an http://, https://, ws:// or wss:// URL: the name, each address that is tried, TLS and its certificates, HTTP, and "
     "what the answer's head says and leaves out about policy: security fields, cookies, caching, compression. Each layer is shown with the "
-    "time it took and what failed: what was got, what was wanted, the rule, the remedy. Plain HTTP on a TLS port and TLS on a plain port are "
-    "found by asking once more. The exit status names the layer that failed.",
+    "time it took and what failed: what was got, what was wanted, the rule, the remedy. More connections tell apart what looks alike: plain HTTP on a "
+    "TLS port, TLS on a plain port, a ClientHello as large as browsers send, small segments where large ones are lost, HTTP/3 where it is offered, a second "
+    "request on the same connection. An event stream is listened to for two seconds. The exit status names the layer that failed.",
+    "explain FILE says what a file is and what went wrong in it: a capture of packets (pcap, pcapng), qlog, HAR, certificates in PEM, a JWT, lines of a log; "
+    "- is standard input, and a token or a line of a log in JSON may be given itself.",
     "explain CODE says what a code from a log line or an error page means: the rule that fired and where it is written, the likely cause, "
     "how to tell the causes apart, and what to do. CODE is HF-HTTP1-003 or HTTP1-3, in any case; an HTTP status, for all errors "
     "that it reports; what a browser calls it, such as ERR_CERT_AUTHORITY_INVALID or SSL_ERROR_RX_RECORD_TOO_LONG; or the name of "
@@ -521,12 +539,19 @@ static const hf_option explain_options[] = {
     { .name = "location", .letter = 'L', .help = "URL: go where redirects lead, at most 20 times, and explain each." },
     { .name = "timeout", .kind = HF_OPTION_VALUE, .value = "SECONDS", .preset = "10", .help = "URL: each address may take so long to connect to, the handshake of TLS, and the answer." },
     { .name = "insecure", .letter = 'k', .help = "URL: go on whatever the certificate is." },
+    { .name = "http3", .help = "URL: why not HTTP/3? It is tried though nobody offers it, and where it does not work that is the failure." },
+    { .name = "svg", .kind = HF_OPTION_VALUE, .value = "FILE", .complete = HF_COMPLETE_FILE, .help = "URL: draw the timeline into this file." },
     { .name = "strict", .help = "URL: what is weak, such as a missing security field, fails too, with status 14." },
     { .name = "origin", .kind = HF_OPTION_VALUE, .value = "ORIGIN", .help = "URL: ask as a browser does for a script of a page of this origin (https://app.example), preflight and all, and say whether the script may read the answer (CORS), and which step forbids it." },
     { .name = "method", .kind = HF_OPTION_VALUE, .value = "METHOD", .preset = "GET", .help = "With --origin: the method of the script's request. What it would change is changed, unless the preflight forbids it." },
     { .name = "header", .letter = 'H', .kind = HF_OPTION_VALUE, .repeats = true, .value = "FIELD", .help = "With --origin: a field that the script sets, written as \"Name: value\"." },
     { .name = "credentials", .help = "With --origin: the script asks with credentials: \"include\"." },
     { .name = "cookies", .help = "URL: say of each cookie that is set whether a browser keeps it, with which requests it goes back, and why not." },
+    { .name = "from-site", .kind = HF_OPTION_VALUE, .value = "SITE", .preset = "another site", .help = "With --cookies and one of the next four: the site whose page has the browser ask, https://other.example." },
+    { .name = "nav", .help = "With --cookies: say whether each cookie goes along when a link of that site is followed." },
+    { .name = "fetch", .help = "With --cookies: likewise, when a script of it asks with credentials, or a picture is shown." },
+    { .name = "iframe", .help = "With --cookies: likewise, in a frame." },
+    { .name = "form-post", .help = "With --cookies: likewise, when a form of it is posted. The URL is asked for by GET all the same." },
     { .name = "host", .kind = HF_OPTION_VALUE, .value = "NAME", .help = "chain FILE: the host, a DNS name or an address, that the leaf must name." },
     { .name = "roots", .kind = HF_OPTION_VALUE, .value = "FILE", .repeats = true, .preset = "$SSL_CERT_FILE, else the system's",
       .complete = HF_COMPLETE_FILE, .help = "URL, chain: believe the roots in this PEM file, and no others. URL: the last one given." },
@@ -537,17 +562,20 @@ static const hf_option explain_options[] = {
 };
 static const hf_exit_row explain_exits[] = {
     { HF_EXIT_OK, "Explained; the chain is accepted; all layers work." },
-    { HF_EXIT_FAILED, "No such code, or a file cannot be read; standard error says why." },
+    { HF_EXIT_FAILED, "No such code, or a file cannot be read or is not known; standard error says why." },
     { HF_EXIT_USAGE, "The command line is wrong." },
     { HF_EXIT_DNS, "The name could not be resolved." },
-    { HF_EXIT_TCP, "No connection could be made." },
+    { HF_EXIT_TCP, "No connection could be made, also in a FILE; UDP is not answered (--http3)." },
     { HF_EXIT_TLS, "The chain is refused, or the TLS handshake failed." },
-    { HF_EXIT_HTTP, "What came is no HTTP, not whole, 400 or above, or redirects that go round." },
-    { HF_EXIT_POLICY, "A browser drops part of the answer; with --strict: it lacks a field." },
+    { HF_EXIT_HTTP, "What came is no HTTP, not whole, held back, 400 or above, or goes round." },
+    { HF_EXIT_POLICY, "A browser drops part of the answer, or a cookie; with --strict: a field lacks." },
 };
 static const hf_example explain_examples[] = {
     { "handfast explain https://www.example.com/", "Why does it not work, or how well does it?" },
     { "handfast explain --location http://example.com", "Where it leads, hop by hop." },
+    { "handfast explain --http3 --svg way.svg https://www.example.com/", "Why not HTTP/3? And a picture of where the time went." },
+    { "handfast explain https://example.com --cookies --iframe --from-site https://other.example", "Which cookies go along in a frame of that site?" },
+    { "handfast explain capture.pcapng", "Who reset what, and what was sent again." },
     { "handfast explain HF-HTTP1-003", "Why a bare LF is refused." },
     { "handfast explain 431", "Everything that is answered 431." },
     { "handfast explain ERR_CERT_DATE_INVALID", "What a browser means by that." },
@@ -585,6 +613,7 @@ static const hf_option bench_options[] = {
     { .name = "http3", .help = "Speak HTTP/3 or fail." },
     { .name = "cacert", .kind = HF_OPTION_VALUE, .value = "FILE", .preset = "$SSL_CERT_FILE, else the system's", .complete = HF_COMPLETE_FILE, .help = "Believe the roots in this PEM file, and no others." },
     { .name = "insecure", .letter = 'k', .help = "Believe any certificate." },
+    NET_OPTIONS,
     { .name = "elsewhere", .help = "Allow another machine: one that is yours, or whose owner asked for it." },
     { .name = "json", .help = "Print one JSON object." },
 };
@@ -700,7 +729,7 @@ const hf_command hf_commands[] = {
     { .name = "story", .operands = "[NAME]", .operands_most = 1, .operands_complete = HF_COMPLETE_CHOICES, .operand_choices = story_choices,
       .summary = "Show a handshake, a teardown, a flood, segment by segment", .description = story_description,
       LIST(option, story_options), LIST(example, story_examples), .run = hf_command_story },
-    { .name = "explain", .operands = "URL | CODE | chain FILE|URL", .operands_least = 1, .operands_most = 2, .operands_complete = HF_COMPLETE_ERROR,
+    { .name = "explain", .operands = "URL | CODE | FILE | chain FILE|URL", .operands_least = 1, .operands_most = 2, .operands_complete = HF_COMPLETE_ERROR,
       .summary = "Say why a connection fails, or what an error code means", .description = explain_description,
       LIST(option, explain_options), LIST(example, explain_examples), LIST(exit, explain_exits), .run = hf_command_explain },
     { .name = "bench", .operands = "URL", .operands_least = 1, .operands_most = 1, .summary = "Ask one URL again and again, and say how long it takes",

@@ -214,7 +214,7 @@ static void fish_option(FILE *out, const hf_command *command, const hf_option *o
     fprintf(out, "complete -c handfast -n '__fish_seen_subcommand_from %s'", command->name);
     fprintf(out, " -l %s%s", o->kind == HF_OPTION_BOOLEAN && o->on ? "no-" : "", o->name);
     if (o->letter)
-        fprintf(out, " -s %c", o->letter);
+        fprintf(out, " -s '%c'", o->letter); /* one is '#', which begins a comment */
     if (o->kind == HF_OPTION_VALUE) /* -x: with a value, which is no file */
         fputs(o->complete == HF_COMPLETE_FILE ? " -r" : " -x", out);
     fish_values(out, o->complete, o->choices);

@@ -14,7 +14,21 @@
 #include "text.h"
 #include "words.h"
 
-enum { FIELDS = 32, KEPT = 128, INDENT = 9, WIDTH = 100 };
+enum { FIELDS = 32, KEPT = 128, INDENT = 9, WIDTH = 100, REDIRECTS = 20 };
+
+/* Who has the browser ask: --nav, --fetch, --iframe, --form-post. */
+typedef struct journey {
+    const char *option, *name; /* static */
+    hf_jar_context context;    /* from another site */
+    const char *mode, *dest, *method;
+} journey;
+
+static const journey journeys[] = {
+    { "nav", "a link", HF_JAR_FROM_LINK, "navigate", "document", "GET" },
+    { "form-post", "a form that is posted", HF_JAR_FROM_FORM, "navigate", "document", "POST" },
+    { "fetch", "a script", HF_JAR_FROM_PAGE, "cors", "empty", "GET" },
+    { "iframe", "a frame", HF_JAR_FROM_PAGE, "navigate", "iframe", "GET" },
+};
 
 typedef struct browser {
     hf_cli *cli;
@@ -25,6 +39,10 @@ typedef struct browser {
     hf_cors_wish wish;
     hf_field own[FIELDS]; /* that the script sets */
     bool json, first;     /* first: no step was told yet */
+    const journey *way;   /* NULL: the cookies are told for all */
+    hf_client_url from;   /* the page of --from-site */
+    bool same_site, same_origin;
+    bool goes;            /* the cookie that is told goes with the request */
     /* the last answer */
     uint16_t status;
     hf_field fields[KEPT];
@@ -35,6 +53,12 @@ typedef struct browser {
 static bool is_on(const browser *b, const char *name)
 {
     return hf_arguments_on(b->arguments, b->cli->command, name);
+}
+
+/* Browsers trust what comes from the machine itself as if it came by TLS. */
+static bool is_local(const hf_client_url *url)
+{
+    return strcmp(url->host, "localhost") == 0 || strncmp(url->host, "127.", 4) == 0 || strcmp(url->host, "::1") == 0;
 }
 
 /* ---- telling ---------------------------------------------------------------------------------------------------- */
@@ -68,6 +92,8 @@ static void tell(browser *b, const char *step, hf_err err, hf_bytes what, hf_byt
     if (b->json) {
         fprintf(out, "%s\n{\"step\":\"%s\",\"ok\":%s", b->first ? "" : ",", step, good ? "true" : "false");
         member(out, "what", what);
+        if (b->way != NULL && strcmp(step, "cookie") == 0)
+            fprintf(out, ",\"sent\":%s", good && b->goes ? "true" : "false");
         if (!good) {
             member(out, "code", hf_text(info->id));
             member(out, "error", hf_text(info->name));
@@ -143,7 +169,7 @@ static hf_exit block(browser *b, const char *step, hf_err err, hf_bytes what, hf
 {
     char console[2048];
     hf_writer w = hf_writer_make(console, sizeof console);
-    if (err.code != HF_ERR_CORS_MIXED_CONTENT)
+    if (err.code != HF_ERR_CORS_MIXED_CONTENT && err.code != HF_ERR_CLIENT_REDIRECTS)
         hf_cors_write_console(&w, hf_text(b->arguments->operands[0]), &b->wish, preflight, err, got);
     tell(b, step, err, what, got, hf_written(&w));
     return HF_EXIT_POLICY;
@@ -172,24 +198,50 @@ static hf_exit preflight(browser *b, hf_bytes why)
     return HF_EXIT_OK;
 }
 
-static hf_exit explain_cors(browser *b)
+/* What scripts cannot set is left out, in silence; here it is said. */
+static void tell_forbidden(browser *b)
 {
-    char what[300], own[300];
-    hf_bytes why, got;
-    const bool local = strcmp(b->url.host, "localhost") == 0 || strncmp(b->url.host, "127.", 4) == 0 || strcmp(b->url.host, "::1") == 0;
-    snprintf(own, sizeof own, "http%s://%.*s", b->url.secure ? "s" : "", HF_STR(b->url.authority));
-    if (hf_bytes_equal(b->wish.origin, hf_text(own))) {
-        tell(b, "origin", HF_OK, hf_text("the page and the URL have the same origin: CORS does not apply"), hf_text(""), hf_text(""));
-        return HF_EXIT_OK;
-    }
-    if (hf_starts_with(b->wish.origin, hf_text("https://")) && !b->url.secure && !local)
-        return block(b, "mixed content", hf_err_make(HF_ERR_CORS_MIXED_CONTENT), hf_text("a page of https asks http"), hf_text(own), false);
+    char what[300];
     for (size_t i = 0; i < b->wish.fields.count; i++)
         if (hf_cors_is_forbidden(b->own[i].name)) {
             snprintf(what, sizeof what, "%.*s: scripts cannot set it: browsers drop it in silence", b->own[i].name.len < 60 ? (int)b->own[i].name.len : 60,
                      (const char *)b->own[i].name.ptr);
             tell(b, "header", HF_OK, hf_text(what), hf_text(""), hf_text(""));
         }
+}
+
+/* "https://host[:port]" */
+static void write_origin(const hf_client_url *url, char text[300])
+{
+    snprintf(text, 300, "http%s://%.*s", url->secure ? "s" : "", HF_STR(url->authority));
+}
+
+/* Where the answer leads; Fetch 4.5 (HTTP-redirect fetch). False: nowhere. */
+static bool redirect(browser *b, char next[HF_CLIENT_URL_BYTES])
+{
+    static hf_client_url other; /* large */
+    char here[300], there[300];
+    const hf_field *const where = hf_fields_find(answer_of(b), HF_FIELD_LOCATION);
+    const bool moves = b->status == 301 || b->status == 302 || b->status == 303 || b->status == 307 || b->status == 308;
+    if (!moves || where == NULL || !hf_client_url_join(&b->url, where->value, next, HF_CLIENT_URL_BYTES) || hf_client_url_parse(next, &other) != NULL || other.live)
+        return false;
+    write_origin(&b->url, here);
+    write_origin(&other, there);
+    /* "If request's origin is not same origin with request's current URL's origin and locationURL's origin is not same origin with
+     * request's current URL's origin": then it is opaque, and sent as null. */
+    if (strcmp(here, there) != 0 && !hf_bytes_equal(b->wish.origin, hf_text(here)))
+        b->wish.origin = hf_text("null");
+    if (b->status == 303 || (b->status <= 302 && hf_bytes_equal(hf_cors_method(b->wish.method), hf_text("POST"))))
+        b->wish.method = hf_text("GET");
+    (void)hf_client_url_parse(next, &b->url);
+    return true;
+}
+
+/* Preflight, if it is needed, and the request itself. */
+static hf_exit ask_once(browser *b)
+{
+    char what[300];
+    hf_bytes why, got;
     hf_exit failed = HF_EXIT_OK;
     if (hf_cors_needs_preflight(&b->wish, &why))
         failed = preflight(b, why);
@@ -208,11 +260,37 @@ static hf_exit explain_cors(browser *b)
         return failed;
     snprintf(what, sizeof what, "%.*s is answered %u", HF_STR(hf_cors_method(b->wish.method)), b->status);
     const hf_err err = hf_cors_check(&b->wish, answer_of(b), &got);
-    if (err.code != 0)
-        return block(b, "answer", err, hf_text(what), got, false);
-    snprintf(what + strlen(what), sizeof what - strlen(what), ", and the script may read it");
-    tell(b, "answer", HF_OK, hf_text(what), hf_text(""), hf_text(""));
-    return HF_EXIT_OK;
+    return err.code != 0 ? block(b, "answer", err, hf_text(what), got, false) : HF_EXIT_OK;
+}
+
+static hf_exit explain_cors(browser *b)
+{
+    static char next[HF_CLIENT_URL_BYTES];
+    char what[600], own[300];
+    write_origin(&b->url, own);
+    if (hf_bytes_equal(b->wish.origin, hf_text(own))) {
+        tell(b, "origin", HF_OK, hf_text("the page and the URL have the same origin: CORS does not apply"), hf_text(""), hf_text(""));
+        return HF_EXIT_OK;
+    }
+    const bool secure = hf_starts_with(b->wish.origin, hf_text("https://"));
+    tell_forbidden(b);
+    for (unsigned hops = 0; hops <= REDIRECTS; hops++) {
+        write_origin(&b->url, own);
+        if (secure && !b->url.secure && !is_local(&b->url))
+            return block(b, "mixed content", hf_err_make(HF_ERR_CORS_MIXED_CONTENT), hf_text("a page of https asks http"), hf_text(own), false);
+        const hf_exit failed = ask_once(b);
+        if (failed != HF_EXIT_OK)
+            return failed;
+        const unsigned status = b->status;
+        if (!redirect(b, next)) {
+            snprintf(what, sizeof what, "%.*s is answered %u, and the script may read it", HF_STR(hf_cors_method(b->wish.method)), status);
+            tell(b, "answer", HF_OK, hf_text(what), hf_text(""), hf_text(""));
+            return HF_EXIT_OK;
+        }
+        snprintf(what, sizeof what, "%u leads to %.400s; from there on Origin is %.*s", status, next, HF_STR(b->wish.origin));
+        tell(b, "redirect", HF_OK, hf_text(what), hf_text(""), hf_text(""));
+    }
+    return block(b, "redirect", hf_err_make(HF_ERR_CLIENT_REDIRECTS), hf_text("more than 20"), hf_text(next), false);
 }
 
 /* ---- cookies ---------------------------------------------------------------------------------------------------- */
@@ -239,41 +317,97 @@ static void write_journeys(hf_writer *w, const hf_jar_cookie *c, hf_jar_request 
     hf_write_text(w, c->persistent ? "" : "; until the browser closes");
 }
 
+/* What a browser says of itself (Fetch Metadata): CSRF guards decide by it, and curl sends none of it. */
+static size_t add_metadata(const browser *b, hf_field *fields, size_t n)
+{
+    if (b->way == NULL)
+        return n;
+    fields[n++] = (hf_field){ HF_LITERAL("Sec-Fetch-Site"), hf_text(b->same_origin ? "same-origin" : b->same_site ? "same-site" : "cross-site"), HF_FIELD_OTHER };
+    fields[n++] = (hf_field){ HF_LITERAL("Sec-Fetch-Mode"), hf_text(b->way->mode), HF_FIELD_OTHER };
+    fields[n++] = (hf_field){ HF_LITERAL("Sec-Fetch-Dest"), hf_text(b->way->dest), HF_FIELD_OTHER };
+    return n;
+}
+
+static void tell_metadata(browser *b)
+{
+    char what[600];
+    const bool origin = !b->same_origin && (b->way->context == HF_JAR_FROM_FORM || strcmp(b->way->mode, "cors") == 0);
+    snprintf(what, sizeof what, "%s of %s%.*s is %s: a browser sends Sec-Fetch-Site: %s, Sec-Fetch-Mode: %s, Sec-Fetch-Dest: %s%s; curl sends none of it",
+             b->way->name, b->from.secure ? "https://" : "http://", HF_STR(b->from.authority),
+             b->same_site ? "of the same site" : "of another site", b->same_origin ? "same-origin" : b->same_site ? "same-site" : "cross-site", b->way->mode, b->way->dest,
+             origin ? ", and Origin" : "");
+    tell(b, "metadata", HF_OK, hf_text(what), hf_text(""), hf_text(""));
+}
+
+/* Does it go with the request of this way? Fills `what`. */
+static hf_err judge_way(browser *b, const hf_jar_cookie *kept, hf_jar_request place, bool set_there, hf_writer *w)
+{
+    place.context = b->same_site ? HF_JAR_FROM_SAME_SITE : b->way->context;
+    const hf_err err = hf_jar_judge(kept, &place);
+    b->goes = err.code == 0;
+    hf_write_text(w, "kept when the site itself sets it");
+    hf_write_text(w, set_there ? "" : ", dropped when this request does");
+    hf_write_text(w, b->goes ? "; sent with this request" : "; kept back from this request");
+    if (b->goes && !b->same_site && b->way->context == HF_JAR_FROM_PAGE)
+        hf_write_text(w, ", unless the browser keeps cookies of third parties back");
+    if (!b->goes && b->way->context == HF_JAR_FROM_FORM && kept->same_site == HF_JAR_DEFAULT && err.code == HF_ERR_COOKIE_SAME_SITE)
+        hf_write_text(w, " (Chromium sends it with a form for two minutes after it was set)");
+    return err;
+}
+
+static bool find_kept(const hf_jar *jar, const hf_jar_cookie *said, hf_jar_cookie *kept)
+{
+    for (size_t at = 0; hf_jar_next(jar, &at, kept);)
+        if (hf_bytes_equal(kept->name, said->name) && hf_bytes_equal(kept->value, said->value))
+            return true;
+    return false;
+}
+
+/* One Set-Cookie; HF_OK: a browser keeps it, and sends it where --nav or another asks that. */
+static hf_err tell_cookie(browser *b, hf_jar *jar, const hf_jar_request *place, hf_bytes value)
+{
+    hf_jar_cookie said, kept;
+    char what[900];
+    hf_writer w = hf_writer_make(what, sizeof what);
+    const hf_wall now = { (int64_t)time(NULL) };
+    hf_jar_request there = *place;
+    there.context = b->way != NULL && !b->same_site ? b->way->context : HF_JAR_FROM_SAME_SITE;
+    const bool set_there = hf_cookie_judge(&there, value, now, &said).code == 0;
+    hf_err err = hf_jar_receive(jar, place, value, now, &said);
+    const bool found = err.code == 0 && find_kept(jar, &said, &kept);
+    b->goes = false;
+    hf_write(&w, hf_bytes_make(said.name.ptr, said.name.len < 70 ? said.name.len : 70));
+    hf_write_text(&w, ": ");
+    if (err.code != 0)
+        hf_write_text(&w, "browsers drop it, and say nothing; curl keeps it or not by rules of its own");
+    else if (!found)
+        hf_write_text(&w, "deleted: it has expired");
+    else if (b->way != NULL)
+        err = judge_way(b, &kept, *place, set_there, &w);
+    else
+        write_journeys(&w, &kept, *place);
+    tell(b, "cookie", err, hf_written(&w), value, hf_text(""));
+    return err;
+}
+
 static hf_exit explain_cookies(browser *b)
 {
     static const hf_jar_options options = { .is_public_suffix = hf_public_suffix_is };
-    const hf_field fields[] = { { HF_LITERAL("Host"), b->url.authority, HF_FIELD_HOST }, { HF_LITERAL("Accept"), HF_LITERAL("text/html, */*;q=0.9"), HF_FIELD_ACCEPT } };
-    const hf_exit failed = exchange(b, hf_text("GET"), (hf_fields){ fields, HF_COUNT(fields) });
+    hf_field fields[8] = { { HF_LITERAL("Host"), b->url.authority, HF_FIELD_HOST }, { HF_LITERAL("Accept"), HF_LITERAL("text/html, */*;q=0.9"), HF_FIELD_ACCEPT } };
+    const hf_exit failed = exchange(b, hf_text("GET"), (hf_fields){ fields, add_metadata(b, fields, 2) });
     if (failed != HF_EXIT_OK)
         return failed;
     hf_jar *const jar = hf_jar_new(hf_dialer_env(b->dialer), &options);
-    const bool local = strcmp(b->url.host, "localhost") == 0;
-    const hf_jar_request place = { .host = hf_text(b->url.host), .path = b->url.target, .secure = b->url.secure || local };
+    const hf_jar_request place = { .host = hf_text(b->url.host), .path = b->url.target, .secure = b->url.secure || is_local(&b->url) };
     const hf_field *f = NULL;
     hf_exit result = jar != NULL ? HF_EXIT_OK : HF_EXIT_FAILED;
-    while (jar != NULL && (f = hf_fields_next(answer_of(b), HF_FIELD_SET_COOKIE, f)) != NULL) {
-        hf_jar_cookie said, kept;
-        char what[700], name[80];
-        hf_writer w = hf_writer_make(what, sizeof what - 1);
-        const size_t before = hf_jar_count(jar);
-        const hf_err err = hf_jar_receive(jar, &place, f->value, (hf_wall){ (int64_t)time(NULL) }, &said);
-        snprintf(name, sizeof name, "%.*s", said.name.len < 70 ? (int)said.name.len : 70, (const char *)said.name.ptr);
-        bool found = false;
-        for (size_t at = 0; err.code == 0 && !found && hf_jar_next(jar, &at, &kept);)
-            found = hf_bytes_equal(kept.name, said.name) && hf_bytes_equal(kept.value, said.value);
-        hf_write_text(&w, name);
-        hf_write_text(&w, ": ");
-        if (err.code != 0)
-            hf_write_text(&w, "browsers drop it, and say nothing; curl keeps it or not by rules of its own");
-        else if (!found || hf_jar_count(jar) < before)
-            hf_write_text(&w, "deleted: it has expired");
-        else
-            write_journeys(&w, &kept, place);
-        what[w.length] = 0;
-        tell(b, "cookie", err, hf_text(what), f->value, hf_text(""));
-        result = err.code != 0 ? HF_EXIT_POLICY : result;
-    }
-    if (b->first && result == HF_EXIT_OK)
+    size_t count = 0;
+    if (b->way != NULL)
+        tell_metadata(b);
+    for (; jar != NULL && (f = hf_fields_next(answer_of(b), HF_FIELD_SET_COOKIE, f)) != NULL; count++)
+        if (tell_cookie(b, jar, &place, f->value).code != 0)
+            result = HF_EXIT_POLICY;
+    if (count == 0 && result == HF_EXIT_OK)
         tell(b, "cookie", HF_OK, hf_text("none is set"), hf_text(""), hf_text(""));
     hf_jar_free(jar);
     return result;
@@ -300,6 +434,31 @@ static hf_exit take_wish(browser *b)
     return HF_EXIT_OK;
 }
 
+/* HTML 7.1.1: same site: the scheme, and the registrable domain. */
+static hf_exit take_way(browser *b)
+{
+    const hf_given *const from = hf_arguments_find(b->arguments, "from-site");
+    size_t count = 0;
+    for (size_t i = 0; i < HF_COUNT(journeys); i++)
+        if (is_on(b, journeys[i].option)) {
+            b->way = &journeys[i];
+            count++;
+        }
+    if (count > 1)
+        return hf_cli_misuse(b->cli, "only one of --nav, --fetch, --iframe and --form-post");
+    if (count == 0)
+        return from == NULL ? HF_EXIT_OK : hf_cli_misuse(b->cli, "--from-site says whose page it is: --nav, --fetch, --iframe or --form-post says how it asks");
+    if (!is_on(b, "cookies"))
+        return hf_cli_misuse(b->cli, "--%s goes with --cookies", b->way->option);
+    char text[300];
+    snprintf(text, sizeof text, "%s%s", from == NULL || strstr(from->value, "://") != NULL ? "" : "https://", from != NULL ? from->value : "https://another-site.example");
+    if (hf_client_url_parse(text, &b->from) != NULL || b->from.live)
+        return hf_cli_misuse(b->cli, "--from-site %s: a host, or https://host", from != NULL ? from->value : "");
+    b->same_site = b->from.secure == b->url.secure && hf_bytes_equal(hf_public_suffix_site(hf_text(b->from.host)), hf_public_suffix_site(hf_text(b->url.host)));
+    b->same_origin = b->same_site && b->from.port == b->url.port && strcmp(b->from.host, b->url.host) == 0;
+    return HF_EXIT_OK;
+}
+
 int hf_explain_browser(hf_cli *cli, const hf_arguments *arguments)
 {
     static browser b; /* large */
@@ -311,6 +470,8 @@ int hf_explain_browser(hf_cli *cli, const hf_arguments *arguments)
     (void)hf_client_url_parse(arguments->operands[0], &b.url); /* was looked at */
     const bool cors = hf_arguments_find(arguments, "origin") != NULL;
     hf_exit result = cors ? take_wish(&b) : HF_EXIT_OK;
+    if (result == HF_EXIT_OK)
+        result = take_way(&b);
     if (result != HF_EXIT_OK)
         return result;
     const hf_dialer_options options = { .roots = roots != NULL ? roots->value : NULL, .insecure = is_on(&b, "insecure") };

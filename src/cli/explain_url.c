@@ -5,11 +5,12 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-#include "calling.h"
-#include "get.h"
+#include "mixed_content.h"
 #include "text.h"
 
-enum { BODY_ENOUGH = 4 << 20, REDIRECTS_MOST = HF_TRAIL_HOPS - 1 };
+static const int64_t probe_most_ns = HF_SECONDS(3);
+
+enum { REDIRECTS_MOST = HF_TRAIL_HOPS - 1, H2_WINDOW_LEAST = 65535, AGAIN_MOST = 65536 };
 
 /* ---- what the dialer saw -------------------------------------------------------------------------------------- */
 
@@ -32,6 +33,8 @@ static void see_tls(hf_trail_hop *h, const hf_dial_event *e)
 static void see(void *observer, const hf_dial_event *e)
 {
     hf_trail_hop *const h = ((hf_trail *)observer)->hop;
+    if (h == NULL)
+        return;
     switch (e->step) {
     case HF_DIAL_NAME:
         h->name_ns = e->ended.ns - e->began.ns;
@@ -72,120 +75,27 @@ bool hf_trail_is_named(const hf_trail_hop *h)
     return h->url.host[strspn(h->url.host, "0123456789.")] != 0 && strchr(h->url.host, ':') == NULL;
 }
 
-/* ---- asking --------------------------------------------------------------------------------------------------- */
-
-static bool is_redirect(uint16_t s)
-{
-    return s == 301 || s == 302 || s == 303 || s == 307 || s == 308;
-}
-
-static bool take_head(hf_trail_hop *h, const hf_response_head *head, int64_t ns)
-{
-    const hf_field *const where = hf_fields_find(head->fields, HF_FIELD_LOCATION);
-    if (head->status < 200)
-        return true;
-    h->answered = true;
-    h->status = head->status;
-    h->version = head->version;
-    h->closes = head->close;
-    h->head_ns = ns;
-    if (is_redirect(head->status) && where != NULL && !hf_client_url_join(&h->url, where->value, h->next, sizeof h->next))
-        h->next[0] = 0;
-    return hf_calling_keep_fields(head->fields, h->fields, HF_TRAIL_FIELDS, &h->field_count, &h->memory);
-}
-
-static bool is_stream(const hf_trail_hop *h)
-{
-    const hf_field *const type = hf_fields_find((hf_fields){ h->fields, h->field_count }, HF_FIELD_CONTENT_TYPE);
-    return type != NULL && hf_starts_with(type->value, hf_text("text/event-stream"));
-}
-
-/* Until the answer is whole, enough of it was read, or it failed: http_err. */
-static void hear(hf_trail *y, hf_trail_hop *h, hf_fetch *fetch)
-{
-    const hf_time began = hf_dialer_now(fetch->line->dialer), until = hf_time_after(began, y->patience_ns);
-    while (!h->whole && !h->cut && h->http_err.code == 0) {
-        hf_fetch_event e = { .kind = HF_FETCH_END };
-        hf_err why;
-        const hf_step step = hf_fetch_step(fetch, &e, &why);
-        const hf_time now = hf_dialer_now(fetch->line->dialer);
-        if (step == HF_IDLE && hf_time_before(now, until))
-            (void)hf_dialer_wait(fetch->line->dialer, hf_time_earlier(until, hf_fetch_wake(fetch)), -1);
-        else if (step == HF_IDLE)
-            h->http_err = hf_err_make(HF_ERR_IO_TIMEOUT);
-        else if (step != HF_EVENT)
-            h->http_err = why;
-        else if (e.kind == HF_FETCH_HEAD && !take_head(h, &e.head, now.ns - began.ns))
-            h->http_err = hf_err_make(HF_ERR_BASE_MEMORY);
-        else if (e.kind == HF_FETCH_BODY)
-            h->body += e.body.len;
-        const bool late = step == HF_EVENT && !hf_time_before(now, until); /* it never ends, and never rests */
-        h->whole = step == HF_EVENT && e.kind == HF_FETCH_END;
-        h->cut = !h->whole && h->answered && (h->body >= BODY_ENOUGH || is_stream(h) || late);
-        if (late && !h->answered)
-            h->http_err = hf_err_make(HF_ERR_IO_TIMEOUT);
-        h->body_ns = now.ns - began.ns;
-    }
-}
-
-static void ask(hf_trail *y, hf_trail_hop *h, hf_line *line)
-{
-    const hf_field fields[] = {
-        { HF_LITERAL("Host"), h->url.authority, HF_FIELD_HOST },
-        { HF_LITERAL("User-Agent"), HF_LITERAL("handfast/" HF_VERSION), HF_FIELD_USER_AGENT },
-        { HF_LITERAL("Accept"), HF_LITERAL("text/html, */*;q=0.9"), HF_FIELD_ACCEPT },
-        { HF_LITERAL("Accept-Encoding"), hf_text(hf_get_codings()), HF_FIELD_ACCEPT_ENCODING },
-    };
-    const hf_request_head head = { .method = hf_method_parse(hf_text("GET")), .method_name = HF_LITERAL("GET"), .version = HF_HTTP_1_1,
-        .scheme = hf_text(h->url.secure ? "https" : "http"), .authority = h->url.authority, .target = h->url.target,
-        .fields = { fields, HF_COUNT(fields) }, .content_length = HF_LENGTH_NONE };
-    const bool two = line->tls != NULL && hf_bytes_equal(hf_tls_protocol(hf_tls_pier_core(line->tls)), hf_text("h2"));
-    hf_fetch fetch;
-    h->asked = true;
-    h->http_err = hf_err_make(HF_ERR_BASE_MEMORY);
-    if (hf_fetch_open(&fetch, line, two ? HF_HTTP_2 : HF_HTTP_1_1))
-        h->http_err = hf_fetch_request(&fetch, &head, hf_bytes_make(NULL, 0));
-    if (h->http_err.code == 0)
-        hear(y, h, &fetch);
-    hf_fetch_close(&fetch);
-}
-
-static bool offer(hf_line *line, hf_dialer *d, const hf_client_url *url)
-{
-    static const hf_bytes both[] = { HF_LITERAL("h2"), HF_LITERAL("http/1.1") };
-    return hf_line_open(line, d, url, both, HF_COUNT(both));
-}
-
-/* Does the port speak the other of TLS and plain HTTP? One more connection says. */
-static bool speaks_other(hf_trail *y, const hf_trail_hop *failed)
-{
-    hf_line line;
-    hf_trail_hop *const probe = calloc(1, sizeof *probe);
-    bool does = false;
-    if (probe == NULL)
-        return false;
-    (void)hf_client_url_parse(failed->text, &probe->url);
-    probe->url.secure = !failed->url.secure;
-    if (offer(&line, y->blind, &probe->url)) {
-        if (!probe->url.secure)
-            ask(y, probe, &line);
-        does = probe->url.secure || probe->answered;
-        hf_line_close(&line);
-    }
-    free(probe->memory);
-    free(probe);
-    return does;
-}
-
 /* ---- the verdict ---------------------------------------------------------------------------------------------- */
 
-static void HF_PRINTF(3, 4) fail(hf_trail_hop *h, hf_exit layer, const char *format, ...)
+static void HF_PRINTF(4, 5) fail(hf_trail_hop *h, hf_exit layer, hf_err cause, const char *format, ...)
 {
     va_list arguments;
     h->failed = layer;
+    h->cause = cause;
     va_start(arguments, format);
     vsnprintf(h->verdict, sizeof h->verdict, format, arguments);
     va_end(arguments);
+}
+
+static void fail_as(hf_trail_hop *h, hf_exit layer, int32_t code, const char *sentence)
+{
+    const hf_err cause = hf_err_make(code);
+    fail(h, layer, cause, "%s: %s.", sentence, hf_err_text(cause));
+}
+
+static bool is_late(hf_err err)
+{
+    return err.code == HF_ERR_IO_TIMEOUT || err.code == HF_ERR_TLS_TIMEOUT || err.code == HF_ERR_HTTP1_RESPONSE_TIMEOUT || err.code == HF_ERR_HTTP2_RESPONSE_TIMEOUT;
 }
 
 const char *hf_trail_tcp_means(const hf_trail_try *t)
@@ -214,28 +124,47 @@ static void conclude_tcp(hf_trail_hop *h)
 {
     const hf_trail_try *const last = &h->tries[h->try_count > 0 ? h->try_count - 1 : 0];
     if (h->try_count == 0)
-        fail(h, HF_EXIT_TCP, "No connection could be tried.");
+        fail(h, HF_EXIT_TCP, hf_err_make(HF_ERR_IO_SYSTEM), "No connection could be tried.");
     else if (h->try_count == 1)
-        fail(h, HF_EXIT_TCP, "TCP fails: %s.", hf_err_text(last->err));
+        fail(h, HF_EXIT_TCP, last->err, "TCP fails: %s.", hf_err_text(last->err));
     else
-        fail(h, HF_EXIT_TCP, "TCP fails at all %zu addresses; the last: %s.", h->try_count, hf_err_text(last->err));
+        fail(h, HF_EXIT_TCP, last->err, "TCP fails at all %zu addresses; the last: %s.", h->try_count, hf_err_text(last->err));
 }
 
-static void conclude_tls(hf_trail *y, hf_trail_hop *h, const char *words)
+/* Nothing that TLS could judge came: why? */
+static void conclude_no_hello(hf_trail *y, hf_trail_hop *h)
+{
+    const bool late = is_late(h->tls_err);
+    hf_trail_try_hello(y, h);
+    if (late && !(h->hello_tried && !h->hello_passes))
+        hf_trail_try_small_segments(y, h);
+    if (h->hello_tried && !h->hello_passes)
+        fail_as(h, HF_EXIT_TLS, HF_ERR_EXPLAIN_HELLO_LARGE, "A small ClientHello is answered, and ours is not");
+    else if (h->mtu)
+        fail_as(h, HF_EXIT_TLS, HF_ERR_EXPLAIN_PATH_MTU, "The server's answer comes in small segments, and not in large ones");
+    else if (late)
+        fail_as(h, HF_EXIT_TLS, HF_ERR_EXPLAIN_HELLO_UNANSWERED, "The TLS handshake fails: the connection stands, and nothing comes");
+    else
+        fail_as(h, HF_EXIT_TLS, HF_ERR_EXPLAIN_HELLO_RESET, "The TLS handshake fails: the connection ends without a word");
+}
+
+static void conclude_tls(hf_trail *y, hf_trail_hop *h, const char *words, hf_err err)
 {
     const bool chain = h->judged && h->chain.err.code != 0;
     if (!h->tls_tried) {
         snprintf(h->tls_words, sizeof h->tls_words, "%s", words);
-        fail(h, HF_EXIT_TLS, "TLS cannot be judged: %s.", words);
+        fail(h, HF_EXIT_TLS, err, "TLS cannot be judged: %s.", words);
         return;
     }
-    h->other = !chain && !h->fault.remote && speaks_other(y, h);
+    h->other = !chain && !h->fault.remote && hf_trail_speaks_other(y, h);
     if (h->other)
-        fail(h, HF_EXIT_TLS, "The port speaks plain HTTP, not TLS: use http://, or switch TLS on there.");
+        fail(h, HF_EXIT_TLS, hf_err_make(HF_ERR_EXPLAIN_PLAIN_HTTP), "The port speaks plain HTTP, not TLS: use http://, or switch TLS on there.");
     else if (chain)
-        fail(h, HF_EXIT_TLS, "The certificate is refused: %s.", hf_err_text(h->chain.err));
+        fail(h, HF_EXIT_TLS, h->chain.err, "The certificate is refused: %s.", hf_err_text(h->chain.err));
+    else if (is_late(h->tls_err) || h->tls_err.code == HF_ERR_IO_RESET || (h->tls_err.code == HF_ERR_TLS_TRUNCATED && h->chain_length == 0))
+        conclude_no_hello(y, h);
     else
-        fail(h, HF_EXIT_TLS, "The TLS handshake fails: %s%s.", hf_err_text(h->tls_err), h->fault.remote ? ", says the server" : "");
+        fail(h, HF_EXIT_TLS, h->tls_err, "The TLS handshake fails: %s%s.", hf_err_text(h->tls_err), h->fault.remote ? ", says the server" : "");
 }
 
 /* With a cookie it may be a test of whether cookies come back: then it is no loop for a browser. */
@@ -246,38 +175,164 @@ static bool leads_to_itself(const hf_trail_hop *h)
            hf_client_url_join(&h->url, h->url.target, self, sizeof self) && strcmp(self, h->next) == 0;
 }
 
+/* The connection stood, and no answer came. */
+static void conclude_silence(hf_trail *y, hf_trail_hop *h)
+{
+    const bool late = is_late(h->http_err);
+    if (late)
+        hf_trail_try_small_segments(y, h);
+    if (h->given_up)
+        fail_as(h, HF_EXIT_HTTP, HF_ERR_EXPLAIN_GOAWAY_LOOP, "The request is refused on this connection and on the next");
+    else if (h->mtu)
+        fail_as(h, HF_EXIT_HTTP, HF_ERR_EXPLAIN_PATH_MTU, "The answer comes in small segments, and not in large ones");
+    else if (late)
+        fail(h, HF_EXIT_HTTP, hf_err_make(HF_ERR_EXPLAIN_SILENT), "The connection stands, and the server does not answer the request within %.3g s.", (double)y->patience_ns / 1e9);
+    else if (h->http_err.code >> 16 == HF_AREA_TLS && h->http_err.code != HF_ERR_TLS_TRUNCATED) /* of TLS 1.3: the server looks at us after we have looked at it */
+        fail(h, HF_EXIT_TLS, h->http_err, "TLS ends when the request was sent: %s.", hf_err_text(h->http_err));
+    else
+        fail(h, HF_EXIT_HTTP, h->http_err, "What came is no HTTP, or nothing came: %s.", hf_err_text(h->http_err));
+}
+
+/* The answer began. RFC 9113 6.9.2: a stream's window is 65,535 bytes until SETTINGS and WINDOW_UPDATE say more. */
+static void conclude_broken(hf_trail *y, hf_trail_hop *h)
+{
+    const bool late = is_late(h->http_err);
+    if (late)
+        hf_trail_try_small_segments(y, h);
+    if (h->mtu)
+        fail_as(h, HF_EXIT_HTTP, HF_ERR_EXPLAIN_PATH_MTU, "The answer begins and stops, and goes on in small segments");
+    else if (late && h->version == HF_HTTP_2 && h->body == H2_WINDOW_LEAST)
+        fail_as(h, HF_EXIT_HTTP, HF_ERR_EXPLAIN_WINDOW, "The answer begins and is not whole: it stops after 65535 bytes");
+    else if (late)
+        fail_as(h, HF_EXIT_HTTP, HF_ERR_EXPLAIN_STALLED, "The answer begins and is not whole");
+    else
+        fail(h, HF_EXIT_HTTP, h->http_err, "The answer %s: %s.", h->whole ? "is over, and more comes" : "begins and is not whole", hf_err_text(h->http_err));
+}
+
+static void conclude_websocket(hf_trail_hop *h)
+{
+    const int32_t code = h->status == 403 ? HF_ERR_WEBSOCKET_ORIGIN : h->status == 426 ? HF_ERR_WEBSOCKET_VERSION : h->http_err.code;
+    if (h->status == 101)
+        fail(h, HF_EXIT_HTTP, h->http_err, "The server switches protocols, and not as it should: %s.", hf_err_text(h->http_err));
+    else
+        fail(h, HF_EXIT_HTTP, hf_err_make(code), "No WebSocket opens: the server answers %u %.*s.", h->status, HF_STR(hf_status_phrase(h->status)));
+}
+
 static void conclude_http(hf_trail *y, hf_trail_hop *h)
 {
     const hf_bytes phrase = hf_status_phrase(h->status);
     const bool plain_refused = !h->url.secure && (!h->answered || h->status == 400);
-    h->other = plain_refused && speaks_other(y, h);
+    h->other = plain_refused && !h->given_up && hf_trail_speaks_other(y, h);
     if (h->other)
-        fail(h, HF_EXIT_HTTP, "The port speaks TLS, not plain HTTP: use https://.");
-    else if (!h->answered && h->http_err.code == HF_ERR_IO_TIMEOUT)
-        fail(h, HF_EXIT_HTTP, "The connection stands, and the server does not answer the request within %.3g s.", (double)y->patience_ns / 1e9);
+        fail(h, HF_EXIT_HTTP, hf_err_make(HF_ERR_EXPLAIN_TLS_ON_PLAIN), "The port speaks TLS, not plain HTTP: use https://.");
     else if (!h->answered)
-        fail(h, HF_EXIT_HTTP, "What came is no HTTP, or nothing came: %s.", hf_err_text(h->http_err));
+        conclude_silence(y, h);
+    else if (h->url.live && h->http_err.code != 0)
+        conclude_websocket(h);
     else if (h->http_err.code != 0)
-        fail(h, HF_EXIT_HTTP, "The answer begins and is not whole: %s.", hf_err_text(h->http_err));
+        conclude_broken(y, h);
     else if (h->status >= 400)
-        fail(h, HF_EXIT_HTTP, "Name, TCP%s and HTTP work; the server answers %u %.*s.", h->url.secure ? ", TLS" : "", h->status, HF_STR(phrase));
+        fail(h, HF_EXIT_HTTP, hf_err_make(HF_ERR_EXPLAIN_STATUS), "Name, TCP%s and HTTP work; the server answers %u %.*s.", h->url.secure ? ", TLS" : "", h->status, HF_STR(phrase));
     else if (leads_to_itself(h))
-        fail(h, HF_EXIT_HTTP, "The page redirects to itself: browsers give up with ERR_TOO_MANY_REDIRECTS.");
+        fail(h, HF_EXIT_HTTP, hf_err_make(HF_ERR_CLIENT_REDIRECTS), "The page redirects to itself: browsers give up with ERR_TOO_MANY_REDIRECTS.");
 }
 
-static void conclude_policy(const hf_trail *y, hf_trail_hop *h)
+/* ---- what more connections say -------------------------------------------------------------------------------- */
+
+static hf_exit http3_layer(const hf_trail_http3 *q)
+{
+    return !q->offered ? HF_EXIT_HTTP : q->err.code == HF_ERR_EXPLAIN_H3_NO_ANSWER ? HF_EXIT_TCP : HF_EXIT_TLS;
+}
+
+static void find_http3(const hf_trail *y, hf_trail_hop *h, hf_finding_list *l)
+{
+    static const char subject[] = "HTTP/3";
+    const hf_trail_http3 *const q = &h->http3;
+    if (q->offered && q->works)
+        hf_finding_say(l, HF_WEIGHT_FINE, HF_OK, subject, "answers at UDP port %u, after %.1f ms", q->port, (double)q->ns / 1e6);
+    else if (q->offered && q->tried)
+        hf_finding_say(l, HF_WEIGHT_WEAK, q->err, subject, "Alt-Svc offers it at UDP port %u, and it fails: %s%s%s", q->port, hf_err_text(q->err), q->words[0] != 0 ? ": " : "", q->words);
+    else if (q->tried && q->works)
+        hf_finding_say(l, HF_WEIGHT_WEAK, hf_err_make(HF_ERR_EXPLAIN_H3_NOT_OFFERED), subject, "answers at UDP port %u, and no Alt-Svc says so: browsers do not try it", q->port);
+    else if (q->tried)
+        hf_finding_say(l, HF_WEIGHT_WEAK, q->err, subject, "no Alt-Svc offers it, and at UDP port %u it fails: %s", q->port, hf_err_text(q->err));
+    if (!y->wants_http3 || !h->url.secure || h->failed != HF_EXIT_OK || (q->offered && q->works))
+        return;
+    const hf_err cause = q->offered ? q->err : hf_err_make(HF_ERR_EXPLAIN_H3_NOT_OFFERED);
+    fail(h, http3_layer(q), cause, "HTTP/%s works, and HTTP/3 does not: %s.", h->version == HF_HTTP_2 ? "2" : "1.1", hf_err_text(cause));
+}
+
+static void find_events(const hf_trail_hop *h, hf_finding_list *l)
+{
+    static const char subject[] = "text/event-stream";
+    const hf_trail_events *const e = &h->events;
+    if (!e->listened)
+        return;
+    if (e->cut_at > 0)
+        hf_finding_say(l, HF_WEIGHT_WRONG, hf_err_make(HF_ERR_EXPLAIN_EVENTS_BUFFERED), subject,
+            "after %zu bytes nothing comes for a while, in the middle of an event: a buffer is filled first", e->cut_at);
+    else if (e->bytes == 0)
+        hf_finding_say(l, HF_WEIGHT_WEAK, hf_err_make(HF_ERR_EXPLAIN_EVENTS_NONE), subject, "nothing came within %.1f s", (double)(h->body_ns - h->head_ns) / 1e9);
+    else
+        hf_finding_say(l, HF_WEIGHT_FINE, HF_OK, subject, "it streams: %zu events in %zu pieces, the first %.1f ms after the head", e->events, e->pieces,
+            (double)(e->first_ns - h->head_ns) / 1e6);
+    if (h->decoder != NULL)
+        hf_finding_say(l, HF_WEIGHT_NOTE, hf_err_make(HF_ERR_EXPLAIN_EVENTS_BUFFERED), subject, "the stream is compressed: unless that is flushed with each event, it waits");
+}
+
+static void find_connection(const hf_trail_hop *h, hf_finding_list *l)
+{
+    if (h->hung_up)
+        hf_finding_say(l, HF_WEIGHT_WEAK, hf_err_make(HF_ERR_EXPLAIN_NOT_KEPT), "Connection", "the server did not say that it closes, and closed: a second request found nobody");
+    else if (h->again)
+        hf_finding_say(l, HF_WEIGHT_FINE, HF_OK, "Connection", "kept: a second request was answered after %.1f ms, without a new handshake", (double)h->again_ns / 1e6);
+    if (h->hello_tried && h->secured && !h->hello_passes)
+        hf_finding_say(l, HF_WEIGHT_WRONG, hf_err_make(HF_ERR_EXPLAIN_HELLO_LARGE), "ClientHello", "one of %zu bytes, as browsers send, is not answered as ours is", h->hello_bytes);
+}
+
+static void find_mixed(const hf_trail_hop *h, hf_finding_list *l)
+{
+    const hf_mixed found = h->page != NULL && h->url.secure ? hf_mixed_content(hf_bytes_make(h->page, h->page_length)) : (hf_mixed){ .active = 0 };
+    const hf_err err = hf_err_make(HF_ERR_EXPLAIN_MIXED_PAGE);
+    const int n = (int)(found.first.len < 100 ? found.first.len : 100);
+    if (found.active > 0)
+        hf_finding_say(l, HF_WEIGHT_WRONG, err, "mixed content", "%zu scripts, styles or frames by http, which browsers block: %.*s", found.active, n, found.first.ptr);
+    else if (found.passive > 0)
+        hf_finding_say(l, HF_WEIGHT_WEAK, err, "mixed content", "%zu pictures or sounds by http, which browsers ask for by https: %.*s", found.passive, n, found.first.ptr);
+}
+
+static void look_further(hf_trail *y, hf_trail_hop *h)
+{
+    hf_finding_list l = { .at = h->findings, .count = h->finding_count, .capacity = HF_FINDINGS_MOST };
+    if (h->secured)
+        hf_trail_try_hello(y, h);
+    hf_trail_try_http3(y, h);
+    find_connection(h, &l);
+    find_events(h, &l);
+    find_mixed(h, &l);
+    find_http3(y, h, &l);
+    h->finding_count = l.count;
+    hf_findings_sort(h->findings, h->finding_count);
+}
+
+static void conclude_policy(hf_trail *y, hf_trail_hop *h)
 {
     const hf_answer answer = { .status = h->status, .version = h->version, .secure = h->url.secure, .loopback = hf_trail_is_loopback(h),
         .by_address = !hf_trail_is_named(h), .closes = h->closes, .body = h->body,
         .fields = { h->fields, h->field_count } };
     size_t weak = 0;
-    h->finding_count = hf_findings(&answer, h->findings, HF_FINDINGS_MOST);
+    h->finding_count = h->url.live ? 0 : hf_findings(&answer, h->findings, HF_FINDINGS_MOST);
+    look_further(y, h);
     for (size_t i = 0; i < h->finding_count; i++)
         weak += h->findings[i].weight >= HF_WEIGHT_WEAK;
     if (h->failed != HF_EXIT_OK)
         return;
-    if (h->finding_count > 0 && (h->findings[0].weight == HF_WEIGHT_WRONG || (y->strict && weak > 0)))
-        fail(h, HF_EXIT_POLICY, "The connection works; its policy does not: %s: %s.", h->findings[0].subject, h->findings[0].found);
+    const hf_finding *const worst = &h->findings[0];
+    const hf_err cause = h->finding_count > 0 && worst->err.code != 0 ? worst->err : hf_err_make(HF_ERR_EXPLAIN_POLICY);
+    if (h->finding_count > 0 && worst->weight == HF_WEIGHT_WRONG && (cause.code == HF_ERR_EXPLAIN_HELLO_LARGE || cause.code == HF_ERR_EXPLAIN_EVENTS_BUFFERED))
+        fail(h, cause.code == HF_ERR_EXPLAIN_HELLO_LARGE ? HF_EXIT_TLS : HF_EXIT_HTTP, cause, "It works from here, and not for browsers: %s: %s.", worst->subject, worst->found);
+    else if (h->finding_count > 0 && (worst->weight == HF_WEIGHT_WRONG || (y->strict && weak > 0)))
+        fail(h, HF_EXIT_POLICY, cause, "The connection works; its policy does not: %s: %s.", worst->subject, worst->found);
     else if (h->next[0] != 0)
         snprintf(h->verdict, sizeof h->verdict, "All layers work, and lead on to %.500s.", h->next);
     else if (weak > 0)
@@ -288,23 +343,52 @@ static void conclude_policy(const hf_trail *y, hf_trail_hop *h)
 
 /* ---- the walk ------------------------------------------------------------------------------------------------- */
 
+/* RFC 9113 6.8: what a GOAWAY says was not processed may be asked again, on a new connection: once. */
+static bool was_given_up(const hf_trail_hop *h)
+{
+    return !h->answered && (h->http_err.code == HF_ERR_HTTP2_NOT_PROCESSED || h->http_err.code == HF_ERR_HTTP2_PEER_CLOSED || h->http_err.code == HF_ERR_HTTP2_PEER_GOAWAY);
+}
+
+static bool ask_twice_at_most(hf_trail *y, hf_trail_hop *h, hf_line *line)
+{
+    hf_trail_ask(y, h, line);
+    if (!was_given_up(h))
+        return true;
+    hf_line_close(line);
+    y->hop = NULL;
+    if (!hf_trail_offer(line, y->dialer, &h->url))
+        return false;
+    h->http_err = HF_OK;
+    hf_trail_ask(y, h, line);
+    h->given_up = was_given_up(h);
+    return true;
+}
+
 static void walk(hf_trail *y, hf_trail_hop *h)
 {
     hf_line line;
     y->hop = h;
-    if (offer(&line, y->dialer, &h->url)) {
-        ask(y, h, &line);
+    if (hf_trail_offer(&line, y->dialer, &h->url)) {
+        const bool open = ask_twice_at_most(y, h, &line);
+        if (open && h->whole && h->version < HF_HTTP_2 && !h->url.live && line.quic == NULL) {
+            hf_line_pull(&line);
+            if (hf_line_peek(&line).len > 0) /* RFC 9112 9.2: "a response without a request": the length was too small */
+                h->http_err = hf_err_make(HF_ERR_HTTP1_UNEXPECTED_BYTES);
+        }
+        if (open && h->whole && !h->closes && !h->url.live && h->version < HF_HTTP_2 && h->status < 400 && h->body < AGAIN_MOST && h->http_err.code == 0)
+            hf_trail_try_again(y, h, &line);
         hf_line_close(&line);
         conclude_http(y, h);
         if (h->answered && !h->other)
             conclude_policy(y, h);
     } else if (line.stage == HF_LINE_NAME) {
-        fail(h, HF_EXIT_DNS, "The name %s is not known here: %s.", h->looked_up, h->name_words);
+        fail(h, HF_EXIT_DNS, hf_err_make(HF_ERR_EXPLAIN_NAME), "The name %s is not known here: %s.", h->looked_up, h->name_words);
     } else if (line.stage == HF_LINE_CONNECT) {
         conclude_tcp(h);
     } else {
-        conclude_tls(y, h, line.words);
+        conclude_tls(y, h, line.words, line.err);
     }
+    y->hop = NULL;
 }
 
 static bool was_seen(const hf_trail *y, char *const *seen, const char *url)
@@ -326,19 +410,19 @@ static hf_exit one_hop(hf_trail *y, char **seen, char next[HF_CLIENT_URL_BYTES])
     y->hops++;
     snprintf(h->text, sizeof h->text, "%s", next);
     const char *const wrong = hf_client_url_parse(h->text, &h->url);
-    if (wrong != NULL || h->url.live)
-        fail(h, HF_EXIT_HTTP, "It redirects to %.300s: %s.", h->text, wrong != NULL ? wrong : "that is no page");
+    if (wrong != NULL || (h->url.live && y->hops > 1))
+        fail(h, HF_EXIT_HTTP, hf_err_make(HF_ERR_CLIENT_URL), "It redirects to %.300s: %s.", h->text, wrong != NULL ? wrong : "that is no page");
     else
         walk(y, h);
     if (y->follows && h->failed == HF_EXIT_OK && was_seen(y, seen, h->next))
-        fail(h, HF_EXIT_HTTP, "The redirects go round in a circle (no cookies were sent): %.300s was asked already.", h->next);
+        fail(h, HF_EXIT_HTTP, hf_err_make(HF_ERR_CLIENT_REDIRECTS), "The redirects go round in a circle (no cookies were sent): %.300s was asked already.", h->next);
     else if (y->follows && h->failed == HF_EXIT_OK && h->next[0] != 0 && y->hops > REDIRECTS_MOST)
-        fail(h, HF_EXIT_HTTP, "More than %d redirects: browsers give up with ERR_TOO_MANY_REDIRECTS.", REDIRECTS_MOST);
+        fail(h, HF_EXIT_HTTP, hf_err_make(HF_ERR_CLIENT_REDIRECTS), "More than %d redirects: browsers give up with ERR_TOO_MANY_REDIRECTS.", REDIRECTS_MOST);
     hf_trail_tell(y, h);
+    hf_trail_picture_hop(y, h);
     const hf_exit failed = h->failed;
     snprintf(next, HF_CLIENT_URL_BYTES, "%s", y->follows && failed == HF_EXIT_OK ? h->next : "");
-    free(h->memory);
-    free(h);
+    hf_trail_hop_free(h);
     return failed;
 }
 
@@ -369,12 +453,31 @@ static hf_exit prepare(hf_trail *y, const hf_arguments *arguments)
     if (wait != NULL && (end == wait->value || *end != 0 || !(seconds > 0) || seconds > 1e6))
         return hf_cli_misuse(y->cli, "--timeout %s: give seconds, such as 10 or 0.5", wait->value);
     y->patience_ns = (int64_t)(seconds * 1e9);
-    const hf_dialer_options blind = { .insecure = true, .connect_ns = y->patience_ns };
-    const hf_dialer_options options = { .roots = roots != NULL ? roots->value : NULL, .insecure = y->insecure, .connect_ns = y->patience_ns,
+    y->probe_ns = y->patience_ns < probe_most_ns ? y->patience_ns : probe_most_ns;
+    y->roots = roots != NULL ? roots->value : NULL;
+    const hf_dialer_options blind = { .insecure = true, .connect_ns = y->probe_ns };
+    const hf_dialer_options options = { .roots = y->roots, .insecure = y->insecure, .connect_ns = y->patience_ns,
         .observe = see, .observer = y };
     y->dialer = hf_dialer_new(&options, &why);
     y->blind = y->dialer != NULL ? hf_dialer_new(&blind, &why) : NULL;
     return y->blind != NULL ? HF_EXIT_OK : hf_cli_failed(y->cli, "%.*s", HF_STR(hf_written(&why)));
+}
+
+static hf_exit walk_and_draw(hf_trail *y, const hf_arguments *arguments, const char *url)
+{
+    const hf_given *const svg = hf_arguments_find(arguments, "svg");
+    if (svg == NULL)
+        return walk_all(y, url);
+    FILE *const f = fopen(svg->value, "we");
+    if (f == NULL)
+        return hf_cli_failed(y->cli, "%s: %s", svg->value, strerror(errno));
+    if (!hf_trail_picture_begin(y)) {
+        fclose(f);
+        return hf_cli_failed(y->cli, "out of memory");
+    }
+    const hf_exit result = walk_all(y, url);
+    const bool drawn = hf_trail_picture_end(y, f) && !ferror(f), closed = fclose(f) == 0;
+    return drawn && closed ? result : hf_cli_failed(y->cli, "%s: %s", svg->value, strerror(errno));
 }
 
 int hf_explain_url(hf_cli *cli, const hf_arguments *arguments)
@@ -382,17 +485,22 @@ int hf_explain_url(hf_cli *cli, const hf_arguments *arguments)
     hf_trail y = { .cli = cli };
     static hf_client_url url; /* large */
     const char *const text = arguments->operands[0], *const wrong = hf_client_url_parse(text, &url);
-    if (hf_arguments_find(arguments, "origin") != NULL || hf_arguments_on(arguments, cli->command, "cookies"))
+    const hf_given *const origin = hf_arguments_find(arguments, "origin");
+    if (wrong == NULL && !url.live && (origin != NULL || hf_arguments_on(arguments, cli->command, "cookies")))
         return hf_explain_browser(cli, arguments);
     y.json = hf_arguments_on(arguments, cli->command, "json");
     y.follows = hf_arguments_on(arguments, cli->command, "location");
     y.insecure = hf_arguments_on(arguments, cli->command, "insecure");
     y.strict = hf_arguments_on(arguments, cli->command, "strict");
-    if (wrong != NULL || url.live)
-        return hf_cli_misuse(cli, "%s: %s", text, wrong != NULL ? wrong : "give it as http:// or https://");
+    y.wants_http3 = hf_arguments_on(arguments, cli->command, "http3");
+    y.origin = origin != NULL ? origin->value : NULL;
+    if (wrong != NULL)
+        return hf_cli_misuse(cli, "%s: %s", text, wrong);
+    if (y.wants_http3 && !url.secure)
+        return hf_cli_misuse(cli, "%s: HTTP/3 is for https", text);
     hf_exit result = prepare(&y, arguments);
     if (result == HF_EXIT_OK)
-        result = walk_all(&y, text);
+        result = walk_and_draw(&y, arguments, text);
     hf_dialer_free(y.blind);
     hf_dialer_free(y.dialer);
     return result;

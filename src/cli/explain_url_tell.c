@@ -220,7 +220,7 @@ static void tell_tls(const hf_trail *y, const hf_trail_hop *h)
 
 static const char *version_name(hf_version v)
 {
-    return v == HF_HTTP_2 ? "2" : v == HF_HTTP_1_0 ? "1.0" : "1.1";
+    return v == HF_HTTP_3 ? "3" : v == HF_HTTP_2 ? "2" : v == HF_HTTP_1_0 ? "1.0" : "1.1";
 }
 
 static void tell_http(const hf_trail *y, const hf_trail_hop *h)
@@ -251,36 +251,34 @@ static void tell_policy(const hf_trail *y, const hf_trail_hop *h)
         line(y, "%s: %s", f->subject, f->found);
         if (f->remedy == NULL)
             continue;
+        labelled(y, "code", f->err.code != 0 ? hf_err_text(f->err) : NULL);
         labelled(y, "rule", f->rule);
         labelled(y, "remedy", f->remedy);
     }
 }
 
-/* Four spans as one bar, where there is colour; and as a sum. */
+/* The spans as one bar, where there is colour; and as a sum, with the round trips that they need. */
 static void tell_times(const hf_trail *y, const hf_trail_hop *h)
 {
-    static const char *const names[] = { "name", "TCP", "TLS", "HTTP" }, *const colours[] = { "\x1b[44m", "\x1b[42m", "\x1b[45m", "\x1b[43m" };
-    int64_t spans[4] = { h->name_ns, 0, h->tls_ns, h->body_ns }, all = 0;
-    for (size_t i = 0; i < h->try_count; i++)
-        spans[1] += h->tries[i].ns;
-    for (size_t i = 0; i < 4; i++)
-        all += spans[i];
+    static const char *const colours[] = { "\x1b[44m", "\x1b[42m", "\x1b[45m", "\x1b[43m", "\x1b[46m" };
+    hf_trail_span spans[HF_TRAIL_STEPS];
+    const size_t n = hf_trail_spans(h, spans);
+    int64_t all = 0;
+    unsigned trips = 0;
+    for (size_t i = 0; i < n; i++) {
+        all += spans[i].ns;
+        trips += spans[i].round_trips;
+    }
     if (y->cli->colour_out && all > 0) {
         fputs("  ", y->cli->out);
-        for (size_t i = 0; i < 4; i++)
-            if (spans[i] > 0)
-                fprintf(y->cli->out, "%s%*s\x1b[0m", colours[i], (int)(1 + spans[i] * BAR / all), "");
+        for (size_t i = 0; i < n; i++)
+            fprintf(y->cli->out, "%s%*s\x1b[0m", colours[i % HF_COUNT(colours)], (int)(1 + spans[i].ns * BAR / all), "");
         fputc('\n', y->cli->out);
     }
     fputs("  ", y->cli->out);
-    bool first = true;
-    for (size_t i = 0; i < 4; i++)
-        if (spans[i] > 0) {
-            fprintf(y->cli->out, "%s%s%s %s%.1f ms", first ? "" : " + ", y->cli->colour_out ? colours[i] : "", names[i], paint(y,
-                "\x1b[0m"), ms(spans[i]));
-            first = false;
-        }
-    fprintf(y->cli->out, "%s%.1f ms\n", first ? "" : " = ", ms(all));
+    for (size_t i = 0; i < n; i++)
+        fprintf(y->cli->out, "%s%s%s %s%.1f ms", i == 0 ? "" : " + ", y->cli->colour_out ? colours[i % HF_COUNT(colours)] : "", spans[i].name, paint(y, "\x1b[0m"), ms(spans[i].ns));
+    fprintf(y->cli->out, "%s%.1f ms, %u round trip%s\n", n == 0 ? "" : " = ", ms(all), trips, trips == 1 ? "" : "s");
 }
 
 static void tell_text(const hf_trail *y, const hf_trail_hop *h)
@@ -306,6 +304,8 @@ static void tell_text(const hf_trail *y, const hf_trail_hop *h)
     disarm(safe);
     hf_print_wrapped(out, safe, 2, 2, WIDTH);
     fputs(paint(y, "\x1b[0m"), out);
+    if (h->failed != HF_EXIT_OK && h->cause.code >> 16 == HF_AREA_EXPLAIN && h->cause.code != HF_ERR_EXPLAIN_POLICY)
+        catalogue(y, h->cause);
     fflush(out);
 }
 
@@ -415,6 +415,7 @@ static void json_http(FILE *out, const hf_trail_hop *h)
     for (size_t i = 0; i < h->finding_count; i++) {
         const hf_finding *const f = &h->findings[i];
         fprintf(out, "%s{\"weight\":\"%s\"", i > 0 ? "," : "", hf_weight_name(f->weight));
+        member(out, "code", f->err.code != 0 ? hf_err_describe(f->err)->id : NULL);
         member(out, "subject", f->subject);
         member(out, "found", f->found);
         member(out, "rule", f->rule);
@@ -422,6 +423,27 @@ static void json_http(FILE *out, const hf_trail_hop *h)
         fputc('}', out);
     }
     fputc(']', out);
+}
+
+static void json_further(FILE *out, const hf_trail_hop *h)
+{
+    hf_trail_span spans[HF_TRAIL_STEPS];
+    const size_t n = hf_trail_spans(h, spans);
+    fputs(",\"timeline\":[", out);
+    for (size_t i = 0; i < n; i++) {
+        fprintf(out, "%s{\"step\":\"%s\",\"at_ms\":%.3f,\"ms\":%.3f,\"round_trips\":%u", i > 0 ? "," : "", spans[i].name, ms(spans[i].at_ns), ms(spans[i].ns), spans[i].round_trips);
+        member(out, "packets", spans[i].packets);
+        fputc('}', out);
+    }
+    fputc(']', out);
+    if (h->http3.tried) {
+        fprintf(out, ",\"http3\":{\"offered\":%s,\"ok\":%s,\"port\":%u,\"ms\":%.3f", h->http3.offered ? "true" : "false", h->http3.works ? "true" : "false", h->http3.port, ms(h->http3.ns));
+        json_error(out, h->http3.err);
+        member(out, "words", h->http3.words);
+        fputc('}', out);
+    }
+    if (h->events.listened)
+        fprintf(out, ",\"events\":{\"events\":%zu,\"pieces\":%zu,\"bytes\":%llu,\"cut_at\":%zu}", h->events.events, h->events.pieces, (unsigned long long)h->events.bytes, h->events.cut_at);
 }
 
 static const char *layer_name(hf_exit e)
@@ -435,6 +457,8 @@ static void tell_json(const hf_trail *y, const hf_trail_hop *h)
     fprintf(out, "%s{\"url\":", y->hops > 1 ? ",\n" : "\n");
     json_bytes(out, hf_text(h->text));
     member(out, "failed", layer_name(h->failed));
+    if (h->failed != HF_EXIT_OK)
+        json_error(out, h->cause);
     member(out, "verdict", h->verdict);
     if (h->looked_up[0] != 0)
         json_connect(out, h);
@@ -442,6 +466,7 @@ static void tell_json(const hf_trail *y, const hf_trail_hop *h)
         json_tls(out, h);
     if (h->asked)
         json_http(out, h);
+    json_further(out, h);
     fputc('}', out);
 }
 

@@ -6,6 +6,7 @@
 #ifndef HF_CLI_GET_H
 #define HF_CLI_GET_H
 
+#include "calling.h"
 #include "cli.h"
 #include "cookie_jar.h"
 #include "decompress.h"
@@ -19,11 +20,13 @@ typedef struct hf_get {
     /* what was told */
     hf_field fields[HF_GET_FIELDS];
     bool secret[HF_GET_FIELDS]; /* not for another host than the one that was named */
+    bool empty[HF_GET_FIELDS];  /* sent without a value ("Name;"); else a field without one ("Name:") says that none is sent */
     size_t field_count;
     hf_bytes host; /* a Host of the user's own; empty: the URL's */
     hf_bytes method;
     char *body, *basic;
     size_t body_length;
+    const char *body_file; /* in place of body: sent as it is read; "-" is standard input. NULL: none */
     char range[256];
     hf_dialer_alias aliases[HF_GET_ALIASES];
     char alias_text[HF_GET_ALIASES][2][256];
@@ -36,6 +39,7 @@ typedef struct hf_get {
     const char *resume;     /* --continue-at */
     bool has_body, uploads, json, method_given, head_only, with_heads, compressed, silent, verbose, follows, fails, only, bar;
     /* shared by all transfers */
+    hf_calling_net *net; /* NULL: the kernel's */
     hf_dialer *dialer;
     hf_line_pool *pool;
     hf_jar *jar; /* NULL: no cookies are kept */
@@ -50,6 +54,12 @@ typedef struct hf_get {
     bool opened, moved, done, running;
     hf_exit result;
     uint64_t tries, connects, uploaded;
+    hf_body_source source;    /* of body_file */
+    int body_fd;              /* -1: not open */
+    int64_t body_size;        /* HF_LENGTH_UNKNOWN: it is no file */
+    uint8_t *held;            /* of a pipe: what was read ahead, to tell the length of a short one */
+    size_t held_length, held_at;
+    bool body_read, body_waits; /* some of it was read; it had nothing to read a moment ago */
     uint64_t resume_from, length;             /* length: of the body, as declared; 0: it was not */
     char next[HF_CLIENT_URL_BYTES];
     const char *output;
@@ -77,6 +87,10 @@ void hf_get_hear(hf_get *g, const hf_line_pool_event *event);
 /* The clock reads `now`: is it late, or time to try again? */
 void hf_get_tick(hf_get *g, hf_time now);
 hf_time hf_get_wake(const hf_get *g);
+
+/* get_body.c: a body that is sent as it is read. Opens it, or goes back to its beginning. */
+hf_exit hf_get_open_body(hf_get *g);
+void hf_get_close_body(hf_get *g);
 
 /* get_cookies.c: -b and -c */
 hf_exit hf_get_open_jar(hf_get *g, const char *const *files, size_t count);

@@ -14,7 +14,7 @@
 #include "text.h"
 #include "token.h"
 
-enum { BODY_MOST = 1 << 30 };
+enum { BODY_MOST = 1 << 30 }; /* of what is held */
 
 static const char *option(const hf_get *g, const char *name)
 {
@@ -66,22 +66,33 @@ static hf_exit append_file(hf_get *g, const char *path, bool plain)
     return result;
 }
 
+/* A body that is one file, byte for byte, is sent as it is read; what is joined of pieces is held. */
+static hf_exit hold_body(hf_get *g)
+{
+    const char *const path = g->body_file;
+    g->body_file = NULL;
+    return path != NULL ? append_file(g, path, false) : HF_EXIT_OK;
+}
+
 static hf_exit take_data(hf_get *g, const hf_given *given)
 {
     const char *const name = given->option->name;
     const bool upload = strcmp(name, "upload") == 0, json = strcmp(name, "json") == 0, plain = strcmp(name, "data") == 0;
+    const bool first = !g->has_body;
     if (g->has_body && (upload || g->uploads))
         return hf_cli_misuse(g->cli, "--upload is a body of its own");
-    hf_exit result = HF_EXIT_OK;
-    if (g->has_body && !json)
+    hf_exit result = hold_body(g);
+    if (g->has_body && !json && result == HF_EXIT_OK)
         result = append(g, "&", 1);
     g->has_body = true;
     g->uploads = upload;
     g->json = g->json || json;
     if (result != HF_EXIT_OK)
         return result;
-    if (upload)
-        return append_file(g, given->value, false);
+    if (first && (upload || (given->value[0] == '@' && strcmp(name, "data-binary") == 0))) {
+        g->body_file = upload ? given->value : given->value + 1;
+        return HF_EXIT_OK;
+    }
     return given->value[0] == '@' ? append_file(g, given->value + 1, plain) : append(g, given->value, strlen(given->value));
 }
 
@@ -107,6 +118,11 @@ static hf_exit add_field(hf_get *g, hf_bytes name, hf_bytes value, bool own)
 static hf_exit take_header(hf_get *g, const char *text)
 {
     hf_field f;
+    const hf_bytes name = hf_bytes_make(text, strlen(text) > 0 ? strlen(text) - 1 : 0);
+    if (hf_ends_with(hf_text(text), hf_text(";")) && hf_is_token(name) && g->field_count < HF_GET_FIELDS) {
+        g->empty[g->field_count] = true;
+        return add_field(g, name, hf_text(""), false);
+    }
     const hf_exit bad = hf_calling_read_header(g->cli, text, &f);
     if (bad != HF_EXIT_OK)
         return bad;
@@ -249,6 +265,10 @@ static hf_exit take_all(hf_get *g)
         return hf_cli_misuse(g->cli, "--continue-at asks for a range of its own, of what is not compressed");
     hf_exit result = take_repeated(g);
     result = result == HF_EXIT_OK ? take_version(g) : result;
+    /* RFC 1945 7.2.2: it must know how long a body is; and standard input is there once, for several URLs */
+    const bool shared = g->body_file != NULL && strcmp(g->body_file, "-") == 0 && g->arguments->operand_count > 1;
+    if (result == HF_EXIT_OK && (g->version == HF_HTTP_1_0 || shared))
+        result = hold_body(g);
     result = result == HF_EXIT_OK ? take_method(g) : result;
     result = result == HF_EXIT_OK ? take_seconds(g, "max-time", &g->patience_ns) : result;
     result = result == HF_EXIT_OK ? take_seconds(g, "connect-timeout", &g->connect_ns) : result;
@@ -296,12 +316,17 @@ static hf_exit get_all(hf_get *g, size_t most)
         hf_time wake = hf_line_pool_wake(g->pool);
         const hf_time now = hf_dialer_now(g->dialer);
         bool over = false;
+        int waits = -1; /* a body that had nothing to read; where there are several, each is looked at soon */
         for (i = 0; i < begun; i++) {
             hf_get *const t = all[i];
             if (t != NULL && !t->done)
                 hf_get_tick(t, now);
             if (t != NULL && !t->done)
                 wake = hf_time_earlier(wake, hf_get_wake(t));
+            if (t != NULL && !t->done && t->body_waits && waits >= 0)
+                wake = hf_time_earlier(wake, hf_time_after(now, HF_MILLISECONDS(20)));
+            if (t != NULL && !t->done && t->body_waits && waits < 0)
+                waits = t->body_fd;
             if (t == NULL || !t->done)
                 continue;
             worst = t->result != HF_EXIT_OK ? t->result : worst;
@@ -315,7 +340,7 @@ static hf_exit get_all(hf_get *g, size_t most)
             shown = hf_time_after(now, HF_MILLISECONDS(200));
         }
         if (!any && !over && running > 0)
-            (void)hf_dialer_wait(g->dialer, g->bar ? hf_time_earlier(wake, shown) : wake, -1);
+            (void)hf_dialer_wait(g->dialer, g->bar ? hf_time_earlier(wake, shown) : wake, waits);
     }
     free(all);
     return worst;
@@ -337,7 +362,10 @@ static hf_exit open_all(hf_get *g, size_t most)
     const char *const proxy = option(g, "proxy"), *const none = option(g, "noproxy");
     char text[512];
     hf_writer why = hf_writer_make(text, sizeof text);
-    const hf_dialer_options options = { .roots = option(g, "cacert"), .insecure = is_on(g, "insecure"), .connect_ns = g->connect_ns,
+    const hf_exit bad = hf_calling_open_net(g->cli, g->arguments, &g->net);
+    if (bad != HF_EXIT_OK)
+        return bad;
+    const hf_dialer_options options = { .world = hf_calling_world(g->net), .roots = option(g, "cacert"), .insecure = is_on(g, "insecure"), .connect_ns = g->connect_ns,
         .aliases = g->aliases, .alias_count = g->alias_count,
         .proxy_http = proxy != NULL ? proxy : from_environment("http_proxy", NULL, "all_proxy"),
         .proxy_https = proxy != NULL ? proxy : from_environment("https_proxy", "HTTPS_PROXY", "all_proxy"),
@@ -380,6 +408,7 @@ int hf_command_get(hf_cli *cli, const hf_arguments *arguments)
     hf_line_pool_free(g->pool);
     hf_jar_free(g->jar);
     hf_dialer_free(g->dialer);
+    hf_calling_close_net(g->net);
     free(g->body);
     free(g->basic);
     free(g);

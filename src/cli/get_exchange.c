@@ -98,22 +98,30 @@ static void add_cookies(hf_get *g, size_t *n)
     g->sent[(*n)++] = (hf_field){ HF_LITERAL("Cookie"), hf_written(&w), HF_FIELD_COOKIE };
 }
 
+static void finish(hf_get *g, hf_exit result);
+
 static void ask(hf_get *g)
 {
+    const hf_exit opened = hf_get_open_body(g);
+    if (opened != HF_EXIT_OK) {
+        finish(g, opened);
+        return;
+    }
+    const bool streams = g->has_body && g->body_file != NULL;
     const bool stranger = !is_same_origin(&g->first_at, &g->at);
     size_t n = 0;
     g->sent[n++] = (hf_field){ HF_LITERAL("Host"), g->host.len > 0 && !stranger ? g->host : g->at.authority, HF_FIELD_HOST };
     for (size_t i = 0; i < g->field_count; i++)
-        if (!(stranger && g->secret[i]) && (g->has_body || g->fields[i].id != HF_FIELD_CONTENT_TYPE))
+        if (!(stranger && g->secret[i]) && (g->has_body || g->fields[i].id != HF_FIELD_CONTENT_TYPE) && (g->fields[i].value.len > 0 || g->empty[i]))
             g->sent[n++] = g->fields[i];
     add_cookies(g, &n);
     if (g->resume_from > 0) {
         snprintf(g->range_from, sizeof g->range_from, "bytes=%llu-", (unsigned long long)g->resume_from);
         g->sent[n++] = (hf_field){ HF_LITERAL("Range"), hf_text(g->range_from), HF_FIELD_RANGE };
     }
-    g->call = (hf_call){ .url = &g->at, .body = hf_bytes_make(g->body, g->has_body ? g->body_length : 0), .version = g->version, .only = g->only, .user = g,
+    g->call = (hf_call){ .url = &g->at, .body = hf_bytes_make(g->body, g->has_body ? g->body_length : 0), .source = streams ? &g->source : NULL, .version = g->version, .only = g->only, .user = g,
         .head = { .method = hf_method_parse(g->method), .method_name = g->method, .version = g->version == HF_HTTP_1_0 ? HF_HTTP_1_0 : HF_HTTP_1_1,
-            .authority = g->sent[0].value, .fields = { g->sent, n }, .content_length = g->has_body ? (int64_t)g->body_length : HF_LENGTH_NONE } };
+            .authority = g->sent[0].value, .fields = { g->sent, n }, .content_length = streams ? g->body_size : g->has_body ? (int64_t)g->body_length : HF_LENGTH_NONE } };
     g->moved = g->opened = false;
     if (g->version == HF_HTTP_3)
         hf_line_pool_offer_quic(g->pool, &g->at, g->at.port);
@@ -126,6 +134,7 @@ static void finish(hf_get *g, hf_exit result)
 {
     hf_decompressor_free(g->decoder);
     g->decoder = NULL;
+    hf_get_close_body(g);
     const hf_exit closed = hf_get_close_output(g);
     result = result == HF_EXIT_OK ? closed : result;
     if (result == HF_EXIT_OK && g->fails && g->status >= 400)
@@ -269,7 +278,9 @@ static void hear_failure(hf_get *g, const hf_line_pool_event *e)
 {
     if ((e->stage != HF_LINE_OPEN || e->lost) && e->stage != HF_LINE_TLS && try_again(g, -1))
         return;
-    if (e->stage != HF_LINE_OPEN)
+    if (e->err.code == HF_ERR_CLIENT_BODY)
+        finish(g, HF_EXIT_FAILED); /* who read it said why */
+    else if (e->stage != HF_LINE_OPEN)
         finish(g, hf_get_fail(g, hf_calling_layer_of(e->stage), "%s", e->words));
     else if (e->err.code == HF_ERR_CLIENT_NO_VERSION)
         finish(g, hf_get_fail(g, HF_EXIT_HTTP, "the server does not speak HTTP/2 at %s", g->at.host));
@@ -292,7 +303,8 @@ static void hear_connected(hf_get *g, const hf_line_pool_event *e)
         g->connected = e->line->connected;
         g->secured = e->line->secured;
     }
-    g->uploaded = g->call.body.len;
+    if (g->call.source == NULL)
+        g->uploaded = g->call.body.len;
     hf_get_tell_line(g, e->line, e->version, e->reused);
     hf_request_head head = g->call.head;
     head.target = g->at.target;
@@ -350,6 +362,7 @@ static void move_on(hf_get *g)
         g->has_body = false;
     }
     memcpy(g->url, g->next, sizeof g->next);
+    g->received = 0; /* what is counted is the answer that is kept */
     visit(g);
 }
 
@@ -371,6 +384,7 @@ void hf_get_begin(hf_get *g, const char *given)
     g->began = hf_dialer_now(g->dialer);
     g->until = g->patience_ns > 0 ? hf_time_after(g->began, g->patience_ns) : HF_NEVER;
     g->running = true;
+    g->body_fd = -1;
     if ((size_t)snprintf(g->url, sizeof g->url, "%s%s", strstr(given, "://") == NULL ? "http://" : "", given) >= sizeof g->url) {
         finish(g, hf_cli_misuse(g->cli, "a URL is longer than %d bytes", HF_CLIENT_URL_BYTES));
         return;

@@ -196,6 +196,8 @@ int hf_command_explain(hf_cli *cli, const hf_arguments *arguments)
         return hf_explain_url(cli, arguments);
     uint64_t asked_status = 0;
     const bool by_status = hf_parse_decimal(hf_text(asked), &asked_status);
+    if (!by_status && hf_explain_is_file(asked))
+        return hf_explain_file(cli, arguments);
     hf_nearest nearest = { .word = asked };
     size_t found = explain_outside(cli, asked, by_status ? asked_status : 0, json);
     hf_err err;

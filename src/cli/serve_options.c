@@ -12,6 +12,7 @@
 #include "asset.h"
 #include "limit_rules.h"
 #include "recording.h"
+#include "shared_topics.h"
 #include "text.h"
 #include "tour.h"
 #include "words.h"
@@ -88,6 +89,17 @@ static hf_exit add_listener(hf_cli *cli, hf_serve_options *o, const char *value)
     case HF_LISTEN_OK: break;
     }
     o->listener_count++;
+    return HF_EXIT_OK;
+}
+
+static hf_exit add_preferred(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    char why[512];
+    hf_listen_url url;
+    if (hf_listen_url_parse(value, &url, why, sizeof why) != HF_LISTEN_OK)
+        return hf_cli_misuse(cli, "option --preferred-address: %s", why);
+    if (!hf_listen_url_prefer(&url, o->preferred))
+        return hf_cli_misuse(cli, "option --preferred-address: got \"%s\"; it must be an address and port of https, as in https://192.0.2.1:443", value);
     return HF_EXIT_OK;
 }
 
@@ -282,6 +294,16 @@ static hf_exit set_admin(hf_cli *cli, hf_serve_options *o, const char *value)
     return HF_EXIT_OK;
 }
 
+static hf_exit set_topics(hf_cli *cli, hf_serve_options *o, const char *value)
+{
+    char why[256];
+    hf_writer w = hf_writer_make(why, sizeof why - 1);
+    if (!hf_shared_topics_fit(value, &w))
+        return hf_cli_misuse(cli, "option --topics: it must be the address of a Redis server, as redis://host:6379/0 or unix:///path/redis.sock?db=0");
+    o->topics_redis = value;
+    return HF_EXIT_OK;
+}
+
 /* ---- our own network stack -------------------------------------------------------------------------------------- */
 
 static hf_exit set_net(hf_cli *cli, hf_serve_options *o, const char *value)
@@ -400,9 +422,10 @@ static const struct {
     { "listen", add_listener },     { "index", add_index },           { "threads", set_threads },
     { "spa", set_spa },             { "cache-control", set_cache_control }, { "access-log", set_access_log },
     { "log-format", set_log_format }, { "limit", set_limit },         { "user", set_user },
-    { "error-pages", set_error_pages }, { "io", set_io },             { "admin", set_admin },
+    { "error-pages", set_error_pages }, { "io", set_io },             { "admin", set_admin },             { "topics", set_topics },
     { "net", set_net },             { "device", set_device },         { "address", add_addresses },
     { "gateway", add_gateways },    { "record", set_record },
+    { "preferred-address", add_preferred },
 };
 
 static hf_exit set(hf_cli *cli, hf_serve_options *o, const hf_given *given)

@@ -249,16 +249,14 @@ static hf_err tick(hf_req *rq)
 
 enum { BOARD_NAME = 32, BOARD_LINE = 500 };
 
-/* "board/NAME"; empty: not a name for a board. */
-static hf_bytes board_topic(hf_req *rq)
+/* "board/NAME", in `room`: the request's own memory would grow with every line. Empty: not a name for a board. */
+static hf_bytes board_topic(hf_req *rq, char room[BOARD_NAME + 8])
 {
-    static const char start[] = "board/";
     const hf_bytes name = hf_path_arg(rq, "name");
-    char *const text = hf_req_alloc(rq, sizeof start + BOARD_NAME);
-    if (text == NULL || name.len > BOARD_NAME || memchr(name.ptr, '/', name.len) != NULL)
+    if (name.len > BOARD_NAME || memchr(name.ptr, '/', name.len) != NULL)
         return hf_text("");
-    hf_writer w = hf_writer_make(text, sizeof start + BOARD_NAME);
-    hf_write_text(&w, start);
+    hf_writer w = hf_writer_make(room, BOARD_NAME + 8);
+    hf_write_text(&w, "board/");
     hf_write(&w, name);
     return hf_topic_name_is_fit(hf_written(&w), hf_req_limits(rq)) ? hf_written(&w) : hf_text("");
 }
@@ -267,7 +265,8 @@ static hf_err board_socket(hf_req *rq, const hf_websocket_event *event)
 {
     if (event != NULL && event->kind != HF_WEBSOCKET_MESSAGE)
         return HF_OK;
-    const hf_bytes topic = board_topic(rq);
+    char room[BOARD_NAME + 8];
+    const hf_bytes topic = board_topic(rq, room);
     if (topic.len == 0)
         return hf_socket_close(rq, HF_WEBSOCKET_POLICY, hf_text("a board has a short name without spaces and stars"));
     if (event == NULL)
@@ -280,7 +279,8 @@ static hf_err board_socket(hf_req *rq, const hf_websocket_event *event)
 
 static hf_err board_events(hf_req *rq)
 {
-    const hf_bytes topic = board_topic(rq);
+    char room[BOARD_NAME + 8];
+    const hf_bytes topic = board_topic(rq, room);
     return topic.len == 0 ? hf_reply_end(rq) : hf_topic_subscribe(rq, topic, hf_topic_resume(rq));
 }
 

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "alloc.h"
 #include "allocator.h"
@@ -22,6 +24,8 @@ hf_dialer *hf_dialer_new(const hf_dialer_options *o, hf_writer *why)
     uint64_t seed = 0;
     hf_err err = HF_OK;
     hf_dialer *const d = hf_alloc_zeroed(hf_allocator_default(), sizeof *d);
+    if (d != NULL)
+        d->outer = -1;
     if (d == NULL || getrandom(&seed, sizeof seed, 0) != sizeof seed) {
         hf_write_text(why, "the system gives no memory or no randomness");
         hf_dialer_free(d);
@@ -29,8 +33,12 @@ hf_dialer *hf_dialer_new(const hf_dialer_options *o, hf_writer *why)
     }
     d->options = *o;
     hf_random_seed(&d->random, seed);
-    d->env = (hf_env){ .alloc = *hf_allocator_default(), .random = &d->random, .limits = o->limits != NULL ? o->limits : hf_limits_default() };
-    d->io = hf_epoll_new(&d->env, &err);
+    d->env = (hf_env){ .alloc = *hf_allocator_default(), .random = &d->random, .limits = hf_limits_default() };
+    if (o->world.io != NULL)
+        d->env = *o->world.env;
+    if (o->limits != NULL)
+        d->env.limits = o->limits;
+    d->io = o->world.io != NULL ? o->world.io : hf_epoll_new(&d->env, &err);
     d->crypto = hf_crypto_new(&d->env, NULL);
     if (d->io != NULL && d->crypto != NULL)
         return d;
@@ -47,7 +55,10 @@ void hf_dialer_free(hf_dialer *d)
     hf_crypto_free(d->crypto);
     hf_resolver_free(d->resolver);
     hf_free(hf_allocator_default(), d->datagrams, d->datagrams != NULL ? HF_UDP_ROOM : 0);
-    if (d->io != NULL)
+    hf_free(hf_allocator_default(), d->proxy_room, d->proxy_room != NULL ? HF_DIALER_ROOM : 0);
+    if (d->outer >= 0)
+        close(d->outer);
+    if (d->io != NULL && d->io != d->options.world.io)
         d->io->ops->free(d->io);
     hf_free(hf_allocator_default(), d, sizeof *d);
 }
@@ -65,6 +76,11 @@ hf_crypto *hf_dialer_crypto(const hf_dialer *d)
 hf_time hf_dialer_now(const hf_dialer *d)
 {
     return d->io->ops->clock(d->io);
+}
+
+hf_wall hf_dialer_wall(const hf_dialer *d)
+{
+    return d->options.world.io != NULL ? d->io->ops->wall(d->io) : (hf_wall){ (int64_t)time(NULL) };
 }
 
 uint64_t hf_dialer_draw(hf_dialer *d, uint64_t n)
@@ -112,7 +128,7 @@ hf_err hf_dialer_trust(hf_dialer *d, char *words, size_t size)
 hf_err hf_dialer_judge(hf_dialer *d, const hf_chain *chain, hf_bytes host, char *words, size_t size)
 {
     hf_verdict verdict = { .err = HF_OK };
-    const hf_trust_question q = { .host = host, .at = { (int64_t)time(NULL) } };
+    const hf_trust_question q = { .host = host, .at = hf_dialer_wall(d) };
     if (!d->options.insecure && hf_trust_verify(d->trust, chain, &q, &verdict).code != 0)
         snprintf(words, size, "%s: %s (certificate of %s%s%s)", hf_err_text(verdict.err), verdict.reason, verdict.subject,
                  verdict.wanted[0] != 0 ? "; wanted " : "", verdict.wanted);
@@ -131,16 +147,37 @@ static void listen_to_lines(hf_dialer *d)
         ;
 }
 
+/* Until when to wait at most: for the lines, the loop, and names. */
+static int64_t patience(hf_dialer *d, hf_time until)
+{
+    const int64_t names = d->asking > 0 ? hf_resolver_patience(d->resolver) : -1;
+    const hf_time now = hf_dialer_now(d);
+    hf_time at = d->options.world.io != NULL ? until : hf_time_earlier(until, hf_epoll_wake(d->io));
+    if (names >= 0)
+        at = hf_time_earlier(at, hf_time_after(now, names));
+    return at.ns == HF_NEVER_NS ? -1 : at.ns > now.ns ? at.ns - now.ns : 0;
+}
+
+/* Names are asked through the kernel's sockets, of which another world knows nothing: they are looked at every 10 ms. */
+static bool wait_elsewhere(hf_dialer *d, hf_time until, int other)
+{
+    struct pollfd names[HF_RESOLVER_DESCRIPTORS], p = { .fd = other, .events = POLLIN };
+    if (d->asking > 0 || other >= 0)
+        until = hf_time_earlier(until, hf_time_after(hf_dialer_now(d), HF_MILLISECONDS(10)));
+    d->options.world.wait(d->options.world.self, until);
+    const size_t count = d->asking > 0 ? hf_resolver_descriptors(d->resolver, names) : 0;
+    if (d->asking > 0)
+        hf_resolver_turn(d->resolver, names, poll(names, (nfds_t)count, 0) >= 0 ? count : 0);
+    return other >= 0 && poll(&p, 1, 0) > 0;
+}
+
 bool hf_dialer_wait(hf_dialer *d, hf_time until, int other)
 {
+    if (d->options.world.io != NULL)
+        return wait_elsewhere(d, until, other);
     struct pollfd all[2 + HF_RESOLVER_DESCRIPTORS] = { { .fd = hf_epoll_descriptor(d->io), .events = POLLIN }, { .fd = other, .events = POLLIN } };
     const size_t names = d->asking > 0 ? hf_resolver_descriptors(d->resolver, all + 2) : 0;
-    const int64_t patience = d->asking > 0 ? hf_resolver_patience(d->resolver) : -1;
-    const hf_time now = hf_dialer_now(d);
-    hf_time at = hf_time_earlier(until, hf_epoll_wake(d->io));
-    if (patience >= 0)
-        at = hf_time_earlier(at, hf_time_after(now, patience));
-    const int64_t ns = at.ns == HF_NEVER_NS ? -1 : at.ns > now.ns ? at.ns - now.ns : 0;
+    const int64_t ns = patience(d, until);
     const struct timespec span = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
     const int n = ppoll(all, (nfds_t)(2 + names), ns < 0 ? NULL : &span, NULL);
     const bool readable = n > 0 && (all[1].revents & (POLLIN | POLLHUP | POLLERR | POLLNVAL)) != 0;
@@ -148,4 +185,40 @@ bool hf_dialer_wait(hf_dialer *d, hf_time until, int other)
         hf_resolver_turn(d->resolver, all + 2, n >= 0 ? names : 0);
     listen_to_lines(d);
     return readable;
+}
+
+int hf_dialer_descriptor(hf_dialer *d)
+{
+    struct epoll_event loop = { .events = EPOLLIN };
+    if (d->outer >= 0 || d->options.world.io != NULL)
+        return d->outer;
+    d->outer = epoll_create1(EPOLL_CLOEXEC);
+    if (d->outer >= 0 && epoll_ctl(d->outer, EPOLL_CTL_ADD, hf_epoll_descriptor(d->io), &loop) != 0) {
+        close(d->outer);
+        d->outer = -1;
+    }
+    return d->outer;
+}
+
+/* The resolver's descriptors come and go; one that was closed has left the set by itself. */
+int64_t hf_dialer_wait_ns(hf_dialer *d, hf_time until)
+{
+    struct pollfd names[HF_RESOLVER_DESCRIPTORS];
+    const size_t count = d->asking > 0 ? hf_resolver_descriptors(d->resolver, names) : 0;
+    for (size_t i = 0; i < count && d->outer >= 0; i++) {
+        struct epoll_event e = { .events = ((names[i].events & POLLIN) != 0 ? (uint32_t)EPOLLIN : 0) | ((names[i].events & POLLOUT) != 0 ? (uint32_t)EPOLLOUT : 0) };
+        if (epoll_ctl(d->outer, EPOLL_CTL_ADD, names[i].fd, &e) != 0)
+            (void)epoll_ctl(d->outer, EPOLL_CTL_MOD, names[i].fd, &e);
+    }
+    return patience(d, until);
+}
+
+void hf_dialer_turn(hf_dialer *d)
+{
+    struct pollfd names[HF_RESOLVER_DESCRIPTORS];
+    const size_t count = d->asking > 0 ? hf_resolver_descriptors(d->resolver, names) : 0;
+    if (d->asking > 0)
+        hf_resolver_turn(d->resolver, names, poll(names, (nfds_t)count, 0) >= 0 ? count : 0);
+    if (d->options.world.io == NULL)
+        listen_to_lines(d);
 }

@@ -50,6 +50,15 @@ typedef struct hf_dial_event {
     const hf_tls *tls;
 } hf_dial_event;
 
+/* Where there is no kernel: its loop, what cores are given, and how to wait until something happened there or the clock reads `until`.
+ * Lent for life. Hosts are addresses then, or aliases lead to one, and there is no QUIC. */
+typedef struct hf_dialer_world {
+    hf_io *io; /* NULL: the kernel's */
+    const hf_env *env;
+    void (*wait)(void *self, hf_time until);
+    void *self;
+} hf_dialer_world;
+
 /* Zero is the secure default. */
 typedef struct hf_dialer_options {
     const char *roots;  /* PEM file; NULL: SSL_CERT_FILE, or the system's. Read when it is first needed. Lent */
@@ -58,11 +67,12 @@ typedef struct hf_dialer_options {
     const hf_limits *limits; /* lent; NULL: the defaults */
     const hf_dialer_alias *aliases; /* lent; the first that fits */
     size_t alias_count;
-    const char *proxy_http, *proxy_https; /* "http://[USER:PASSWORD@]HOST:PORT" or "socks5://..."; lent; NULL: none. For which URLs */
+    const char *proxy_http, *proxy_https; /* "http://[USER:PASSWORD@]HOST:PORT", "https://..." or "socks5://..."; lent; NULL: none. For which URLs */
     const char *no_proxy;   /* lent; NULL: no exceptions */
     const hf_tls_key_log *key_log; /* lent; NULL: no secret leaves */
     void (*observe)(void *observer, const hf_dial_event *event); /* NULL: nobody looks */
     void *observer;
+    hf_dialer_world world;
 } hf_dialer_options;
 
 /* NULL, and what is wrong in `why`. */
@@ -72,12 +82,18 @@ void hf_dialer_free(hf_dialer *d);
 const hf_env *hf_dialer_env(const hf_dialer *d);
 hf_crypto *hf_dialer_crypto(const hf_dialer *d);
 hf_time hf_dialer_now(const hf_dialer *d);
+hf_wall hf_dialer_wall(const hf_dialer *d);
 /* A number from 0 to below `n`: for jitter. */
 uint64_t hf_dialer_draw(hf_dialer *d, uint64_t n);
 
 /* Waits until something happens on a line, `other` (a descriptor; -1: none) is readable, or the clock reads `until`. True:
  * `other` is readable, or at its end. */
 bool hf_dialer_wait(hf_dialer *d, hf_time until, int other);
+/* The same for who waits elsewhere: a descriptor that is readable when something happened, always the same one (-1: the system refuses); how
+ * long that wait may last, to be asked before each (0: not at all; -1: for ever); and, after it, the taking in. */
+int hf_dialer_descriptor(hf_dialer *d);
+int64_t hf_dialer_wait_ns(hf_dialer *d, hf_time until);
+void hf_dialer_turn(hf_dialer *d);
 
 /* Which layer failed. */
 typedef enum hf_line_stage { HF_LINE_NAME, HF_LINE_CONNECT, HF_LINE_TLS, HF_LINE_OPEN } hf_line_stage;
@@ -89,9 +105,15 @@ typedef struct hf_line_wish {
     bool quic;      /* to https: HTTP/3 is tried, too: where an HTTPS record offers it, or at `quic_port` */
     bool quic_only; /* and nothing else, whoever offers it */
     uint16_t quic_port; /* where Alt-Svc or the user says that it is spoken; 0: nobody did */
+    /* Does another line to one of these addresses serve this host, too (RFC 9113 9.1.1)? True: this one is given up, with
+     * HF_ERR_CLIENT_COALESCED. NULL: none does. */
+    bool (*covered)(void *self, const hf_address *addresses, size_t count);
+    void *self;
 } hf_line_wish;
 
 typedef struct hf_opening hf_opening;
+
+enum { HF_LINE_USER = 512, HF_LINE_LOGIN = 1400 }; /* bytes: a proxy's user, its password; "Basic " and both in base64 */
 
 /* A connection. Address-stable. */
 typedef struct hf_line {
@@ -99,10 +121,13 @@ typedef struct hf_line {
     hf_opening *opening; /* NULL: open, or not to be opened */
     hf_pier pier;     /* ops NULL: closed, or QUIC */
     hf_tls_pier *tls; /* what the pier is, where it is secured */
+    hf_tls_pier *proxy_tls; /* what that stands on, where the proxy is secured; or the pier itself, for plain HTTP */
     hf_quic_line *quic; /* in place of a pier */
-    hf_tls_config config;
+    hf_tls_config config, proxy_config;
+    bool coalesces;   /* wish.covered was asked for */
+    hf_chain *chain;  /* the peer's, that was believed, kept where it coalesces. NULL: none */
     bool absolute;    /* plain HTTP through a proxy: requests name the whole URL (RFC 9112 3.2.2) */
-    char login[400];  /* of such requests: their Proxy-Authorization; empty: none */
+    char login[HF_LINE_LOGIN];  /* of such requests: their Proxy-Authorization; empty: none */
     hf_https_record https; /* what the DNS says of the name, where it was asked */
     hf_time began, named, connected, secured; /* when: 0: not yet, or not at all */
     hf_address peer;
@@ -124,6 +149,7 @@ hf_step hf_line_step(hf_line *l);
 void hf_line_close(hf_line *l);
 /* Takes what happened: afterwards peek has what came, and fin, broken and err are as they are. */
 void hf_line_pull(hf_line *l);
+void hf_line_pull_at(hf_line *l, hf_time now); /* for who has just read the clock */
 /* What came; take what was eaten. */
 hf_span hf_line_peek(const hf_line *l);
 void hf_line_take(hf_line *l, size_t n);
@@ -134,5 +160,7 @@ void hf_line_put(hf_line *l, const hf_out *out);
 void hf_line_end(hf_line *l);
 /* When to pull although nothing happened. */
 hf_time hf_line_wake(const hf_line *l);
+/* Would the chain that was believed be believed for this host, too? False where none was kept. */
+bool hf_line_covers(const hf_line *l, hf_bytes host);
 
 #endif

@@ -14,12 +14,14 @@ struct hf_dialer {
     hf_random random;
     hf_env env;
     hf_io *io;
+    int outer;             /* an epoll with the loop and the resolver's descriptors in it; -1: nobody waits elsewhere */
     hf_crypto *crypto;
     hf_trust *trust;       /* NULL: not needed yet */
     hf_resolver *resolver; /* likewise */
     unsigned asking;       /* queries under way */
     uint64_t lines;        /* so far */
     uint8_t *datagrams;    /* HF_UDP_ROOM bytes; NULL: not needed yet */
+    uint8_t *proxy_room;   /* as room, for the TLS below a TLS; NULL: not needed yet */
     uint8_t room[HF_DIALER_ROOM];
 };
 
@@ -32,6 +34,8 @@ void hf_dialer_tell(const hf_dialer *d, hf_dial_event event, hf_time began);
 hf_err hf_dialer_trust(hf_dialer *d, char *words, size_t size);
 /* Is the chain good for the host? `words` say why not. */
 hf_err hf_dialer_judge(hf_dialer *d, const hf_chain *chain, hf_bytes host, char *words, size_t size);
+/* line.c: a copy of what was believed, in place of *to: for hf_line_covers. */
+void hf_line_keep_chain(const hf_line *l, const hf_chain *chain, hf_chain **to);
 
 /* line_open.c */
 void hf_opening_free(hf_line *l);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fetch.h"
 
-enum { SCRATCH = 65536, PIECES = 64 };
+#include "alloc.h"
+
+enum { SCRATCH = 65536, PIECES = 64, PIECE = 32768, ROUNDS = 16 };
 
 bool hf_fetch_open(hf_fetch *f, hf_line *line, hf_version version)
 {
@@ -17,8 +19,17 @@ bool hf_fetch_open(hf_fetch *f, hf_line *line, hf_version version)
     return f->http1 != NULL || f->http2 != NULL;
 }
 
+static void drop_piece(hf_fetch *f, hf_fetch_call *c)
+{
+    if (c->piece != NULL)
+        hf_free(&hf_dialer_env(f->line->dialer)->alloc, c->piece, PIECE);
+    c->piece = NULL;
+}
+
 void hf_fetch_close(hf_fetch *f)
 {
+    for (size_t i = 0; f->line != NULL && i < HF_FETCH_CALLS; i++)
+        drop_piece(f, &f->calls[i]);
     hf_http1_free(f->http1);
     hf_http2_free(f->http2);
     *f = (hf_fetch){ .over = true };
@@ -48,36 +59,81 @@ static uint64_t put(hf_fetch *f, const hf_fetch_call *c, const hf_extent *e, hf_
     return hf_http3_put(hf_quic_line_http3(f->line->quic), c->id, e, 1, err);
 }
 
-static void finish(hf_fetch *f, const hf_fetch_call *c, hf_ending how)
+static hf_err finish(hf_fetch *f, const hf_fetch_call *c, hf_ending how)
 {
     const hf_fields none = { NULL, 0 };
-    const hf_err err = f->http1 != NULL   ? hf_http1_end(f->http1, how, none)
-                       : f->http2 != NULL ? hf_http2_end(f->http2, (hf_http2_stream)c->id, how, none)
-                                          : hf_http3_end(hf_quic_line_http3(f->line->quic), c->id, how, none);
-    (void)err.code; /* the peer may have ended the exchange before */
+    return f->http1 != NULL ? hf_http1_end(f->http1, how, none)
+           : f->http2 != NULL ? hf_http2_end(f->http2, (hf_http2_stream)c->id, how, none)
+                              : hf_http3_end(hf_quic_line_http3(f->line->quic), c->id, how, none);
 }
 
-static void send_body(hf_fetch *f, hf_fetch_call *c)
+static bool is_of_length(hf_err err)
+{
+    return err.code == HF_ERR_HTTP1_BODY_LENGTH || err.code == HF_ERR_HTTP2_BODY_LENGTH || err.code == HF_ERR_HTTP3_BODY_LENGTH;
+}
+
+static void end_sending(hf_fetch *f, hf_fetch_call *c)
+{
+    f->sending -= c->sending;
+    c->sending = false;
+}
+
+/* The next piece. False: there is none, or none for now. */
+static bool refill(hf_fetch *f, hf_fetch_call *c)
+{
+    size_t n = 0;
+    if (c->piece == NULL)
+        c->piece = hf_alloc(&hf_dialer_env(f->line->dialer)->alloc, PIECE);
+    const hf_step s = c->piece != NULL ? c->source->read(c->source->self, (hf_span){ c->piece, PIECE }, &n) : HF_FAULT;
+    if (s == HF_CLOSED)
+        c->source = NULL;
+    if (s == HF_FAULT || (s == HF_CLOSED && c->owed > 0)) {
+        c->torn = true;
+        f->torn++;
+        end_sending(f, c);
+    }
+    c->unsent = hf_bytes_make(c->piece, s == HF_EVENT ? n : 0);
+    return s == HF_EVENT;
+}
+
+/* Bytes that went on. */
+static uint64_t send_body(hf_fetch *f, hf_fetch_call *c)
 {
     hf_err err = HF_OK;
-    if (!c->sending)
-        return;
-    if (c->unsent.len > 0) {
-        const hf_extent e = { .kind = HF_EXTENT_LENT, .bytes = c->unsent };
-        const size_t n = (size_t)put(f, c, &e, &err);
-        c->unsent = hf_bytes_make(c->unsent.ptr + n, c->unsent.len - n);
+    uint64_t sent = 0;
+    while (c->sending) {
+        if (c->unsent.len == 0 && c->source != NULL && !refill(f, c) && (c->source != NULL || c->torn))
+            return sent;
+        if (c->unsent.len > 0) {
+            const hf_extent e = { .kind = c->piece != NULL ? HF_EXTENT_COPIED : HF_EXTENT_LENT, .bytes = c->unsent };
+            const size_t n = (size_t)put(f, c, &e, &err);
+            c->unsent = hf_bytes_make(c->unsent.ptr + n, c->unsent.len - n);
+            c->owed -= c->owed > 0 ? (int64_t)n : 0;
+            sent += n;
+        }
+        if (err.code == 0 && c->unsent.len > 0)
+            return sent;
+        if (err.code == 0 && c->source != NULL)
+            continue;
+        end_sending(f, c); /* an answer may come before the body was sent: then nobody wants the rest */
+        if (err.code == 0)
+            (void)finish(f, c, (hf_ending){ HF_ENDING_FIN, 0 }).code; /* the peer may have ended the exchange before */
+        c->torn = c->torn || is_of_length(err); /* the source gives more than was declared */
+        f->torn += is_of_length(err);
     }
-    if (c->unsent.len > 0 && err.code == 0)
-        return;
-    c->sending = false; /* an answer may come before the body was sent: then nobody wants the rest */
-    if (err.code == 0)
-        finish(f, c, (hf_ending){ HF_ENDING_FIN, 0 });
+    return sent;
 }
 
-static void send_bodies(hf_fetch *f)
+static uint64_t send_bodies(hf_fetch *f)
 {
-    for (size_t i = 0; f->open > 0 && i < HF_FETCH_CALLS; i++)
-        send_body(f, &f->calls[i]);
+    uint64_t sent = 0;
+    uint32_t left = f->sending;
+    for (size_t i = 0; left > 0 && i < HF_FETCH_CALLS; i++)
+        if (f->calls[i].sending) {
+            left--;
+            sent += send_body(f, &f->calls[i]);
+        }
+    return sent;
 }
 
 static hf_err ask_http3(hf_fetch *f, const hf_request_head *head, uint64_t *id)
@@ -89,7 +145,7 @@ static hf_err ask_http3(hf_fetch *f, const hf_request_head *head, uint64_t *id)
     return err.code == 0 ? hf_http3_request(h, *id, head) : err;
 }
 
-hf_err hf_fetch_ask(hf_fetch *f, const hf_request_head *head, hf_bytes body, void *user)
+static hf_err ask(hf_fetch *f, const hf_request_head *head, const hf_fetch_call *begun)
 {
     size_t i = 0;
     hf_http2_stream stream = 0;
@@ -98,7 +154,7 @@ hf_err hf_fetch_ask(hf_fetch *f, const hf_request_head *head, hf_bytes body, voi
     if (i == HF_FETCH_CALLS || (f->http1 != NULL && f->open > 0))
         return hf_err_make(HF_ERR_BASE_LIMIT);
     hf_fetch_call *const c = &f->calls[i];
-    *c = (hf_fetch_call){ .user = user, .unsent = body };
+    *c = *begun;
     const hf_err err = f->http1 != NULL ? hf_http1_request(f->http1, head) : f->http2 != NULL ? hf_http2_request(f->http2, head, &stream) : ask_http3(f, head, &c->id);
     if (err.code != 0)
         return err;
@@ -106,9 +162,20 @@ hf_err hf_fetch_ask(hf_fetch *f, const hf_request_head *head, hf_bytes body, voi
         c->id = stream;
     c->sending = c->asked = true;
     f->open++;
+    f->sending++;
     f->asked++;
-    send_body(f, c);
+    (void)send_body(f, c);
     return HF_OK;
+}
+
+hf_err hf_fetch_ask(hf_fetch *f, const hf_request_head *head, hf_bytes body, void *user)
+{
+    return ask(f, head, &(hf_fetch_call){ .user = user, .unsent = body });
+}
+
+hf_err hf_fetch_ask_from(hf_fetch *f, const hf_request_head *head, const hf_body_source *source, void *user)
+{
+    return ask(f, head, &(hf_fetch_call){ .user = user, .source = source, .owed = head->content_length });
 }
 
 hf_err hf_fetch_request(hf_fetch *f, const hf_request_head *head, hf_bytes body)
@@ -135,14 +202,22 @@ static void send_out(hf_fetch *f, hf_time now)
 {
     uint8_t scratch[SCRATCH];
     hf_extent pieces[PIECES];
+    unsigned round = 0;
+    f->more = false;
     if (f->line->quic != NULL) {
-        send_bodies(f);
+        while (send_bodies(f) > 0 && round++ < ROUNDS)
+            hf_quic_line_flush(f->line->quic);
         hf_quic_line_flush(f->line->quic);
+        f->more = round > ROUNDS;
         return;
     }
     while (hf_line_has_room(f->line)) {
         hf_out out = { .pieces = pieces, .capacity = PIECES, .scratch = scratch, .scratch_capacity = SCRATCH, .room = SCRATCH };
-        send_bodies(f);
+        if (round++ == ROUNDS) { /* a peer that reads as fast as we write has something to say, too */
+            f->more = true;
+            return;
+        }
+        (void)send_bodies(f);
         if ((f->http2 != NULL ? hf_http2_emit(f->http2, now, &out) : hf_http1_emit(f->http1, now, &out)) == 0)
             return;
         hf_line_put(f->line, &out);
@@ -152,7 +227,7 @@ static void send_out(hf_fetch *f, hf_time now)
 static void take(hf_fetch *f)
 {
     if (f->untaken > 0 && f->http2 != NULL)
-        hf_http2_take(f->http2, (hf_http2_stream)f->untaken_call->id, f->untaken);
+        hf_http2_take(f->http2, (hf_http2_stream)f->untaken_id, f->untaken);
     else if (f->untaken > 0 && f->http1 != NULL)
         hf_http1_take(f->http1, f->untaken);
     f->untaken = 0;
@@ -163,7 +238,11 @@ static void take(hf_fetch *f)
 static void let_go(hf_fetch *f, hf_fetch_call *c)
 {
     f->open -= c->asked;
-    c->asked = c->sending = false;
+    f->torn -= c->torn;
+    c->asked = c->torn = false;
+    c->source = NULL; /* and what it reads for may be freed from here on */
+    end_sending(f, c);
+    drop_piece(f, c);
 }
 
 static bool tell(hf_fetch *f, hf_fetch_call *c, hf_fetch_event_kind kind, hf_fetch_event *event)
@@ -174,7 +253,7 @@ static bool tell(hf_fetch *f, hf_fetch_call *c, hf_fetch_event_kind kind, hf_fet
     if (kind == HF_FETCH_END) {
         f->over = f->over || (c->sending && f->http1 != NULL); /* answered before it was asked whole */
         if (c->sending && f->http1 == NULL)
-            finish(f, c, (hf_ending){ HF_ENDING_RESET, f->http2 != NULL ? (uint64_t)HF_HTTP2_NO_ERROR : (uint64_t)HF_HTTP3_NO_ERROR });
+            (void)finish(f, c, (hf_ending){ HF_ENDING_RESET, f->http2 != NULL ? (uint64_t)HF_HTTP2_NO_ERROR : (uint64_t)HF_HTTP3_NO_ERROR }).code;
     }
     if (kind == HF_FETCH_END || kind == HF_FETCH_FAILED || kind == HF_FETCH_UPGRADED)
         let_go(f, c);
@@ -193,7 +272,7 @@ static bool tell_body(hf_fetch *f, hf_fetch_call *c, hf_bytes body, hf_fetch_eve
 {
     event->body = body;
     f->untaken = body.len;
-    f->untaken_call = c;
+    f->untaken_id = c->id;
     return tell(f, c, HF_FETCH_BODY, event);
 }
 
@@ -290,26 +369,82 @@ static hf_step step_once(hf_fetch *f, hf_time now, hf_fetch_event *event, hf_err
     return in.used > 0 ? HF_FULL : HF_IDLE;
 }
 
+/* All that has come is dealt with before anything is sent and more is asked for: what many events have to say leaves in one piece. */
+static hf_step turn_line(hf_fetch *f, hf_fetch_event *event, hf_err *why)
+{
+    const hf_time now = hf_dialer_now(f->line->dialer);
+    for (bool dry = false, pulled = false;;) {
+        if (dry || hf_line_peek(f->line).len == 0) {
+            send_out(f, now);
+            hf_line_pull_at(f->line, now);
+            pulled = true;
+        }
+        const hf_step s = step_once(f, now, event, why);
+        if (s == HF_EVENT)
+            return s;
+        if (s != HF_FULL && (pulled || s == HF_FAULT)) {
+            send_out(f, now);
+            return s;
+        }
+        dry = s != HF_FULL; /* a part of a frame, or no room for what must be answered */
+        pulled = false;
+    }
+}
+
+static hf_step turn_quic(hf_fetch *f, hf_fetch_event *event, hf_err *why)
+{
+    hf_step s;
+    while ((s = step_quic(f, event, why)) == HF_FULL)
+        ;
+    if (s == HF_IDLE)
+        send_out(f, hf_dialer_now(f->line->dialer));
+    return s;
+}
+
+/* A body that cannot be sent whole: the peer is told that it is not. */
+static bool tell_torn(hf_fetch *f, hf_fetch_event *event)
+{
+    size_t i = 0;
+    while (i < HF_FETCH_CALLS && !f->calls[i].torn)
+        i++;
+    if (i == HF_FETCH_CALLS)
+        return false;
+    event->kind = HF_FETCH_FAILED;
+    event->user = f->calls[i].user;
+    event->err = hf_err_make(HF_ERR_CLIENT_BODY);
+    hf_fetch_cancel(f, event->user);
+    return true;
+}
+
+bool hf_fetch_lose(hf_fetch *f, void **user)
+{
+    for (size_t i = 0; i < HF_FETCH_CALLS; i++) {
+        hf_fetch_call *const c = &f->calls[i];
+        if (!c->asked)
+            continue;
+        *user = c->user;
+        let_go(f, c);
+        return true;
+    }
+    return false;
+}
+
 hf_step hf_fetch_turn(hf_fetch *f, hf_fetch_event *event, hf_err *why)
 {
     *why = HF_OK;
+    if (f->torn > 0 && tell_torn(f, event))
+        return HF_EVENT;
     if (f->http1 != NULL && f->over && f->open == 0) /* what follows an exchange that was given up is nobody's */
         return HF_IDLE;
     take(f);
-    for (;;) {
-        const hf_time now = hf_dialer_now(f->line->dialer);
-        send_out(f, now);
-        hf_line_pull(f->line);
-        const hf_step s = f->line->quic != NULL ? step_quic(f, event, why) : step_once(f, now, event, why);
-        if (s == HF_FULL) /* another turn */
-            continue;
-        send_out(f, now);
-        if (s == HF_IDLE && f->line->broken) {
-            *why = f->line->err;
-            return HF_FAULT;
-        }
+    const hf_step s = f->line->quic != NULL ? turn_quic(f, event, why) : turn_line(f, event, why);
+    if (s == HF_EVENT)
         return s;
-    }
+    if (f->torn > 0 && tell_torn(f, event)) /* of a fault, too, this is the reason */
+        return HF_EVENT;
+    if (s == HF_IDLE && f->line->broken)
+        *why = f->line->err;
+    return s == HF_IDLE && f->line->broken ? HF_FAULT : s;
 }
 
 hf_step hf_fetch_step(hf_fetch *f, hf_fetch_event *event, hf_err *why)
@@ -329,7 +464,7 @@ void hf_fetch_cancel(hf_fetch *f, void *user)
             continue;
         f->over = f->over || f->http1 != NULL; /* nothing can be known of where in the stream it stands */
         if (f->http1 == NULL)
-            finish(f, c, (hf_ending){ HF_ENDING_RESET, f->http2 != NULL ? (uint64_t)HF_HTTP2_CANCEL : (uint64_t)HF_HTTP3_REQUEST_CANCELLED });
+            (void)finish(f, c, (hf_ending){ HF_ENDING_RESET, f->http2 != NULL ? (uint64_t)HF_HTTP2_CANCEL : (uint64_t)HF_HTTP3_REQUEST_CANCELLED }).code;
         let_go(f, c);
         return;
     }
@@ -337,6 +472,8 @@ void hf_fetch_cancel(hf_fetch *f, void *user)
 
 hf_time hf_fetch_wake(const hf_fetch *f)
 {
+    if (f->more)
+        return hf_time_make(0);
     const hf_time at = f->http2 != NULL ? hf_http2_wake(f->http2) : f->http1 != NULL ? hf_http1_wake(f->http1) : HF_NEVER;
     return hf_time_earlier(at, hf_line_wake(f->line));
 }

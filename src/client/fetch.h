@@ -32,11 +32,24 @@ typedef struct hf_fetch_event {
     hf_err err;
 } hf_fetch_event;
 
+/* Where a body comes from that is not all there. */
+typedef struct hf_body_source {
+    /* HF_EVENT: *n bytes, at least one, are in `room`; HF_IDLE: none yet: it is asked again at the next turn; HF_CLOSED: that was all;
+     * HF_FAULT: there is no more, although there should be. */
+    hf_step (*read)(void *self, hf_span room, size_t *n);
+    bool (*rewind)(void *self); /* what was read comes once more; false: it cannot */
+    void *self;
+} hf_body_source;
+
 typedef struct hf_fetch_call {
     uint64_t id;         /* stream or lane */
     void *user;
     hf_bytes unsent;     /* of the request's body */
+    const hf_body_source *source; /* of the rest of it; NULL: that is all */
+    uint8_t *piece;      /* where unsent lies then; NULL: it is lent */
+    int64_t owed;        /* bytes that were declared and have not come from there; 0 and below: none, or nobody knows */
     bool asked, sending; /* an answer is awaited; the body is not sent whole */
+    bool torn;           /* the source broke off */
     bool begun;          /* some of the answer came */
 } hf_fetch_call;
 
@@ -46,9 +59,12 @@ typedef struct hf_fetch {
     hf_http2 *http2;
     hf_fetch_call calls[HF_FETCH_CALLS];
     uint32_t open;     /* calls whose answer is awaited */
+    uint32_t sending;  /* of them, those whose body is not sent whole */
+    uint32_t torn;
     uint64_t asked;    /* so far */
-    hf_fetch_call *untaken_call;
+    uint64_t untaken_id;
     size_t untaken;    /* of the last BODY */
+    bool more;         /* bodies had more to send when it was time to listen again */
     bool over;
 } hf_fetch;
 
@@ -59,10 +75,15 @@ hf_version hf_fetch_version(const hf_fetch *f);
 /* Begins a request; `body` is lent until the answer has ended. Of the head's framing only content_length counts; `upgrade` is what it asks
  * to change to. HF_ERR_BASE_LIMIT: hf_fetch_room was 0. */
 hf_err hf_fetch_ask(hf_fetch *f, const hf_request_head *head, hf_bytes body, void *user);
+/* The same with a body that comes piece by piece; its source is lent until the answer has ended, too. A source that breaks off is
+ * FAILED with HF_ERR_CLIENT_BODY. */
+hf_err hf_fetch_ask_from(hf_fetch *f, const hf_request_head *head, const hf_body_source *source, void *user);
 /* How many more may be asked now. */
 uint32_t hf_fetch_room(const hf_fetch *f);
 /* HF_EVENT, HF_IDLE, or HF_FAULT and *why: all that is open is gone. Never waits. */
 hf_step hf_fetch_turn(hf_fetch *f, hf_fetch_event *event, hf_err *why);
+/* After HF_FAULT, in place of another turn: the next of those that were open, of which nothing is sent or read any more. False: none is left. */
+bool hf_fetch_lose(hf_fetch *f, void **user);
 /* Gives up the exchange of `user`: nothing more is told of it. */
 void hf_fetch_cancel(hf_fetch *f, void *user);
 

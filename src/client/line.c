@@ -4,19 +4,50 @@
  */
 #include "dial_core.h"
 
+void hf_line_keep_chain(const hf_line *l, const hf_chain *chain, hf_chain **to)
+{
+    hf_bytes ders[16];
+    const size_t n = hf_chain_length(chain);
+    hf_chain_free(*to);
+    *to = NULL;
+    if (l->opening == NULL || !l->coalesces || l->dialer->options.insecure || n > HF_COUNT(ders))
+        return;
+    for (size_t i = 0; i < n; i++)
+        ders[i] = hf_chain_der(chain, i);
+    if (hf_chain_parse(l->dialer->crypto, ders, n, to).code != 0)
+        *to = NULL; /* then it serves its own host alone */
+}
+
+bool hf_line_covers(const hf_line *l, hf_bytes host)
+{
+    hf_verdict verdict;
+    const hf_trust_question q = { .host = host, .at = hf_dialer_wall(l->dialer) };
+    return l->chain != NULL && hf_trust_verify(l->dialer->trust, l->chain, &q, &verdict).code == 0;
+}
+
+/* The handshake that is under way asks: the proxy's, or the one behind it. */
 static void answer(hf_line *l)
 {
+    hf_tls_pier *const asking = l->tls != NULL ? l->tls : l->proxy_tls;
     if (l->question.kind != HF_TLS_WANT_VERIFY)
         return;
-    hf_tls_answer_verify(hf_tls_pier_core(l->tls), hf_dialer_judge(l->dialer, l->question.chain, l->question.host, l->words, sizeof l->words));
-    hf_tls_pier_answered(l->tls);
+    const hf_err err = hf_dialer_judge(l->dialer, l->question.chain, l->question.host, l->words, sizeof l->words);
+    if (err.code == 0 && l->tls != NULL)
+        hf_line_keep_chain(l, l->question.chain, &l->chain);
+    hf_tls_answer_verify(hf_tls_pier_core(asking), err);
+    hf_tls_pier_answered(asking);
 }
 
 void hf_line_pull(hf_line *l)
 {
+    hf_line_pull_at(l, hf_dialer_now(l->dialer));
+}
+
+void hf_line_pull_at(hf_line *l, hf_time now)
+{
     hf_pier_event e;
     hf_step s = HF_IDLE;
-    while (l->pier.ops != NULL && !l->broken && (s = l->pier.ops->event(l->pier.self, hf_dialer_now(l->dialer), &e)) != HF_IDLE) {
+    while (l->pier.ops != NULL && !l->broken && (s = l->pier.ops->event(l->pier.self, now, &e)) != HF_IDLE) {
         if (s == HF_EVENT && e.kind == HF_PIER_OPENED)
             l->opened = true;
         else if (s == HF_EVENT && e.kind == HF_PIER_ASKS)
@@ -54,8 +85,10 @@ void hf_line_close(hf_line *l)
         l->pier.ops->free(l->pier.self);
     hf_quic_line_free(l->quic);
     l->pier = (hf_pier){ NULL, NULL };
-    l->tls = NULL;
+    l->tls = l->proxy_tls = NULL;
     l->quic = NULL;
+    hf_chain_free(l->chain);
+    l->chain = NULL;
 }
 
 hf_span hf_line_peek(const hf_line *l)
@@ -92,5 +125,8 @@ hf_time hf_line_wake(const hf_line *l)
 {
     if (l->opening != NULL)
         return hf_opening_wake(l);
-    return l->tls != NULL ? hf_tls_pier_wake(l->tls) : l->quic != NULL ? hf_quic_line_wake(l->quic) : HF_NEVER;
+    if (l->quic != NULL)
+        return hf_quic_line_wake(l->quic);
+    const hf_time below = l->proxy_tls != NULL ? hf_tls_pier_wake(l->proxy_tls) : HF_NEVER;
+    return l->tls != NULL ? hf_time_earlier(below, hf_tls_pier_wake(l->tls)) : below;
 }

@@ -13,13 +13,15 @@
 
 #include "address.h"
 #include "alloc.h"
+#include "allocator.h"
 #include "base64.h"
+#include "panic.h"
 #include "proxy.h"
 #include "race.h"
 
 enum { SCRATCH = 4096, PIECES = 16 };
 
-typedef enum phase { RACING, AT_PROXY, SHAKING } phase;
+typedef enum phase { RACING, SHAKING_PROXY, AT_PROXY, SHAKING } phase;
 typedef enum proxy_kind { NO_PROXY, BY_HTTP, BY_SOCKS } proxy_kind;
 
 /* An address under way. */
@@ -27,6 +29,8 @@ typedef struct attempt {
     hf_address to;
     hf_pier pier;
     hf_quic_line *quic;
+    hf_line *line;    /* that QUIC is for */
+    hf_chain *chain;  /* that it was believed with; the line's, should it win */
     hf_time began, until;
     bool running;
 } attempt;
@@ -39,8 +43,9 @@ struct hf_opening {
     uint16_t port;
     char dial_host[256]; /* whom we connect to: an alias, or a proxy */
     uint16_t dial_port;
-    char user[128], password[128]; /* for the proxy */
+    char user[HF_LINE_USER], password[HF_LINE_USER]; /* for the proxy */
     proxy_kind proxy;
+    bool proxy_secure;
     hf_query *query;
     bool named;     /* the name was told of */
     bool asks_quic; /* an HTTPS record may still say that QUIC is spoken */
@@ -68,6 +73,8 @@ static void end_attempt(attempt *a)
     if (a->pier.ops != NULL)
         a->pier.ops->free(a->pier.self);
     hf_quic_line_free(a->quic);
+    hf_chain_free(a->chain);
+    a->chain = NULL;
     a->pier = (hf_pier){ NULL, NULL };
     a->quic = NULL;
     a->running = false;
@@ -103,14 +110,32 @@ static void resolve_alias(const hf_dialer *d, const char **host, uint16_t *port)
     }
 }
 
-/* "socks5://user:password@host:port". False: it is none. */
-static bool take_proxy(hf_opening *o, const char *text)
+/* RFC 3986 2.1: what is written as %XX is one byte. False: it does not fit. */
+static bool take_part(char to[HF_LINE_USER], const char *from, size_t n)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < n; i++) {
+        const int high = from[i] == '%' && i + 2 < n ? hf_hex_digit((uint8_t)from[i + 1]) : -1, low = high >= 0 ? hf_hex_digit((uint8_t)from[i + 2]) : -1;
+        const int byte = low >= 0 ? high << 4 | low : (uint8_t)from[i];
+        if (byte == 0 || length + 1 == HF_LINE_USER)
+            return false;
+        to[length++] = (char)byte;
+        i += low >= 0 ? 2 : 0;
+    }
+    to[length] = 0;
+    return true;
+}
+
+/* "socks5://user:password@host:port". HF_ERR_CLIENT_URL: it is none. */
+static hf_err take_proxy(hf_opening *o, const char *text)
 {
     static const struct {
         const char *scheme;
         proxy_kind kind;
         uint16_t port;
-    } rows[] = { { "http://", BY_HTTP, 1080 }, { "socks5://", BY_SOCKS, 1080 }, { "socks5h://", BY_SOCKS, 1080 }, { "", BY_HTTP, 1080 } };
+        bool secure;
+    } rows[] = { { "http://", BY_HTTP, 1080, false }, { "https://", BY_HTTP, 443, true }, { "socks5://", BY_SOCKS, 1080, false }, { "socks5h://", BY_SOCKS, 1080, false },
+        { "", BY_HTTP, 1080, false } };
     size_t i = 0;
     while (strncasecmp(text, rows[i].scheme, strlen(rows[i].scheme)) != 0)
         i++;
@@ -121,17 +146,17 @@ static bool take_proxy(hf_opening *o, const char *text)
     char url[400];
     static _Thread_local hf_client_url parsed; /* large */
     if (strstr(rest, "://") != NULL || (size_t)snprintf(url, sizeof url, "http://%.*s", (int)(n - (size_t)(authority - rest)), authority) >= sizeof url)
-        return false;
+        return hf_err_make(HF_ERR_CLIENT_URL);
     if (hf_client_url_parse(url, &parsed) != NULL)
-        return false;
+        return hf_err_make(HF_ERR_CLIENT_URL);
     o->proxy = rows[i].kind;
+    o->proxy_secure = rows[i].secure;
     snprintf(o->dial_host, sizeof o->dial_host, "%s", parsed.host);
     o->dial_port = strchr(strrchr(authority, ']') != NULL ? strrchr(authority, ']') : authority, ':') != NULL ? parsed.port : rows[i].port;
-    if (at != NULL) {
-        snprintf(o->user, sizeof o->user, "%.*s", (int)((colon != NULL ? colon : at) - rest), rest);
-        snprintf(o->password, sizeof o->password, "%.*s", colon != NULL ? (int)(at - colon - 1) : 0, colon != NULL ? colon + 1 : "");
-    }
-    return true;
+    if (at != NULL && (!take_part(o->user, rest, (size_t)((colon != NULL ? colon : at) - rest)) ||
+                       !take_part(o->password, colon != NULL ? colon + 1 : "", colon != NULL ? (size_t)(at - colon - 1) : 0)))
+        return hf_err_make(HF_ERR_CLIENT_PROXY_LOGIN); /* what is cut would be another user's name, or a password that is wrong */
+    return HF_OK;
 }
 
 static const char *proxy_for(const hf_dialer *d, const hf_opening *o)
@@ -159,8 +184,11 @@ void hf_line_begin(hf_line *l, hf_dialer *d, const hf_client_url *url, const hf_
     *o = (hf_opening){ .wish = *wish, .secure = url->secure, .port = url->port, .dial_port = url->port, .last = hf_err_make(HF_ERR_IO_TIMEOUT) };
     snprintf(o->host, sizeof o->host, "%s", url->host);
     const char *host = o->host, *const proxy = proxy_for(d, o);
-    if (proxy != NULL && !take_proxy(o, proxy)) {
-        (void)give_up(l, HF_LINE_NAME, hf_err_make(HF_ERR_CLIENT_URL), proxy, "this is no URL of a proxy: http://HOST:PORT or socks5://HOST:PORT");
+    const hf_err bad = proxy != NULL ? take_proxy(o, proxy) : HF_OK;
+    if (bad.code != 0) {
+        const bool login = bad.code == HF_ERR_CLIENT_PROXY_LOGIN;
+        const char *const at = strrchr(proxy, '@'); /* what stands before it is a secret, and no part of a log */
+        (void)give_up(l, HF_LINE_NAME, bad, login ? "the proxy" : at != NULL ? at + 1 : proxy, login ? hf_err_text(bad) : "this is no URL of a proxy: http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT");
         return;
     }
     if (proxy == NULL) {
@@ -168,8 +196,9 @@ void hf_line_begin(hf_line *l, hf_dialer *d, const hf_client_url *url, const hf_
         snprintf(o->dial_host, sizeof o->dial_host, "%s", host);
     }
     l->absolute = o->proxy == BY_HTTP && !o->secure;
+    l->coalesces = wish->covered != NULL && o->secure && o->proxy == NO_PROXY;
     l->began = hf_dialer_now(d);
-    o->wish.quic = o->wish.quic && o->secure && o->proxy == NO_PROXY;
+    o->wish.quic = o->wish.quic && o->secure && o->proxy == NO_PROXY && d->options.world.io == NULL;
     o->asks_quic = o->wish.quic && !o->wish.quic_only && o->wish.quic_port == 0;
     o->query = hf_resolver_ask(d->resolver, o->dial_host, o->dial_port, o->asks_quic);
     d->asking += o->query != NULL;
@@ -178,7 +207,7 @@ void hf_line_begin(hf_line *l, hf_dialer *d, const hf_client_url *url, const hf_
     if (o->query == NULL)
         hf_opening_free(l);
     else if (o->wish.quic_only && !o->wish.quic)
-        (void)give_up(l, HF_LINE_CONNECT, hf_err_make(HF_ERR_CLIENT_NO_VERSION), url->host, o->secure ? "HTTP/3 does not go through a proxy" : "HTTP/3 is for https");
+        (void)give_up(l, HF_LINE_CONNECT, hf_err_make(HF_ERR_CLIENT_NO_VERSION), url->host, !o->secure ? "HTTP/3 is for https" : proxy != NULL ? "HTTP/3 does not go through a proxy" : "HTTP/3 is for the kernel's UDP");
 }
 
 /* ---- the race ----------------------------------------------------------------------------------------------- */
@@ -231,8 +260,12 @@ static void take_names(hf_line *l)
 
 static hf_err judge_quic(void *self, const hf_chain *chain, hf_bytes host)
 {
-    hf_line *const l = self;
-    return hf_dialer_judge(l->dialer, chain, host, l->words, sizeof l->words);
+    attempt *const a = self; /* the handshake is over before the opening is */
+    hf_line *const l = a->line;
+    const hf_err err = hf_dialer_judge(l->dialer, chain, host, l->words, sizeof l->words);
+    if (err.code == 0)
+        hf_line_keep_chain(l, chain, &a->chain);
+    return err;
 }
 
 static void fail_attempt(hf_line *l, size_t i, hf_err err, const char *words)
@@ -259,11 +292,12 @@ static void begin_attempt(hf_line *l, size_t i)
         a->until = hf_time_earlier(a->until, hf_time_after(a->began, HF_SECONDS(3)));
     errno = 0;
     if (o->race.at[i].rank == 0) {
+        a->line = l;
         const hf_span room = hf_dialer_datagrams(d);
         err = room.ptr == NULL ? hf_err_make(HF_ERR_BASE_MEMORY) : hf_dialer_trust(d, l->words, sizeof l->words);
         if (err.code == 0)
             a->quic = hf_quic_line_new(&(hf_quic_line_options){ .env = &d->env, .io = d->io, .crypto = d->crypto, .room = room, .host = o->host, .to = a->to,
-                .owner = l, .judge = judge_quic, .self = l, .key_log = d->options.key_log }, &err);
+                .owner = l, .judge = judge_quic, .self = a, .key_log = d->options.key_log }, &err);
     } else {
         err = d->io->ops->connect(d->io, &a->to, l, &a->pier);
         if (err.code == 0)
@@ -322,13 +356,14 @@ static void write_place(hf_writer *w, const hf_opening *o)
 /* RFC 7617, RFC 9110 11.7.2. False: there is nothing to log in with. */
 static bool write_login(const hf_opening *o, hf_writer *w)
 {
-    char both[260];
+    char both[2 * HF_LINE_USER];
     if (o->user[0] == 0)
         return false;
     snprintf(both, sizeof both, "%s:%s", o->user, o->password);
     hf_write_text(w, "Basic ");
     hf_base64_write(w, HF_BASE64, hf_text(both));
-    return !w->overflowed;
+    HF_ASSERT(!w->overflowed);
+    return true;
 }
 
 static hf_err ask_http_proxy(hf_line *l)
@@ -347,10 +382,15 @@ static hf_err ask_http_proxy(hf_line *l)
     return err.code != 0 ? err : hf_http1_end(o->connect, (hf_ending){ HF_ENDING_FIN, 0 }, (hf_fields){ NULL, 0 });
 }
 
+static hf_step begin_proxy_tls(hf_line *l);
+
+/* The connection is there, and secured where the proxy is. */
 static hf_step begin_proxy(hf_line *l)
 {
     hf_opening *const o = l->opening;
     hf_err err = HF_OK;
+    if (o->proxy_secure && l->proxy_tls == NULL)
+        return begin_proxy_tls(l);
     if (l->absolute) {
         hf_writer w = hf_writer_make(l->login, sizeof l->login - 1);
         l->login[write_login(o, &w) ? w.length : 0] = 0;
@@ -433,31 +473,56 @@ static hf_step open_now(hf_line *l)
     return HF_EVENT;
 }
 
-static hf_step begin_tls(hf_line *l)
+/* Stands TLS on the line's pier. */
+static hf_step shake(hf_line *l, const hf_tls_config *config, const char *host, hf_span room, hf_tls_pier **to)
 {
     hf_opening *const o = l->opening;
     hf_dialer *const d = l->dialer;
     char text[300];
-    if (!o->secure)
-        return open_now(l);
     const hf_err err = hf_dialer_trust(d, text, sizeof text);
     if (err.code != 0)
         return give_up(l, HF_LINE_TLS, err, "roots", text);
-    l->config = (hf_tls_config){ .crypto = d->crypto, .protocols = o->wish.protocols, .protocol_count = o->wish.protocol_count, .key_log = d->options.key_log };
     o->began = hf_dialer_now(d);
-    hf_tls *const core = hf_tls_client_new(&d->env, &l->config, ++d->lines, o->began, hf_text(o->host), hf_bytes_make(NULL, 0));
-    l->tls = hf_tls_pier_new(&d->env, core, l->pier, (hf_span){ d->room, sizeof d->room }, o->began);
+    hf_tls *const core = hf_tls_client_new(&d->env, config, ++d->lines, o->began, hf_text(host), hf_bytes_make(NULL, 0));
+    *to = hf_tls_pier_new(&d->env, core, l->pier, room, o->began);
     l->pier = (hf_pier){ NULL, NULL };
-    if (l->tls == NULL)
-        return give_up(l, HF_LINE_TLS, hf_err_make(HF_ERR_BASE_MEMORY), o->host, "out of memory");
-    l->pier = hf_tls_pier_get(l->tls);
-    hf_tls_pier_listen(l->tls, &l->question);
+    if (*to == NULL)
+        return give_up(l, HF_LINE_TLS, hf_err_make(HF_ERR_BASE_MEMORY), host, "out of memory");
+    l->pier = hf_tls_pier_get(*to);
+    hf_tls_pier_listen(*to, &l->question);
     l->opened = false;
     l->words[0] = 0;
     l->err = HF_OK;
-    o->phase = SHAKING;
     o->until = hf_time_after(o->began, hf_dialer_patience(d));
     return HF_FULL;
+}
+
+static hf_step begin_tls(hf_line *l)
+{
+    hf_opening *const o = l->opening;
+    hf_dialer *const d = l->dialer;
+    if (!o->secure)
+        return open_now(l);
+    if (l->proxy_tls != NULL)
+        hf_tls_pier_listen(l->proxy_tls, NULL); /* it has shaken hands: what is asked from here on, the one above asks */
+    l->config = (hf_tls_config){ .crypto = d->crypto, .protocols = o->wish.protocols, .protocol_count = o->wish.protocol_count, .key_log = d->options.key_log };
+    o->phase = SHAKING;
+    return shake(l, &l->config, o->host, (hf_span){ d->room, sizeof d->room }, &l->tls);
+}
+
+/* RFC 9110 9.3.6 says of a tunnel only that it is made; below it, the way to the proxy is TLS of its own. */
+static hf_step begin_proxy_tls(hf_line *l)
+{
+    static const hf_bytes protocol = HF_LITERAL("http/1.1");
+    hf_opening *const o = l->opening;
+    hf_dialer *const d = l->dialer;
+    if (d->proxy_room == NULL) /* both seal within one call */
+        d->proxy_room = hf_alloc(hf_allocator_default(), HF_DIALER_ROOM);
+    if (d->proxy_room == NULL)
+        return give_up(l, HF_LINE_TLS, hf_err_make(HF_ERR_BASE_MEMORY), o->dial_host, "out of memory");
+    l->proxy_config = (hf_tls_config){ .crypto = d->crypto, .protocols = &protocol, .protocol_count = 1, .key_log = d->options.key_log };
+    o->phase = SHAKING_PROXY;
+    return shake(l, &l->proxy_config, o->dial_host, (hf_span){ d->proxy_room, HF_DIALER_ROOM }, &l->proxy_tls);
 }
 
 static hf_step step_tls(hf_line *l)
@@ -468,11 +533,13 @@ static hf_step step_tls(hf_line *l)
         return HF_IDLE;
     if (!l->opened && l->err.code == 0)
         l->err = hf_err_make(late ? HF_ERR_IO_TIMEOUT : HF_ERR_IO_RESET);
-    hf_dialer_tell(l->dialer, (hf_dial_event){ .step = HF_DIAL_TLS, .err = l->opened ? HF_OK : l->err, .tls = hf_tls_pier_core(l->tls) }, o->began);
+    const bool to_proxy = o->phase == SHAKING_PROXY;
+    if (!to_proxy)
+        hf_dialer_tell(l->dialer, (hf_dial_event){ .step = HF_DIAL_TLS, .err = l->opened ? HF_OK : l->err, .tls = hf_tls_pier_core(l->tls) }, o->began);
     if (l->opened)
-        return open_now(l);
+        return to_proxy ? begin_proxy(l) : open_now(l);
     if (l->words[0] == 0) /* else what verification said is more than the alert that followed */
-        return give_up(l, HF_LINE_TLS, l->err, o->host, hf_err_text(l->err));
+        return give_up(l, HF_LINE_TLS, l->err, to_proxy ? o->dial_host : o->host, hf_err_text(l->err));
     l->stage = HF_LINE_TLS;
     hf_opening_free(l);
     return HF_FAULT;
@@ -488,6 +555,8 @@ static hf_step win(hf_line *l, size_t i)
     l->peer = a->to;
     l->pier = a->pier;
     l->quic = a->quic;
+    l->chain = a->chain;
+    a->chain = NULL;
     a->pier = (hf_pier){ NULL, NULL };
     a->quic = NULL;
     a->running = false;
@@ -505,6 +574,8 @@ static hf_step step_race(hf_line *l)
     hf_opening *const o = l->opening;
     size_t i;
     take_names(l);
+    if (l->coalesces && !o->race.begun && o->query->count > 0 && o->wish.covered(o->wish.self, o->query->at, o->query->count))
+        return give_up(l, HF_LINE_CONNECT, hf_err_make(HF_ERR_CLIENT_COALESCED), o->host, "another connection serves it");
     for (i = 0; i < o->race.count; i++)
         if (o->attempts[i].running && step_attempt(l, i) == HF_EVENT)
             return win(l, i);
@@ -547,6 +618,7 @@ hf_step hf_line_step(hf_line *l)
             else if (s == HF_IDLE && !hf_time_before(hf_dialer_now(l->dialer), o->until))
                 s = give_up(l, HF_LINE_CONNECT, hf_err_make(HF_ERR_IO_TIMEOUT), o->dial_host, "the proxy does not answer");
             break;
+        case SHAKING_PROXY:
         case SHAKING: s = step_tls(l); break;
         }
         if (s != HF_FULL)
@@ -559,8 +631,8 @@ hf_time hf_opening_wake(const hf_line *l)
     const hf_opening *const o = l->opening;
     if (o->phase == AT_PROXY)
         return o->until;
-    if (o->phase == SHAKING)
-        return hf_time_earlier(o->until, hf_tls_pier_wake(l->tls));
+    if (o->phase == SHAKING || o->phase == SHAKING_PROXY)
+        return hf_time_earlier(o->until, hf_tls_pier_wake(o->phase == SHAKING ? l->tls : l->proxy_tls));
     hf_time at = hf_race_wake(&o->race);
     for (size_t i = 0; i < o->race.count; i++) {
         const attempt *const a = &o->attempts[i];

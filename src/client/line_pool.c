@@ -4,15 +4,23 @@
 #include "address.h"
 #include "alloc.h"
 
-enum { LINES = 256, OFFERS = 32, FIELDS = 128 };
+enum { LINES = 256, OFFERS = 32, FIELDS = 128, GUESTS = 16 };
 
 struct hf_pooled_line {
     hf_line line;
     hf_fetch fetch;
     bool opening, ready;  /* ready: fetch is open */
+    bool lost;            /* `why`: those that were open on it are told, one at a time */
+    hf_err why;
     hf_version wanted;    /* of who had it opened */
     char host[256];
     hf_keep_place place;
+    hf_line_pool *pool;
+    hf_pooled_line *guest_of; /* while it is opened: the line that turned out to serve its host, too */
+    char *guests[GUESTS];     /* the hosts of other origins that it serves */
+    bool turned_away[GUESTS]; /* that it does not, after all */
+    size_t guest_count;
+    bool coalesces;           /* may be spared for another */
     hf_time idle_since;
     uint64_t asked;
 };
@@ -53,9 +61,13 @@ static void close_line(hf_line_pool *p, hf_pooled_line *l)
     size_t i = 0;
     while (p->lines[i] != l)
         i++;
+    for (size_t k = 0; k < p->count; k++)
+        p->lines[k]->guest_of = p->lines[k]->guest_of == l ? NULL : p->lines[k]->guest_of;
     if (l->ready)
         hf_fetch_close(&l->fetch);
     hf_line_close(&l->line);
+    for (size_t k = 0; k < l->guest_count; k++)
+        hf_free(&hf_dialer_env(p->dialer)->alloc, l->guests[k], sizeof l->host);
     hf_free(&hf_dialer_env(p->dialer)->alloc, l, sizeof *l);
     p->lines[i] = p->lines[--p->count];
 }
@@ -146,13 +158,28 @@ static hf_keep_place place_of(const hf_call *c)
 {
     /* Connections that may be of one version are not for who wants another. */
     return (hf_keep_place){ .secure = c->url->secure, .port = c->url->port, .host = hf_text(c->url->host),
-                            .way = (uint64_t)c->version * 2 + c->only };
+                            .way = (uint64_t)c->version * 4 + c->only * 2u + c->alone };
 }
 
 static bool is_same_place(const hf_call *a, const hf_call *b)
 {
-    return a->version == b->version && a->only == b->only && a->url->secure == b->url->secure && a->url->port == b->url->port &&
+    return a->version == b->version && a->alone == b->alone && a->only == b->only && a->url->secure == b->url->secure && a->url->port == b->url->port &&
            strcmp(a->url->host, b->url->host) == 0;
+}
+
+/* GUESTS: it is none. */
+static size_t guest_at(const hf_pooled_line *l, const char *host)
+{
+    for (size_t i = 0; i < l->guest_count; i++)
+        if (strcmp(l->guests[i], host) == 0)
+            return i;
+    return GUESTS;
+}
+
+static bool has_guest(const hf_pooled_line *l, const char *host)
+{
+    const size_t i = guest_at(l, host);
+    return i < GUESTS && !l->turned_away[i];
 }
 
 static hf_keep_row row_of(const hf_line_pool *p, const hf_pooled_line *l)
@@ -167,6 +194,46 @@ static hf_keep_row row_of(const hf_line_pool *p, const hf_pooled_line *l)
     return r;
 }
 
+static bool is_among(const hf_address *a, const hf_address *all, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (all[i].family == a->family && memcmp(all[i].ip, a->ip, a->family == 6 ? 16 : 4) == 0)
+            return true;
+    return false;
+}
+
+/* RFC 9113 9.1.1: "A connection can be reused as long as the origin server is authoritative": the host leads to the address at the
+ * other end, and the certificate that was believed there is one that would be believed for this host. */
+static bool is_covered(void *self, const hf_address *addresses, size_t count)
+{
+    hf_pooled_line *const own = self;
+    hf_line_pool *const p = own->pool;
+    for (size_t i = 0; i < p->count; i++) {
+        hf_pooled_line *const l = p->lines[i];
+        if (!l->ready || l->line.chain == NULL || hf_fetch_is_over(&l->fetch) || hf_fetch_version(&l->fetch) < HF_HTTP_2 || l->guest_count == GUESTS ||
+            l->place.port != own->place.port || l->place.way != own->place.way || guest_at(l, own->host) < GUESTS || !is_among(&l->line.peer, addresses, count) ||
+            !hf_line_covers(&l->line, hf_text(own->host)))
+            continue;
+        own->guest_of = l;
+        return true;
+    }
+    return false;
+}
+
+/* The line that was begun for this host is not needed: from now on the other one serves it. */
+static void lodge(hf_line_pool *p, hf_pooled_line *own)
+{
+    hf_pooled_line *const l = own->guest_of;
+    char *const name = l != NULL && !has_guest(l, own->host) ? hf_alloc(&hf_dialer_env(p->dialer)->alloc, sizeof own->host) : NULL;
+    if (name != NULL) {
+        memcpy(name, own->host, sizeof own->host);
+        l->guests[l->guest_count++] = name;
+    }
+    p->counts.opened--;
+    p->counts.coalesced++;
+    close_line(p, own);
+}
+
 static hf_pooled_line *open_line(hf_line_pool *p, const hf_call *c)
 {
     static const hf_bytes both[] = { HF_LITERAL("h2"), HF_LITERAL("http/1.1") };
@@ -174,7 +241,8 @@ static hf_pooled_line *open_line(hf_line_pool *p, const hf_call *c)
     if (l == NULL)
         return NULL;
     const bool one = c->version == HF_HTTP_1_0 || c->version == HF_HTTP_1_1;
-    const hf_line_wish wish = { .protocols = one ? both + 1 : both, .protocol_count = one || c->version == HF_HTTP_2 ? 1 : 2, .quic = c->version == HF_HTTP_3 || c->version == 0,
+    l->pool = p;
+    const hf_line_wish wish = { .covered = p->options.fresh || one || c->alone ? NULL : is_covered, .self = l, .protocols = one ? both + 1 : both, .protocol_count = one || c->version == HF_HTTP_2 ? 1 : 2, .quic = c->version == HF_HTTP_3 || c->version == 0,
                                 .quic_only = c->only, .quic_port = offered(p, c->url) };
     memcpy(l->host, c->url->host, sizeof l->host);
     l->place = place_of(c);
@@ -210,7 +278,7 @@ static bool send_over(hf_line_pool *p, hf_pooled_line *l, hf_call *c, hf_line_po
             head.fields = (hf_fields){ fields, head.fields.count + 1 };
         }
     }
-    const hf_err err = hf_fetch_ask(&l->fetch, &head, c->body, c);
+    const hf_err err = c->source != NULL ? hf_fetch_ask_from(&l->fetch, &head, c->source, c) : hf_fetch_ask(&l->fetch, &head, c->body, c);
     if (err.code == HF_ERR_BASE_LIMIT && l->fetch.open > 0)
         return false; /* RFC 9113 5.1.2: one that ends makes room */
     unqueue(p, c);
@@ -239,8 +307,10 @@ static bool start_one(hf_line_pool *p, hf_line_pool_event *e)
         uint32_t ahead = 0;
         for (const hf_call *other = p->first; other != c; other = other->next)
             ahead += is_same_place(c, other);
-        for (size_t i = 0; i < p->count; i++)
+        for (size_t i = 0; i < p->count; i++) {
             rows[i] = row_of(p, p->lines[i]);
+            rows[i].covers = has_guest(p->lines[i], c->url->host);
+        }
         switch (hf_keep_choose(&p->rules, rows, p->count, &wanted, ahead, hf_dialer_now(p->dialer), &at)) {
         case HF_KEEP_USE:
             if (send_over(p, p->lines[at], c, e))
@@ -266,6 +336,10 @@ static bool start_one(hf_line_pool *p, hf_line_pool_event *e)
 /* The first of those who wait for this line fails with it; the others open another. */
 static bool fail_opening(hf_line_pool *p, hf_pooled_line *l, hf_line_pool_event *e)
 {
+    if (l->line.err.code == HF_ERR_CLIENT_COALESCED) {
+        lodge(p, l);
+        return false;
+    }
     for (hf_call *c = p->first; c != NULL; c = c->next) {
         const hf_keep_place wanted = place_of(c);
         if (wanted.port != l->place.port || wanted.secure != l->place.secure || wanted.way != l->place.way || !hf_bytes_equal(wanted.host, l->place.host))
@@ -303,7 +377,8 @@ static bool take_opened(hf_line_pool *p, hf_pooled_line *l, hf_line_pool_event *
 static bool end_badly(hf_line_pool *p, hf_call *c, const hf_line *line, hf_err err, bool lost, hf_line_pool_event *e)
 {
     const hf_attempt a = { .method = c->head.method_name, .err = err, .begun = c->begun, .reused = c->line->asked > 1, .sent = true };
-    const bool again = hf_resend_of(&a) != HF_RESEND_NO && ++c->tries < p->options.tries;
+    const bool again = hf_resend_of(&a) != HF_RESEND_NO && ++c->tries < p->options.tries &&
+                       (c->source == NULL || (c->source->rewind != NULL && c->source->rewind(c->source->self)));
     c->line = NULL;
     *e = (hf_line_pool_event){ .kind = again ? HF_LINE_POOL_AGAIN : HF_LINE_POOL_FAILED, .call = c, .line = line, .stage = HF_LINE_OPEN, .lost = lost, .err = err, .words = hf_err_text(err) };
     p->counts.again += again;
@@ -315,16 +390,31 @@ static bool end_badly(hf_line_pool *p, hf_call *c, const hf_line *line, hf_err e
 /* The line is gone with all that was open on it. */
 static bool lose_line(hf_line_pool *p, hf_pooled_line *l, hf_err err, hf_line_pool_event *e)
 {
-    for (size_t i = 0; i < HF_FETCH_CALLS; i++) {
-        hf_fetch_call *const f = &l->fetch.calls[i];
-        if (!f->asked)
-            continue;
-        f->asked = false; /* the next turn finds the next */
-        l->fetch.open--;
-        return end_badly(p, f->user, &l->line, err, l->line.broken, e);
-    }
+    void *user;
+    l->lost = true; /* it is not turned again: the next step finds the next */
+    l->why = err;
+    if (hf_fetch_lose(&l->fetch, &user))
+        return end_badly(p, user, &l->line, err, l->line.broken, e);
     close_line(p, l);
     return false;
+}
+
+/* RFC 9110 15.5.20: "A client that receives a 421 ... MAY retry the request ... over a different connection": one of its own. */
+static bool turn_away(hf_line_pool *p, hf_pooled_line *l, hf_call *c, hf_line_pool_event *e)
+{
+    const size_t guest = guest_at(l, c->url->host);
+    if (guest < GUESTS)
+        l->turned_away[guest] = true; /* and so would be every other that asks for it here */
+    if (strcmp(l->host, c->url->host) == 0 || c->alone || (c->source != NULL && (c->source->rewind == NULL || !c->source->rewind(c->source->self))))
+        return false;
+    hf_fetch_cancel(&l->fetch, c);
+    c->line = NULL;
+    c->alone = true;
+    *e = (hf_line_pool_event){ .kind = HF_LINE_POOL_AGAIN, .call = c, .line = &l->line, .stage = HF_LINE_OPEN, .err = hf_err_make(HF_ERR_CLIENT_COALESCED),
+        .words = "421: the server does not answer for this host on a connection of another" };
+    p->counts.again++;
+    queue(p, c, true);
+    return true;
 }
 
 static bool step_line(hf_line_pool *p, hf_pooled_line *l, hf_line_pool_event *e)
@@ -335,6 +425,8 @@ static bool step_line(hf_line_pool *p, hf_pooled_line *l, hf_line_pool_event *e)
         const hf_step s = hf_line_step(&l->line);
         return s == HF_EVENT ? take_opened(p, l, e) : s == HF_FAULT ? fail_opening(p, l, e) : false;
     }
+    if (l->lost)
+        return lose_line(p, l, l->why, e);
     *e = (hf_line_pool_event){ .line = &l->line, .version = hf_fetch_version(&l->fetch), .stage = HF_LINE_OPEN };
     const hf_step s = hf_fetch_turn(&l->fetch, &e->answer, &why);
     if (s == HF_FAULT)
@@ -348,6 +440,8 @@ static bool step_line(hf_line_pool *p, hf_pooled_line *l, hf_line_pool_event *e)
     e->kind = kinds[e->answer.kind];
     if (e->answer.kind == HF_FETCH_FAILED)
         return end_badly(p, c, &l->line, e->answer.err, false, e);
+    if (e->kind == HF_LINE_POOL_HEAD && e->answer.head.status == 421 && turn_away(p, l, c, e))
+        return true;
     c->begun = true;
     if (e->kind == HF_LINE_POOL_END) {
         c->line = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * line_pool: requests to wherever, over as few connections as it takes: kept alive, shared by requests to one origin in HTTP/2 and
- * HTTP/3, bounded in number, and let go when idle. What a connection took with it and may be sent again is (resend.h). Nothing waits but the caller, in
+ * HTTP/3 and to others for which address and certificate are good, bounded in number, and let go when idle. What a connection took with it and may be sent again is (resend.h). Nothing waits but the caller, in
  * hf_dialer_wait until hf_line_pool_wake.
  */
 #ifndef HF_CLIENT_LINE_POOL_H
@@ -26,6 +26,7 @@ typedef struct hf_call {
     const hf_client_url *url;
     hf_request_head head;   /* scheme, authority, target are those of the url */
     hf_bytes body;
+    const hf_body_source *source; /* in its place: lent likewise. NULL: none */
     hf_version version;     /* 0: HTTP/2 or HTTP/1.1, and HTTP/3 where it is known to be offered. HF_HTTP_3: likewise; else this one alone */
     bool only;              /* HF_HTTP_3 alone */
     void *user;
@@ -33,6 +34,7 @@ typedef struct hf_call {
     hf_pooled_line *line;     /* NULL: it waits */
     uint32_t tries;
     bool begun, queued;
+    bool alone;             /* not over a connection of another origin: one such has turned it away (RFC 9110 15.5.20) */
     struct hf_call *next;
 } hf_call;
 
@@ -61,7 +63,7 @@ typedef struct hf_line_pool_event {
 } hf_line_pool_event;
 
 typedef struct hf_line_pool_counts {
-    uint64_t opened, asked, reused, again;
+    uint64_t opened, asked, reused, again, coalesced;
 } hf_line_pool_counts;
 
 /* Lends the dialer. NULL: no memory. */

@@ -133,8 +133,10 @@ static void emit(hf_quic_line *q, hf_time now)
         hf_out out = { .pieces = &piece, .capacity = 1, .scratch = q->scratch, .scratch_capacity = SCRATCH, .room = UINT64_MAX };
         if (!hf_quic_endpoint_emit(q->endpoint, now, &out, &output))
             return;
-        hf_udp_datagram d = { .ecn = output.ecn, .segment = output.segment, .bytes = { q->scratch, output.length }, .remote = q->options.to };
-        d.local = *hf_udp_address(q->udp);
+        hf_udp_datagram d = { .ecn = output.ecn, .segment = output.segment, .bytes = { q->scratch, output.length }, .local = *hf_udp_address(q->udp) };
+        hf_address_unmap(output.path.remote.ip, &d.remote); /* where it began, or where the server prefers to be */
+        d.remote.port = output.path.remote.port;
+        d.remote.scope = output.path.remote.zone;
         (void)hf_udp_send(q->udp, &d); /* what does not leave is lost, as on the way */
     }
 }

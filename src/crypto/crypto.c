@@ -65,6 +65,7 @@ void hf_crypto_free(hf_crypto *c)
         EVP_PKEY_CTX_free(c->makers[i]);
         EVP_PKEY_CTX_free(c->importers[i]);
     }
+    EVP_PKEY_free(c->peer);
     for (size_t i = 0; i < HF_HASH_COUNT; i++)
         EVP_MD_free(c->hashes[i]);
     for (size_t i = 0; i < HF_AEAD_COUNT; i++) {

@@ -25,6 +25,7 @@ struct hf_crypto {
     EVP_CIPHER *ciphers[HF_AEAD_COUNT];
     EVP_CIPHER *masks[HF_AEAD_COUNT]; /* RFC 9001 5.4.3, 5.4.4 */
     EVP_PKEY_CTX *makers[HF_EXCHANGE_KINDS], *importers[HF_EXCHANGE_KINDS]; /* of keys to exchange; NULL until wanted */
+    EVP_PKEY *peer; /* the last peer's share of X25519. NULL: none yet */
     bool mlkem; /* libcrypto has ML-KEM-768 */
     EVP_MD_CTX *scratch; /* for HMAC and one-off hashes: kept, because making one costs more than using it */
     hf_entropy entropy;

@@ -125,10 +125,28 @@ bool hf_exchange_share(const hf_exchange *x, uint8_t *out)
     return EVP_PKEY_get_octet_string_param(x->pkey, OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, out, n, &written) == 1 && written == n;
 }
 
+/* A key of X25519 is made once, and then given each new peer's bytes: to make one looks up what it is by its names, and costs
+ * more than hashing a kilobyte. */
+static EVP_PKEY *peer_again(hf_crypto *c, hf_bytes share)
+{
+    if (c->peer == NULL || EVP_PKEY_set1_encoded_public_key(c->peer, share.ptr, share.len) != 1 || EVP_PKEY_up_ref(c->peer) != 1)
+        return NULL;
+    return c->peer;
+}
+
+static void keep_peer(hf_crypto *c, EVP_PKEY *peer)
+{
+    if (c->peer == NULL && peer != NULL && EVP_PKEY_up_ref(peer) == 1)
+        c->peer = peer;
+}
+
 /* The peer's share as a key, NULL when it is none. */
 static EVP_PKEY *peer_of(const hf_exchange *x, hf_bytes share)
 {
     const bool nist = !is_x25519(x->group);
+    EVP_PKEY *peer = nist ? NULL : peer_again(x->crypto, share);
+    if (peer != NULL)
+        return peer;
     if (nist && share.ptr[0] != 4) /* RFC 8446 4.2.8.2: legacy_form is 4, uncompressed */
         return NULL;
     OSSL_PARAM params[] = {
@@ -138,9 +156,12 @@ static EVP_PKEY *peer_of(const hf_exchange *x, hf_bytes share)
     };
     if (!nist)
         params[1] = OSSL_PARAM_construct_end();
-    EVP_PKEY *peer = NULL;
     EVP_PKEY_CTX *ctx = importer_of(x->crypto, x->group);
-    return ctx != NULL && EVP_PKEY_fromdata(ctx, &peer, EVP_PKEY_PUBLIC_KEY, params) == 1 ? peer : NULL;
+    if (ctx == NULL || EVP_PKEY_fromdata(ctx, &peer, EVP_PKEY_PUBLIC_KEY, params) != 1)
+        return NULL;
+    if (!nist)
+        keep_peer(x->crypto, peer);
+    return peer;
 }
 
 /* The Diffie-Hellman half, which is all of it in the groups of old. */
@@ -180,11 +201,20 @@ static bool encapsulate(hf_crypto *c, const uint8_t *key, uint8_t *text, uint8_t
     return good;
 }
 
+/* Whoever gets an error has no secret, not even the half that was there before the other failed. */
+static hf_err forget(uint8_t *secret, size_t *length, int32_t code)
+{
+    hf_wipe(secret, HF_SHARED_MOST);
+    *length = 0;
+    ERR_clear_error();
+    return hf_err_make(code);
+}
+
 hf_err hf_exchange_finish(const hf_exchange *x, hf_bytes peer, uint8_t *secret, size_t *length)
 {
     const bool hybrid = x->group == HF_GROUP_X25519MLKEM768;
     if (peer.len != hf_group_reply(x->group))
-        return hf_err_make(HF_ERR_TLS_KEY_SHARE);
+        return forget(secret, length, HF_ERR_TLS_KEY_SHARE);
     bool good = true;
     *length = HF_SHARED_MOST;
     if (hybrid) { /* 4.3: its secret comes first, too */
@@ -194,8 +224,7 @@ hf_err hf_exchange_finish(const hf_exchange *x, hf_bytes peer, uint8_t *secret, 
     }
     good = good && derive(x, peer, secret + (hybrid ? KEM_SECRET : 0), length);
     *length += hybrid ? KEM_SECRET : 0u;
-    ERR_clear_error();
-    return good ? HF_OK : hf_err_make(HF_ERR_TLS_KEY_SHARE);
+    return good ? HF_OK : forget(secret, length, HF_ERR_TLS_KEY_SHARE);
 }
 
 hf_err hf_exchange_reply(hf_crypto *c, hf_group group, hf_bytes peer, uint8_t *reply, uint8_t *secret, size_t *length)
@@ -203,18 +232,15 @@ hf_err hf_exchange_reply(hf_crypto *c, hf_group group, hf_bytes peer, uint8_t *r
     const bool hybrid = group == HF_GROUP_X25519MLKEM768;
     const size_t before = hybrid ? KEM_KEY : 0, behind = hybrid ? KEM_TEXT : 0, first = hybrid ? KEM_SECRET : 0;
     hf_exchange x = { .crypto = NULL };
-    if (peer.len != hf_group_share(group) || (hybrid && !encapsulate(c, peer.ptr, reply, secret))) {
-        ERR_clear_error();
-        return hf_err_make(HF_ERR_TLS_KEY_SHARE);
-    }
-    hf_err err = HF_OK;
+    if (peer.len != hf_group_share(group) || (hybrid && !encapsulate(c, peer.ptr, reply, secret)))
+        return forget(secret, length, HF_ERR_TLS_KEY_SHARE);
+    int32_t code = 0;
     if (!hf_exchange_make(c, &x, hybrid ? HF_GROUP_X25519 : group) || !hf_exchange_share(&x, reply + behind))
-        err = hf_err_make(HF_ERR_TLS_CRYPTO);
+        code = HF_ERR_TLS_CRYPTO;
     *length = HF_SHARED_MOST - first;
-    if (err.code == 0 && !derive(&x, hf_bytes_make(peer.ptr + before, peer.len - before), secret + first, length))
-        err = hf_err_make(HF_ERR_TLS_KEY_SHARE);
+    if (code == 0 && !derive(&x, hf_bytes_make(peer.ptr + before, peer.len - before), secret + first, length))
+        code = HF_ERR_TLS_KEY_SHARE;
     *length += first;
     hf_exchange_fini(&x);
-    ERR_clear_error();
-    return err;
+    return code == 0 ? HF_OK : forget(secret, length, code);
 }

@@ -33,7 +33,7 @@ bool hf_exchange_make(hf_crypto *c, hf_exchange *x, hf_group group);
 void hf_exchange_fini(hf_exchange *x);
 /* Our share: hf_group_share bytes. */
 bool hf_exchange_share(const hf_exchange *x, uint8_t *out);
-/* `secret` has room for HF_SHARED_MOST. HF_ERR_TLS_KEY_SHARE: the peer's share is no point of the group, or gives the all-zero secret (RFC 8446 7.4.2). */
+/* `secret` has room for HF_SHARED_MOST, and holds nothing after an error. HF_ERR_TLS_KEY_SHARE: the peer's share is no point of the group, or gives the all-zero secret (RFC 8446 7.4.2). */
 hf_err hf_exchange_finish(const hf_exchange *x, hf_bytes peer, uint8_t *secret, size_t *length);
 /* A server's whole part in TLS 1.3: `reply` has room for hf_group_reply bytes. Errors: as finish, or HF_ERR_TLS_CRYPTO. */
 hf_err hf_exchange_reply(hf_crypto *c, hf_group group, hf_bytes peer, uint8_t *reply, uint8_t *secret, size_t *length);

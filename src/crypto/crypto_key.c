@@ -165,9 +165,10 @@ hf_err hf_key_sign(hf_key *key, hf_scheme scheme, hf_bytes message, uint8_t *sig
     if (r == NULL)
         return hf_err_make(HF_ERR_BASE_USAGE);
     *length = HF_SIGNATURE_MOST;
-    const bool good = r->hash != NULL ? sign_digest(key, r, message, signature, length) : sign_message(key, message, signature, length);
+    if (r->hash != NULL ? sign_digest(key, r, message, signature, length) : sign_message(key, message, signature, length))
+        return HF_OK;
     ERR_clear_error();
-    return good ? HF_OK : hf_err_make(HF_ERR_TLS_CRYPTO);
+    return hf_err_make(HF_ERR_TLS_CRYPTO);
 }
 
 /* Only by RSA_PKCS1_WITH_TLS_PADDING: it checks padding, length and version in constant time, and answers a random

@@ -6,6 +6,7 @@
 
 #include "cache.h"
 #include "cookie_jar.h"
+#include "date.h"
 #include "text.h"
 
 enum { DAY = 86400, HALF_A_YEAR = 180, WORTH_COMPRESSING = 1400 };
@@ -24,6 +25,42 @@ static void HF_PRINTF(6, 7) say(judge *j, hf_weight weight, const char *subject,
         return;
     hf_finding *const f = &j->at[j->count++];
     *f = (hf_finding){ .weight = weight, .subject = subject, .rule = rule, .remedy = remedy };
+    va_start(arguments, format);
+    vsnprintf(f->found, sizeof f->found, format, arguments);
+    va_end(arguments);
+    for (char *p = f->found; *p != 0; p++)
+        *p = *p < 0x20 || *p > 0x7e ? '?' : *p;
+}
+
+/* Of what was said last. */
+static void code(judge *j, hf_err err)
+{
+    if (j->count > 0)
+        j->at[j->count - 1].err = err;
+}
+
+/* The last of the least weight goes, if what comes weighs more. */
+static bool make_way(hf_finding_list *l, hf_weight weight)
+{
+    size_t least = 0;
+    for (size_t i = 0; i < l->count; i++)
+        if (l->at[i].weight <= l->at[least].weight)
+            least = i;
+    if (l->count == 0 || l->at[least].weight >= weight)
+        return false;
+    memmove(&l->at[least], &l->at[least + 1], (l->count - least - 1) * sizeof *l->at);
+    l->count--;
+    return true;
+}
+
+void hf_finding_say(hf_finding_list *l, hf_weight weight, hf_err err, const char *subject, const char *format, ...)
+{
+    const hf_err_info *const info = hf_err_describe(err);
+    va_list arguments;
+    if (l->count == l->capacity && !make_way(l, weight))
+        return;
+    hf_finding *const f = &l->at[l->count++];
+    *f = (hf_finding){ .weight = weight, .err = err, .subject = subject, .rule = info->rule, .remedy = weight > HF_WEIGHT_FINE ? info->remedy : NULL };
     va_start(arguments, format);
     vsnprintf(f->found, sizeof f->found, format, arguments);
     va_end(arguments);
@@ -168,10 +205,12 @@ static void judge_fields(judge *j)
         say(j, HF_WEIGHT_NOTE, "Content-Type", "RFC 9110 8.3.2; HTML 13.2.3", "Content-Type: text/html; charset=utf-8",
             "no charset: unless the page names it early, letters come out wrong");
     /* Fetch 4.10 (CORS check): a wildcard is no match once credentials are included. */
-    if (hf_bytes_equal(origin, hf_text("*")) && hf_text_same(credentials, hf_text("true")))
+    if (hf_bytes_equal(origin, hf_text("*")) && hf_text_same(credentials, hf_text("true"))) {
         say(j, HF_WEIGHT_WRONG, "Access-Control-Allow-Origin", "Fetch, CORS check: * does not match a request with credentials",
             "answer with the one origin that asked, and Vary: Origin",
             "* together with credentials: browsers refuse it");
+        code(j, hf_err_make(HF_ERR_CORS_STAR_ALLOW_ORIGIN));
+    }
     for (size_t i = 0; i < HF_COUNT(tellers); i++) {
         const hf_bytes text = value_of(j, tellers[i]);
         bool digit = false;
@@ -200,10 +239,11 @@ static void judge_cookie(judge *j, hf_bytes text)
     const hf_err err = hf_cookie_judge(&place, text, (hf_wall){ 0 }, &k);
     const int n = (int)(k.name.len < 60 ? k.name.len : 60);
     const bool bare = j->a->secure && !k.secure, unsaid = k.same_site == HF_JAR_DEFAULT;
-    if (err.code != 0)
+    if (err.code != 0) {
         say(j, HF_WEIGHT_WRONG, subject, hf_err_describe(err)->rule, "set it as __Host-NAME=...; Secure; HttpOnly; SameSite=Lax; Path=/",
             "%.*s: browsers drop it: %s%s", n, k.name.ptr, hf_err_describe(err)->name, err.code == HF_ERR_COOKIE_TOO_LARGE ? ": more than 4096 bytes" : "");
-    else if (bare || !k.http_only || unsaid)
+        code(j, err);
+    } else if (bare || !k.http_only || unsaid)
         say(j, bare || !k.http_only ? HF_WEIGHT_WEAK : HF_WEIGHT_NOTE, subject, "RFC 6265bis 4.1.2",
             "Secure; HttpOnly (unless the page's script must read it); SameSite=Lax or Strict", "%.*s:%s%s%s", n, k.name.ptr,
             bare ? " no Secure: it is sent over http too." : "", k.http_only ? "" : " no HttpOnly: injected script can read it.",
@@ -214,13 +254,33 @@ static void judge_cookie(judge *j, hf_bytes text)
 
 /* ---- time saved ----------------------------------------------------------------------------------------------- */
 
+/* RFC 9111 4.2, 4.2.3: ", until Sun, 06 Nov 1994 08:49:37 GMT", by the clock of whoever made the answer: what is left of `seconds`. */
+static const char *until(const judge *j, int64_t seconds, char text[64])
+{
+    const hf_bytes date = value_of(j, "Date"), age = value_of(j, "Age");
+    hf_wall at;
+    uint64_t old = 0;
+    hf_writer w = hf_writer_make(text, 63);
+    text[0] = 0;
+    if (date.ptr == NULL || !hf_date_parse(date, (hf_wall){ 0 }, &at) || (age.ptr != NULL && !hf_parse_decimal(age, &old)) || seconds > INT32_MAX || old > INT32_MAX)
+        return text;
+    at.s += seconds - (int64_t)old;
+    hf_write_text(&w, ", until ");
+    hf_date_write(&w, at);
+    text[w.length] = 0;
+    return text;
+}
+
 static void judge_caching(judge *j)
 {
+    char text[64];
     static const char name[] = "Cache-Control", rule[] = "RFC 9111 4.2, 5.2.2";
     const hf_cache_control c = hf_cache_control_parse(j->a->fields);
     const bool validator = value_of(j, "ETag").ptr != NULL || value_of(j, "Last-Modified").ptr != NULL;
     if (c.no_store)
         say(j, HF_WEIGHT_FINE, name, rule, NULL, "no-store: nothing keeps it");
+    else if (hf_bytes_equal(value_of(j, "Vary"), hf_text("*")))
+        say(j, HF_WEIGHT_NOTE, "Vary", "RFC 9111 4.1: Vary: * always fails to match", "name the fields that it depends on", "*: kept for nothing: it is asked for each time");
     else if ((c.is_public || c.has_s_maxage) && value_of(j, "Set-Cookie").ptr != NULL)
         say(j, HF_WEIGHT_WEAK, name, "RFC 9111 7.3", "Cache-Control: private, or no Set-Cookie in what is shared",
             "shared caches may keep it, with the cookie that it sets: one visitor gets another's");
@@ -229,7 +289,7 @@ static void judge_caching(judge *j)
             "kept, and asked about each time%s",
                 validator ? "; 304 where nothing changed" : "; without ETag or Last-Modified it is sent whole each time");
     else if (c.has_max_age)
-        say(j, HF_WEIGHT_FINE, name, rule, NULL, "browsers use it again for %u s without asking", c.max_age_s);
+        say(j, HF_WEIGHT_FINE, name, rule, NULL, "browsers use it again for %u s without asking%s", c.max_age_s, until(j, c.max_age_s, text));
     else if (value_of(j, "Expires").ptr != NULL)
         say(j, HF_WEIGHT_FINE, "Expires", rule, NULL, "browsers use it again until then without asking");
     else if (j->a->status == 200 || j->a->status == 301 || j->a->status == 404)
@@ -256,7 +316,7 @@ static void judge_compression(judge *j)
 
 /* ---- all ------------------------------------------------------------------------------------------------------ */
 
-static void sort(hf_finding *at, size_t n)
+void hf_findings_sort(hf_finding *at, size_t n)
 {
     for (size_t i = 1; i < n; i++) /* few, and their order among equals stays */
         for (size_t k = i; k > 0 && at[k - 1].weight < at[k].weight; k--) {
@@ -282,7 +342,7 @@ size_t hf_findings(const hf_answer *answer, hf_finding *findings, size_t capacit
         judge_compression(&j);
     while ((f = hf_fields_next(answer->fields, HF_FIELD_SET_COOKIE, f)) != NULL)
         judge_cookie(&j, f->value);
-    sort(findings, j.count);
+    hf_findings_sort(findings, j.count);
     return j.count;
 }
 

@@ -19,6 +19,7 @@ typedef enum hf_weight {
 
 typedef struct hf_finding {
     hf_weight weight;
+    hf_err err;                  /* HF_OK: it has no code of its own */
     const char *subject;         /* the field, most often. Static */
     char found[HF_FINDING_TEXT]; /* a sentence without its full stop; of what strangers wrote only printable ASCII is in it */
     const char *rule;            /* where it is written. Static */
@@ -35,6 +36,17 @@ typedef struct hf_answer {
     uint64_t body;   /* bytes that came */
     hf_fields fields;
 } hf_answer;
+
+/* Where findings are gathered. What does not fit is dropped. */
+typedef struct hf_finding_list {
+    hf_finding *at;
+    size_t count, capacity;
+} hf_finding_list;
+
+/* One more, with the rule and the remedy of the catalogue; what is told of strangers is made harmless. `subject` is static. */
+void hf_finding_say(hf_finding_list *l, hf_weight weight, hf_err err, const char *subject, const char *format, ...) HF_PRINTF(5, 6);
+/* The most severe first; among equals the order stays. */
+void hf_findings_sort(hf_finding *at, size_t n);
 
 /* The most severe first; how many there are, at most `capacity`. */
 size_t hf_findings(const hf_answer *answer, hf_finding *findings, size_t capacity);

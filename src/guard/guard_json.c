@@ -183,7 +183,7 @@ static bool is_new_name(const hf_json *j, uint32_t first, hf_bytes name)
 static bool take_children(reader *r, uint32_t parent, bool object)
 {
     const uint8_t end = object ? '}' : ']';
-    uint32_t last = 0;
+    uint32_t last = 0, members = 0;
     if (++r->depth > HF_JSON_DEPTH)
         return false;
     skip_space(r);
@@ -195,6 +195,8 @@ static bool take_children(reader *r, uint32_t parent, bool object)
         hf_bytes name = { NULL, 0 };
         const uint32_t index = fresh(r);
         skip_space(r);
+        if (object && ++members > HF_JSON_MEMBERS)
+            return false;
         if (index == 0 || (object && (!eat(r, '"') || !take_string(r, &name) || !is_new_name(r->j, r->j->nodes[parent].child, name))))
             return false;
         skip_space(r);

@@ -8,7 +8,10 @@
 
 #include "text.h"
 
-enum { HF_JSON_DEPTH = 16 };
+enum {
+    HF_JSON_DEPTH = 16,
+    HF_JSON_MEMBERS = 1024 /* of one object: each name is compared with all before it */
+};
 
 typedef enum hf_json_kind { HF_JSON_NULL, HF_JSON_FALSE, HF_JSON_TRUE, HF_JSON_NUMBER, HF_JSON_STRING, HF_JSON_ARRAY, HF_JSON_OBJECT } hf_json_kind;
 

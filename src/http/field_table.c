@@ -59,7 +59,7 @@ static bool grow_entries(hf_field_table *t)
 {
     if (t->count < t->entry_capacity)
         return true;
-    const uint32_t capacity = t->entry_capacity == 0 ? 16 : t->entry_capacity * 2;
+    const uint32_t capacity = t->entry_capacity == 0 ? 4 : t->entry_capacity * 2;
     hf_field_entry *const entries = hf_alloc(t->alloc, capacity * sizeof *entries);
     if (entries == NULL)
         return false;
@@ -90,7 +90,7 @@ static bool grow_text(hf_field_table *t, uint32_t n)
         move_text(t, t->text, alive);
         return true;
     }
-    uint32_t capacity = t->text_capacity == 0 ? 256 : t->text_capacity;
+    uint32_t capacity = t->text_capacity == 0 ? 64 : t->text_capacity;
     while (capacity / 2 < held + n)
         capacity *= 2;
     uint8_t *const text = hf_alloc(t->alloc, capacity);

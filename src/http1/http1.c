@@ -36,7 +36,7 @@ hf_http1 *hf_http1_client_new(const hf_env *env, uint64_t id, hf_time now)
 
 static bool holds_memory(const hf_http1 *h)
 {
-    return h->fields != NULL || h->copied.memory != NULL || h->pieces != NULL;
+    return h->fields != NULL || h->copied.memory != NULL || h->pieces != NULL || h->memo != NULL;
 }
 
 bool hf_http1_pause(const hf_http1 *h, hf_http1_rest *rest)
@@ -46,6 +46,14 @@ bool hf_http1_pause(const hf_http1 *h, hf_http1_rest *rest)
         h->draining || !hf_http1_output_empty(h))
         return false;
     *rest = (hf_http1_rest){ h->offset, h->since, h->requests, h->reading == HF_READ_FIRST };
+    return true;
+}
+
+bool hf_http1_slim(hf_http1 *h)
+{
+    if (h->reading != HF_READ_UPGRADED || !hf_http1_output_empty(h) || h->lent > 0)
+        return false;
+    hf_http1_trim(h);
     return true;
 }
 
@@ -112,7 +120,7 @@ void hf_http1_free(hf_http1 *h)
     const hf_allocator alloc = h->env->alloc;
     hf_queue_fini(&h->copied);
     hf_free(&alloc, h->fields, h->field_capacity * sizeof *h->fields);
-    hf_free(&alloc, h->host, sizeof *h->host);
+    hf_http1_forget(h);
     hf_free(&alloc, h->pieces, h->piece_capacity * sizeof *h->pieces);
     free_fault(h);
     hf_free(&alloc, h, sizeof *h);
@@ -257,6 +265,11 @@ hf_time hf_http1_wake(const hf_http1 *h)
 void hf_http1_merge_ends(hf_http1 *h)
 {
     h->merges = true;
+}
+
+bool hf_http1_has_said_all(const hf_http1 *h)
+{
+    return hf_http1_output_empty(h);
 }
 
 bool hf_http1_is_worn(const hf_http1 *h)

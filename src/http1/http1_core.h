@@ -32,10 +32,15 @@ typedef struct hf_http1_piece {
 /* What a client must know of a request until its answer is there (RFC 9112 6.3). */
 enum { HF_SENT_HEAD = 1, HF_SENT_CONNECT = 2, HF_SENT_UPGRADE = 4 };
 
-/* A Host that was found good. A longer one is judged each time. */
-typedef struct hf_http1_host {
-    uint8_t length, text[63];
-} hf_http1_host;
+/* A head that was said, whole, and what it meant: `head` leads into `more`, where its fields are, and behind them its bytes. */
+typedef struct hf_http1_memo {
+    hf_request_head head;
+    hf_bytes said;    /* empty: none yet */
+    size_t capacity;  /* of `more` */
+    uint8_t vain;     /* so often one was kept since one was recalled */
+    uint8_t host_length, host[62]; /* a Host that was found good. A longer one is judged each time */
+    _Alignas(8) uint8_t more[];
+} hf_http1_memo;
 
 struct hf_http1 {
     const hf_env *env;
@@ -48,7 +53,7 @@ struct hf_http1 {
     uint64_t left;   /* bytes of the body or chunk to come */
     uint64_t body_bytes; /* of the message being read */
     hf_field *fields;
-    hf_http1_host *host; /* server: the last one, which nearly every request repeats; made once there are fields */
+    hf_http1_memo *memo; /* server: of a head that may be said again, made when one was parsed. NULL: none was, or there was no memory */
     const hf_fault *fault; /* NULL: none. Else allocated, or the static one for memory */
     int64_t waited_ns;     /* how long the peer let us wait for this body, all pauses added */
     uint32_t line, seen;   /* of an unfinished section: start of the unfinished line, bytes searched for its end */
@@ -125,7 +130,15 @@ int64_t hf_http1_body_patience_ns(const hf_http1 *h);
 
 /* http1_head.c: fills the event from a head whose fields are parsed, and moves on. False: the flaw says why not. */
 bool hf_http1_accept_request(hf_http1 *h, const hf_http1_start *start, hf_http1_event *event, hf_http1_flaw *flaw);
+/* The same of a request that is known to be good. */
+void hf_http1_admit_request(hf_http1 *h, hf_http1_event *event);
 bool hf_http1_accept_response(hf_http1 *h, const hf_http1_start *start, hf_http1_event *event, hf_http1_flaw *flaw);
+
+/* http1_memo.c: is what lies at `at` a head that was said before? Then *head is what it meant. There is a memo. */
+bool hf_http1_recall(hf_http1 *h, const uint8_t *at, size_t there, hf_request_head *head);
+/* A head was parsed and found good: it is kept, if it may be said again. */
+void hf_http1_remember(hf_http1 *h, hf_bytes said, const hf_request_head *head);
+void hf_http1_forget(hf_http1 *h);
 
 /* http1_read.c: one step in the reading state; false: the state changed and another turn is due. */
 bool hf_http1_read_turn(hf_http1 *h, hf_in *in, hf_http1_event *event, hf_step *answer);

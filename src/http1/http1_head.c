@@ -4,7 +4,6 @@
  */
 #include "http1_core.h"
 
-#include "alloc.h"
 #include "target.h"
 
 static bool wrong(hf_http1_flaw *flaw, int32_t code, hf_bytes at, const char *wanted)
@@ -32,17 +31,14 @@ static hf_err judge_host(hf_http1 *h, hf_bytes said)
 {
     hf_bytes host;
     int32_t port;
-    if (h->host != NULL && said.len > 0 && said.len == h->host->length && memcmp(said.ptr, h->host->text, said.len) == 0)
+    hf_http1_memo *const m = h->memo;
+    if (m != NULL && said.len > 0 && said.len == m->host_length && memcmp(said.ptr, m->host, said.len) == 0)
         return HF_OK;
     const hf_err err = hf_authority_parse(said, &host, &port);
-    if (err.code != 0 || said.len == 0 || said.len > sizeof h->host->text)
+    if (err.code != 0 || m == NULL || said.len == 0 || said.len > sizeof m->host)
         return err;
-    if (h->host == NULL)
-        h->host = hf_alloc(&h->env->alloc, sizeof *h->host);
-    if (h->host != NULL) { /* without it all goes on, a little slower */
-        h->host->length = (uint8_t)said.len;
-        memcpy(h->host->text, said.ptr, said.len);
-    }
+    m->host_length = (uint8_t)said.len;
+    memcpy(m->host, said.ptr, said.len);
     return HF_OK;
 }
 
@@ -86,8 +82,22 @@ static bool request_meaning(hf_http1 *h, const hf_http1_start *start, const hf_h
     /* RFC 9110 7.8: "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request." */
     if (s->upgrade_named)
         head->upgrade = s->upgrade;
-    h->upgradable = head->upgrade.len > 0;
     return true;
+}
+
+void hf_http1_admit_request(hf_http1 *h, hf_http1_event *event)
+{
+    const hf_request_head *const head = &event->request;
+    h->version_1_0 = head->version == HF_HTTP_1_0;
+    h->bodiless = head->method == HF_METHOD_HEAD;
+    h->connect = head->method == HF_METHOD_CONNECT;
+    h->upgradable = head->upgrade.len > 0;
+    h->expecting = head->expect_continue;
+    h->keep_alive = head->keep_alive;
+    h->requests++;
+    hf_http1_move_writing(h, HF_WRITE_MOVE_OWE);
+    expect_body(h, head->content_length);
+    event->kind = HF_HTTP1_REQUEST;
 }
 
 bool hf_http1_accept_request(hf_http1 *h, const hf_http1_start *start, hf_http1_event *event, hf_http1_flaw *flaw)
@@ -103,12 +113,7 @@ bool hf_http1_accept_request(hf_http1 *h, const hf_http1_start *start, hf_http1_
     hf_http1_summarise(head->fields, &summary);
     if (!request_meaning(h, start, &summary, head, flaw))
         return false;
-    h->expecting = head->expect_continue;
-    h->keep_alive = head->keep_alive;
-    h->requests++;
-    hf_http1_move_writing(h, HF_WRITE_MOVE_OWE);
-    expect_body(h, head->content_length);
-    event->kind = HF_HTTP1_REQUEST;
+    hf_http1_admit_request(h, event);
     return true;
 }
 

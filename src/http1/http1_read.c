@@ -284,9 +284,25 @@ static void conclude(hf_http1 *h)
     hf_trace(h->env, h->now, h->id, HF_TRACE_HTTP1_END, h->body_bytes, 0);
 }
 
+/* The head of `bytes` bytes is read, and what it means is in the event. */
+static bool tell_head(hf_http1 *h, hf_in *in, size_t bytes, hf_http1_event *event, hf_step *answer)
+{
+    const unsigned what = h->server ? (unsigned)event->request.method : event->response.status;
+    hf_trace(h->env, h->now, h->id, HF_TRACE_HTTP1_HEAD, bytes, what);
+    in->used += bytes;
+    event->whole = h->merges && h->reading == HF_READ_COMPLETE;
+    if (event->whole)
+        conclude(h);
+    return answers(answer, HF_EVENT);
+}
+
 static bool read_head(hf_http1 *h, hf_in *in, hf_http1_event *event, hf_step *answer)
 {
     section s;
+    if (h->memo != NULL && h->seen == 0 && hf_http1_recall(h, in->ptr + in->used, in->len - in->used, &event->request)) {
+        hf_http1_admit_request(h, event);
+        return tell_head(h, in, h->memo->said.len, event, answer);
+    }
     open_section(&s, in, h->env->limits->header_bytes, false);
     const hf_http1_line line = read_lines(h, &s);
     if (line == HF_LINE_MORE)
@@ -296,13 +312,9 @@ static bool read_head(hf_http1 *h, hf_in *in, hf_http1_event *event, hf_step *an
     const size_t bytes = (size_t)(s.cursor - s.begin);
     if (!(h->server ? hf_http1_accept_request : hf_http1_accept_response)(h, &s.start, event, &s.flaw))
         return refuses(h, in, s.flaw, event, answer);
-    const unsigned what = h->server ? (unsigned)event->request.method : event->response.status;
-    hf_trace(h->env, h->now, h->id, HF_TRACE_HTTP1_HEAD, bytes, what);
-    in->used += bytes;
-    event->whole = h->merges && h->reading == HF_READ_COMPLETE;
-    if (event->whole)
-        conclude(h);
-    return answers(answer, HF_EVENT);
+    if (h->server)
+        hf_http1_remember(h, hf_bytes_make(s.begin, bytes), &event->request);
+    return tell_head(h, in, bytes, event, answer);
 }
 
 /* ---- bodies ------------------------------------------------------------------------------------------------- */

@@ -29,10 +29,9 @@ void hf_http1_trim(hf_http1 *h)
     HF_ASSERT(hf_http1_output_empty(h) && h->lent == 0);
     hf_queue_trim(&h->copied);
     hf_free(&h->env->alloc, h->fields, h->field_capacity * sizeof *h->fields);
-    hf_free(&h->env->alloc, h->host, sizeof *h->host);
+    hf_http1_forget(h);
     hf_free(&h->env->alloc, h->pieces, h->piece_capacity * sizeof *h->pieces);
     h->fields = NULL;
-    h->host = NULL;
     h->pieces = NULL;
     h->field_count = h->field_capacity = 0;
     h->piece_first = h->piece_count = h->piece_capacity = 0;
@@ -543,7 +542,8 @@ static void settle_request(hf_http1 *h)
     if (h->reading < HF_READ_LENGTH || h->reading > HF_READ_UNTIL_CLOSE)
         return;
     const uint64_t known = h->reading == HF_READ_LENGTH ? h->left : 0;
-    h->abandoned = h->closing || known > HF_HTTP1_DISCARD_BYTES;
+    /* chunks are read on, though the connection closes then: their end may come soon, and their size is logged */
+    h->abandoned = known > HF_HTTP1_DISCARD_BYTES || (h->closing && (h->reading == HF_READ_LENGTH || h->expecting));
     h->discarding = true;
     h->discard_left = HF_HTTP1_DISCARD_BYTES;
 }
@@ -554,6 +554,40 @@ static void end_message(hf_http1 *h)
     hf_trace(h->env, h->now, h->id, HF_TRACE_HTTP1_SENT_END, h->sent_bytes, 0);
     if (h->server)
         settle_request(h);
+}
+
+/* What nearly every answer is: a 200 with a body, to a client of HTTP/1.1 that stays. */
+static bool is_usual(const hf_http1 *h, const hf_response_head *head, hf_bytes body)
+{
+    return h->writing == HF_WRITE_OWED && head->status == 200 && head->reason.len == 0 && body.len > 0 &&
+           head->content_length == (int64_t)body.len && !h->bodiless && !h->connect && !h->version_1_0 && !must_close(h, head);
+}
+
+/* Head, body and end of a usual answer in one go. False: the long way must be gone, and nothing happened. */
+static bool answer_usual(hf_http1 *h, const hf_response_head *head, hf_bytes body)
+{
+    const size_t bytes = ready_bytes(head) + hf_http1_fields_length(head->fields) + 64;
+    if (bytes > h->env->limits->header_bytes || bytes + body.len > copied_room(h) || !fields_are_fit(head->fields, false))
+        return false;
+    hf_writer w = open_writer(h, bytes + body.len);
+    if (w.capacity == 0)
+        return false;
+    hf_write_literal(&w, "HTTP/1.1 200 OK\r\n");
+    hf_write(&w, head->lines[0]);
+    hf_write(&w, head->lines[1]);
+    if (head->fields.count > 0)
+        hf_http1_fields_write(&w, head->fields);
+    hf_write_literal(&w, "Content-Length: ");
+    hf_write_decimal(&w, body.len);
+    hf_write_literal(&w, "\r\n\r\n");
+    hf_trace(h->env, h->now, h->id, HF_TRACE_HTTP1_SENT_HEAD, w.length, 200);
+    hf_write(&w, body);
+    close_writer(h, &w);
+    h->put_left = 0;
+    h->sent_bytes = body.len;
+    hf_http1_move_writing(h, HF_WRITE_MOVE_MEASURED);
+    end_message(h);
+    return true;
 }
 
 hf_err hf_http1_answer(hf_http1 *h, const hf_response_head *head, hf_bytes body, bool *whole)
@@ -568,6 +602,9 @@ hf_err hf_http1_answer(hf_http1 *h, const hf_response_head *head, hf_bytes body,
         last.close = true;
         head = &last;
     }
+    *whole = is_usual(h, head, body) && answer_usual(h, head, body);
+    if (*whole)
+        return HF_OK;
     const hf_err err = hf_http1_respond(h, head);
     if (err.code != 0)
         return err;

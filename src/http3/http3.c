@@ -22,8 +22,6 @@ static hf_http3 *create(const hf_env *env, uint64_t id, hf_time now, const hf_ht
     h->goaway_at = h->peer_goaway = UINT64_MAX;
     h->unpushed = HF_HTTP3_NO_LANE;
     h->code = HF_HTTP3_NO_ERROR;
-    for (unsigned i = 0; i < HF_HTTP3_EARLY; i++)
-        h->early[i].lane = HF_HTTP3_NO_LANE;
     hf_queue_init(&h->control, &env->alloc);
     hf_queue_init(&h->scratch, &env->alloc);
     hf_qpack_decoder_init(&h->decoder, &env->alloc, (uint32_t)l->http3_table_bytes);
@@ -61,6 +59,7 @@ void hf_http3_free(hf_http3 *h)
     hf_qpack_decoder_fini(&h->decoder);
     hf_qpack_encoder_fini(&h->encoder);
     hf_field_list_fini(&h->list);
+    hf_free(&alloc, h->early, h->early != NULL ? HF_HTTP3_EARLY * sizeof *h->early : 0);
     hf_free(&alloc, h->promises, h->env->limits->http3_pushes * sizeof *h->promises);
     hf_free(&alloc, h, sizeof *h);
 }

@@ -58,6 +58,18 @@ static bool read_max_push(hf_http3 *h, hf_http3_lane *l, hf_in *in, uint64_t id,
     return false;
 }
 
+/* The newest few are kept. It is but a hint: without memory it is forgotten. */
+static void keep_early(hf_http3 *h, hf_lane lane, hf_priority p)
+{
+    if (h->early == NULL) {
+        h->early = hf_alloc(&h->env->alloc, HF_HTTP3_EARLY * sizeof *h->early);
+        for (unsigned i = 0; h->early != NULL && i < HF_HTTP3_EARLY; i++)
+            h->early[i].lane = HF_HTTP3_NO_LANE;
+    }
+    if (h->early != NULL)
+        h->early[h->early_next++ % HF_HTTP3_EARLY] = (hf_http3_early){ lane, p };
+}
+
 static bool update_request(hf_http3 *h, hf_http3_lane *l, hf_in *in, uint64_t id, const uint8_t *at, hf_priority p,
                            hf_step *answer)
 {
@@ -72,8 +84,7 @@ static bool update_request(hf_http3 *h, hf_http3_lane *l, hf_in *in, uint64_t id
     } else if (id < h->peer_next) {
         return false;
     }
-    h->early[h->early_next % HF_HTTP3_EARLY].lane = id;
-    h->early[h->early_next++ % HF_HTTP3_EARLY].priority = p;
+    keep_early(h, id, p);
     return false;
 }
 

@@ -150,6 +150,12 @@ typedef struct hf_http3_promise {
     uint64_t hash; /* server: of what was pushed. client: of the promised fields */
 } hf_http3_promise;
 
+/* A PRIORITY_UPDATE that came before its request. `lane` HF_HTTP3_NO_LANE: none. */
+typedef struct hf_http3_early {
+    hf_lane lane;
+    hf_priority priority;
+} hf_http3_early;
+
 typedef enum hf_http3_state { HF_HTTP3_RUNNING, HF_HTTP3_CLOSED, HF_HTTP3_FAULT } hf_http3_state;
 
 struct hf_http3 {
@@ -189,7 +195,7 @@ struct hf_http3 {
     uint64_t goaway_at;    /* what our last GOAWAY named */
     uint64_t peer_goaway;  /* what the peer's did */
     uint64_t requests;
-    struct { hf_lane lane; hf_priority priority; } early[HF_HTTP3_EARLY];
+    hf_http3_early *early; /* HF_HTTP3_EARLY places; NULL: nothing is kept */
     uint8_t early_next;
 
     /* pushes */

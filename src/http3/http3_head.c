@@ -31,6 +31,25 @@ static bool is_partial(const hf_http3 *h)
 
 /* ---- requests ----------------------------------------------------------------------------------------------- */
 
+/* What came before its request. When it was the last, its memory is given back. */
+static bool take_early(hf_http3 *h, hf_lane lane, hf_priority *p)
+{
+    bool found = false, more = false;
+    for (unsigned i = 0; i < HF_HTTP3_EARLY; i++) {
+        if (h->early[i].lane == lane) {
+            *p = h->early[i].priority;
+            h->early[i].lane = HF_HTTP3_NO_LANE;
+            found = true;
+        }
+        more |= h->early[i].lane != HF_HTTP3_NO_LANE;
+    }
+    if (!more) {
+        hf_free(&h->env->alloc, h->early, HF_HTTP3_EARLY * sizeof *h->early);
+        h->early = NULL;
+    }
+    return found;
+}
+
 static void find_priority(hf_http3 *h, hf_http3_lane *l, hf_fields fields)
 {
     const hf_field *const f = hf_fields_find_name(fields, hf_text("priority"));
@@ -41,12 +60,8 @@ static void find_priority(hf_http3 *h, hf_http3_lane *l, hf_fields fields)
     }
     /* RFC 9218 10: "the most recently received PRIORITY_UPDATE frame can be considered as the most up-to-date information
      * that overrides any other signal" */
-    for (unsigned i = 0; i < HF_HTTP3_EARLY; i++)
-        if (h->early[i].lane == l->id) {
-            p = h->early[i].priority;
-            l->explicit_priority = true;
-            h->early[i].lane = HF_HTTP3_NO_LANE;
-        }
+    if (h->early != NULL && take_early(h, l->id, &p))
+        l->explicit_priority = true;
     hf_http3_set_priority(h, l, p);
 }
 

@@ -94,7 +94,8 @@ static hf_err open_tun(hf_door *d, const hf_door_options *o, hf_writer *why)
         return hf_door_refuse(why, "cannot make the device ", o->device, errno, remedy_of(errno));
     memcpy(d->device, r.ifr_name, sizeof d->device);
     d->header = !o->plain;
-    if (d->header && ioctl(d->fd, TUNSETOFFLOAD, offload) != 0)
+    /* a device that outlives its users keeps what the last one chose: without a header nobody would say that a sum is missing */
+    if (ioctl(d->fd, TUNSETOFFLOAD, d->header ? offload : 0u) != 0 && d->header)
         return hf_door_refuse(why, "cannot use the offloads of ", o->device, errno, "this kernel is too old for them: give --no-offload");
     if (tap) { /* RFC 7042 2.1: the second bit of the first byte says that nobody else gave this address */
         (void)!getrandom(d->mac.bytes, sizeof d->mac.bytes, 0);

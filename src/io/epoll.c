@@ -396,18 +396,36 @@ static ssize_t receive(hf_socket_home *home, hf_watch *w, hf_span room)
     return syscall(SYS_recvfrom, w->fd, room.ptr, room.len, 0, NULL, NULL); /* as send_memory does it */
 }
 
-static bool leave(hf_socket_home *home, hf_watch *w)
+static void forget_seen(hf_socket_home *home, const hf_watch *w)
 {
     for (int i = home->seen_at; i < home->seen_count; i++)
         if (home->seen[i].data.ptr == w)
             home->seen[i].data.ptr = NULL;
+}
+
+static bool leave(hf_socket_home *home, hf_watch *w)
+{
+    forget_seen(home, w);
     return false;
+}
+
+static bool doze(hf_socket_home *home, hf_watch *w)
+{
+    forget_seen(home, w);
+    return epoll_ctl(home->epoll_fd, EPOLL_CTL_DEL, w->fd, &(struct epoll_event){ 0 }) == 0;
+}
+
+static bool rouse(hf_socket_home *home, hf_watch *w)
+{
+    return begin(home, w, false); /* what has arrived by now is told */
 }
 
 static const hf_home_ops home_ops = {
     .begin = begin,
     .watch_output = watch_output,
     .receive = receive,
+    .doze = doze,
+    .rouse = rouse,
     .leave = leave,
 };
 

@@ -58,6 +58,11 @@ typedef struct hf_home_ops {
     bool (*watch_output)(hf_socket_home *home, hf_watch *watch, bool on);
     /* As recv(2). A short answer means that there is no more for now. */
     ssize_t (*receive)(hf_socket_home *home, hf_watch *watch, hf_span room);
+    /* The socket is not watched until rouse: what arrives meanwhile waits in the kernel, and receive() finds it there. False:
+     * that cannot be now; the socket stays watched. */
+    bool (*doze)(hf_socket_home *home, hf_watch *watch);
+    /* False when the system refuses. */
+    bool (*rouse)(hf_socket_home *home, hf_watch *watch);
     /* The socket is being freed. True: the loop still needs it, and calls hf_socket_bury when it does not. */
     bool (*leave)(hf_socket_home *home, hf_watch *watch);
 } hf_home_ops;

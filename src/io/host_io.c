@@ -16,6 +16,7 @@
 enum {
     LISTENERS = 64,
     WATCHES = 8,
+    UDP_PLACES = 64,
     PACKETS_OUT = 64, /* written before it is looked around */
     PACKETS_IN = 256, /* read likewise: what has come counts before it is asked what is late */
     PIECES = 64,
@@ -33,6 +34,22 @@ typedef struct listener {
     void *owner;
 } listener;
 
+/* A datagram that nobody has fetched yet, or that was lent. */
+typedef struct waiting {
+    struct waiting *next;
+    size_t length;
+    hf_io_datagram d;
+    uint8_t bytes[];
+} waiting;
+
+/* Somebody at an address of UDP. */
+typedef struct udp_place {
+    hf_address at; /* family 0: free */
+    void *owner;
+    waiting *first, **last;
+    bool told; /* READABLE, in this turn */
+} udp_place;
+
 typedef struct host_io {
     hf_io io; /* first */
     hf_host_home home;
@@ -40,6 +57,9 @@ typedef struct host_io {
     hf_host *host;
     int wake_fd;
     listener listeners[LISTENERS];
+    udp_place udp[UDP_PLACES];
+    waiting *lent;
+    uint64_t udp_bytes; /* of all that waits and is lent */
     struct pollfd polled[2 + WATCHES]; /* the door, the wake, and what is watched */
     void *watchers[WATCHES];
     unsigned watched;
@@ -214,14 +234,69 @@ static bool accept_connection(host_io *h, hf_tcp *tcp, hf_io_event *e)
     return true;
 }
 
+/* The place at that very address, else the one at all of its family. NULL: nobody is there. */
+static udp_place *find_udp(host_io *h, const hf_address *at)
+{
+    static const uint8_t nothing[16];
+    udp_place *any = NULL;
+    for (size_t i = 0; i < UDP_PLACES; i++) {
+        udp_place *const u = &h->udp[i];
+        if (u->at.family != at->family || u->at.port != at->port)
+            continue;
+        if (memcmp(u->at.ip, at->ip, at->family == 4 ? 4 : 16) == 0)
+            return u;
+        any = memcmp(u->at.ip, nothing, at->family == 4 ? 4 : 16) == 0 ? u : any;
+    }
+    return any;
+}
+
+static void free_waiting(host_io *h, waiting *w)
+{
+    for (waiting *next; w != NULL; w = next) {
+        next = w->next;
+        h->udp_bytes -= sizeof *w + w->length;
+        hf_free(&h->home.env->alloc, w, sizeof *w + w->length);
+    }
+}
+
+/* True: *e was filled. Without memory, or above the limit host_udp_bytes, it is lost, as on the way. */
+static bool keep_datagram(host_io *h, const hf_host_datagram *d, hf_io_event *e)
+{
+    const hf_address local = address_of(&d->local, d->local_port);
+    udp_place *const u = find_udp(h, &local);
+    const bool fits = h->udp_bytes + sizeof(waiting) + d->bytes.len <= h->home.env->limits->host_udp_bytes;
+    const bool usable = u != NULL && d->bytes.len > 0 && d->remote_port != 0; /* UDP's ports are for QUIC here: as udp.c has it from the kernel */
+    waiting *const w = usable && fits ? hf_alloc(&h->home.env->alloc, sizeof *w + d->bytes.len) : NULL;
+    if (w == NULL)
+        return false;
+    *w = (waiting){ .length = d->bytes.len };
+    h->udp_bytes += sizeof *w + w->length;
+    w->d = (hf_io_datagram){ .local = local, .remote = address_of(&d->remote, d->remote_port), .ecn = d->ecn, .bytes = { w->bytes, w->length } };
+    if (w->length > 0)
+        memcpy(w->bytes, d->bytes.ptr, w->length);
+    u->last = u->first != NULL ? u->last : &u->first;
+    *u->last = w;
+    u->last = &w->next;
+    if (u->told)
+        return false;
+    u->told = true;
+    *e = (hf_io_event){ .kind = HF_IO_READABLE, .owner = u->owner };
+    return true;
+}
+
 static size_t collect(host_io *h, hf_io_event *events, size_t capacity)
 {
     size_t n = 0;
     hf_host_event event;
+    for (size_t i = 0; i < UDP_PLACES; i++) /* who has not fetched all is told again */
+        if ((h->udp[i].told = h->udp[i].first != NULL && n < capacity))
+            events[n++] = (hf_io_event){ .kind = HF_IO_READABLE, .owner = h->udp[i].owner };
     while (n < capacity && hf_host_step(h->host, h->now, &event) == HF_EVENT) {
         const hf_host_pier *p = (const hf_host_pier *)(uintptr_t)event.user;
         if (event.kind == HF_HOST_ACCEPTED)
             n += accept_connection(h, event.tcp, &events[n]);
+        else if (event.kind == HF_HOST_DATAGRAM)
+            n += keep_datagram(h, &event.datagram, &events[n]);
         else if (event.kind == HF_HOST_NOTICE && hf_host_pier_owner(p) != NULL)
             events[n++] = (hf_io_event){ .kind = HF_IO_READY, .owner = hf_host_pier_owner(p) };
     }
@@ -403,6 +478,77 @@ static void host_io_own(hf_io *io, hf_pier pier, void *owner)
     hf_host_pier_own(pier, owner);
 }
 
+/* ---- UDP ---------------------------------------------------------------------------------------------------------- */
+
+static bool has_udp_port(const host_io *h, uint16_t port)
+{
+    for (size_t i = 0; i < UDP_PLACES; i++)
+        if (h->udp[i].at.family != 0 && h->udp[i].at.port == port)
+            return true;
+    return false;
+}
+
+static hf_err host_io_udp_open(hf_io *io, const hf_address *at, void *owner)
+{
+    host_io *h = (host_io *)io;
+    size_t place = 0;
+    for (size_t i = 0; i < UDP_PLACES; i++)
+        if (h->udp[i].at.family != 0 && same(&h->udp[i].at, at))
+            return hf_err_make(HF_ERR_IO_ADDRESS_IN_USE);
+    while (place < UDP_PLACES && h->udp[place].at.family != 0)
+        place++;
+    if (place == UDP_PLACES)
+        return hf_err_make(HF_ERR_BASE_LIMIT);
+    /* the host knows ports, and we the addresses at them */
+    const hf_err err = has_udp_port(h, at->port) ? HF_OK : hf_host_udp_bind(h->host, at->port, 0);
+    if (err.code == 0)
+        h->udp[place] = (udp_place){ .at = *at, .owner = owner };
+    return err;
+}
+
+static void end_udp(host_io *h, udp_place *u)
+{
+    const uint16_t port = u->at.port;
+    free_waiting(h, u->first);
+    *u = (udp_place){ .owner = NULL };
+    if (!has_udp_port(h, port))
+        hf_host_udp_unbind(h->host, port);
+}
+
+static void host_io_udp_close(hf_io *io, const hf_address *at)
+{
+    host_io *h = (host_io *)io;
+    for (size_t i = 0; i < UDP_PLACES; i++)
+        if (h->udp[i].at.family != 0 && same(&h->udp[i].at, at))
+            end_udp(h, &h->udp[i]);
+}
+
+static size_t host_io_udp_receive(hf_io *io, void *owner, hf_io_datagram *to, size_t capacity)
+{
+    host_io *h = (host_io *)io;
+    size_t n = 0;
+    free_waiting(h, h->lent);
+    h->lent = NULL;
+    for (size_t i = 0; i < UDP_PLACES; i++)
+        while (h->udp[i].at.family != 0 && h->udp[i].owner == owner && h->udp[i].first != NULL && n < capacity) {
+            waiting *const w = h->udp[i].first;
+            h->udp[i].first = w->next;
+            w->next = h->lent;
+            h->lent = w;
+            to[n++] = w->d;
+        }
+    return n;
+}
+
+static bool host_io_udp_send(hf_io *io, const hf_io_datagram *d)
+{
+    host_io *h = (host_io *)io;
+    const hf_host_datagram out = { .local = ip_of(&d->local), .remote = ip_of(&d->remote), .local_port = d->local.port,
+        .remote_port = d->remote.port, .ecn = d->ecn, .bytes = hf_bytes_make(d->bytes.ptr, d->bytes.len) };
+    /* what is too long for the link, or leaves from nowhere, is lost as on the way */
+    return hf_host_udp_send(h->host, h->now, &out).code != HF_ERR_BASE_LIMIT;
+}
+
 /* ---- life --------------------------------------------------------------------------------------------------------- */
 
 /* Nobody stands on it any more, but answers may still be on their way: with the loop ends who would send them again. */
@@ -431,6 +577,9 @@ static void host_io_free(hf_io *io)
         host_io_unlisten(io);
         say_last_words(h);
     }
+    for (size_t i = 0; i < UDP_PLACES; i++)
+        free_waiting(h, h->udp[i].first);
+    free_waiting(h, h->lent);
     hf_host_free(h->host);
     hf_host_home_fini(&h->home);
     if (h->wake_fd >= 0)
@@ -454,6 +603,10 @@ static const hf_io_ops host_io_ops = {
     .connect = host_io_connect,
     .watch = host_io_watch,
     .unwatch = host_io_unwatch,
+    .udp_open = host_io_udp_open,
+    .udp_close = host_io_udp_close,
+    .udp_receive = host_io_udp_receive,
+    .udp_send = host_io_udp_send,
     .own = host_io_own,
     .wake = host_io_wake,
     .free = host_io_free,

@@ -37,6 +37,13 @@ typedef struct hf_io_event {
     hf_err err;
 } hf_io_event;
 
+/* A datagram of UDP, where the loop itself carries them. */
+typedef struct hf_io_datagram {
+    hf_address local, remote;
+    uint8_t ecn;
+    hf_span bytes;
+} hf_io_datagram;
+
 typedef struct hf_io_ops {
     const char *name;
     hf_time (*now)(hf_io *);  /* as of the last wait(): one clock, read once a turn */
@@ -57,6 +64,12 @@ typedef struct hf_io_ops {
      * unwatches it before it is closed. NULL: not to be had here (the simulator has no descriptors). */
     hf_err (*watch)(hf_io *, int descriptor, void *owner);
     void (*unwatch)(hf_io *, int descriptor);
+    /* UDP (udp.h stands on it). All NULL: the kernel's sockets are to be used. READABLE is told, with `owner`, while datagrams
+     * for the address wait. What receive gives is lent until the next one. send copies; false: too many wait, offer it again. */
+    hf_err (*udp_open)(hf_io *, const hf_address *at, void *owner);
+    void (*udp_close)(hf_io *, const hf_address *at);
+    size_t (*udp_receive)(hf_io *, void *owner, hf_io_datagram *to, size_t capacity);
+    bool (*udp_send)(hf_io *, const hf_io_datagram *d);
     /* READY events of `pier` shall carry `owner`. */
     void (*own)(hf_io *, hf_pier pier, void *owner);
     /* Makes wait() return HF_IO_WOKEN. The only call that other threads may make. */

@@ -61,6 +61,9 @@ struct hf_socket {
     bool wide : 1;           /* the peer has shown that it takes what it is sent */
     bool hung_up : 1;        /* epoll said that a FIN or error waits behind the data */
     bool reset_wanted : 1;
+    bool dozing : 1;         /* not watched: hf_home_ops.doze */
+    bool peer_reset : 1;
+    bool last : 1;           /* what is put now has FIN behind it, and waits for that in the kernel */
     bool was_blocked : 1; /* put refused or kept something: owe a WRITABLE */
     bool failure_told : 1;
     bool lends_pages : 1; /* the kernel may hold pages of a file that can change */
@@ -94,6 +97,13 @@ static void fail(hf_socket *s, int32_t code)
 {
     if (s->failed.code == 0)
         s->failed = hf_err_make(code);
+}
+
+/* What a system call on the socket answered. */
+static void fail_by(hf_socket *s, int error)
+{
+    s->peer_reset = s->peer_reset || error == ECONNRESET || error == EPIPE;
+    fail(s, error_of(error).code);
 }
 
 static void watch_output(hf_socket *s, bool on)
@@ -167,8 +177,10 @@ static void come_later(hf_socket *s)
 hf_watch *hf_socket_again(hf_socket_home *home)
 {
     if (!hf_time_before(home->now, home->look_at))
-        while (home->later.first != NULL)
+        while (home->later.first != NULL) {
+            home->later.first->readable |= home->later.first->dozing;
             come_again(home->later.first);
+        }
     hf_socket *s = home->again.first;
     if (s == NULL)
         return NULL;
@@ -263,6 +275,13 @@ static hf_span held(const hf_socket *s)
     return front(s->kept);
 }
 
+static void rouse(hf_socket *s)
+{
+    s->dozing = false;
+    if (!s->home->ops->rouse(s->home, &s->watch))
+        fail(s, HF_ERR_IO_SYSTEM);
+}
+
 /* Receives once. True when there are new bytes or the stream ended. */
 static bool receive(hf_socket *s)
 {
@@ -290,9 +309,12 @@ static bool receive(hf_socket *s)
     }
     const ssize_t n = s->home->ops->receive(s->home, &s->watch, room);
     if (n < 0) {
-        s->readable = errno == EINTR;
-        if (errno != EAGAIN && errno != EINTR)
-            fail(s, error_of(errno).code);
+        const int error = errno;
+        s->readable = error == EINTR;
+        if (error == EAGAIN && s->dozing)
+            rouse(s);
+        else if (error != EAGAIN && error != EINTR)
+            fail_by(s, error);
         return s->failed.code != 0;
     }
     if (n == 0) {
@@ -307,7 +329,7 @@ static bool receive(hf_socket *s)
     } else {
         hf_queue_commit(s->kept, (size_t)n);
     }
-    if ((size_t)n < room.len && !s->hung_up)
+    if ((size_t)n < room.len && !s->hung_up && !s->dozing)
         s->readable = false;
     return true;
 }
@@ -335,7 +357,7 @@ static size_t send_memory(hf_socket *s, const struct iovec *iov, size_t count, s
 {
     size_t sent = 0;
     s->home->calls_send++;
-    const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0);
+    const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more || s->last ? MSG_MORE : 0);
     ssize_t n;
     /* Past the C library's wrappers: where there are threads they make each call a point of cancellation, which costs two
      * atomic operations, and nobody here is ever cancelled. */
@@ -348,7 +370,7 @@ static size_t send_memory(hf_socket *s, const struct iovec *iov, size_t count, s
     if (n > 0)
         sent = (size_t)n;
     else if (n < 0 && errno != EAGAIN && errno != EINTR)
-        fail(s, error_of(errno).code);
+        fail_by(s, errno);
     if (sent < total && !(n < 0 && errno == EINTR))
         s->writable = false;
     if (s->lends_pages && sent < UINT32_MAX - s->behind_pages)
@@ -676,6 +698,25 @@ static hf_err socket_end(void *self, hf_lane lane, hf_ending ending)
     return HF_OK;
 }
 
+/* Should end not follow after all, the kernel waits for it a fifth of a second (tcp(7), TCP_CORK). */
+static void socket_last(void *self, hf_lane lane)
+{
+    HF_ASSERT(lane == 0);
+    ((hf_socket *)self)->last = true;
+}
+
+/* One look in LOOK_AGAIN_NS for all that doze. Who has not ended by then is far away, and wakes us when it does. */
+static void socket_doze(void *self, hf_lane lane)
+{
+    hf_socket *s = self;
+    HF_ASSERT(lane == 0);
+    if (!s->fin_sent || s->fin_received || s->failed.code != 0 || s->dozing || s->listed != IN_NONE)
+        return;
+    s->dozing = s->home->ops->doze(s->home, &s->watch);
+    if (s->dozing)
+        come_later(s);
+}
+
 static hf_err socket_open(void *self, hf_lane_kind kind, hf_lane *lane)
 {
     (void)self, (void)kind, (void)lane;
@@ -788,7 +829,7 @@ static void socket_free(void *self)
         home->borrower = NULL;
     list_leave(s);
     /* What did not leave whole must not look whole, and a peer that reads nothing must not keep the kernel's memory. */
-    if (s->reset_wanted || s->out != NULL) {
+    if ((s->reset_wanted || s->out != NULL) && !s->peer_reset) {
         const struct linger now = { .l_onoff = 1, .l_linger = 0 };
         (void)setsockopt(s->watch.fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     }
@@ -818,6 +859,8 @@ static const hf_pier_ops socket_ops = {
     .free = socket_free,
     .read = socket_read,
     .untaken = socket_untaken,
+    .last = socket_last,
+    .doze = socket_doze,
 };
 
 hf_pier hf_socket_new(hf_socket_home *home, int fd, bool connecting)

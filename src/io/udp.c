@@ -23,6 +23,7 @@ typedef struct control {
 
 struct hf_udp {
     const hf_env *env;
+    hf_io *io; /* that carries them itself; NULL: the kernel does */
     int fd;
     hf_address at;
     bool joins, splits;
@@ -103,11 +104,31 @@ hf_udp *hf_udp_new(const hf_env *env, int fd, const hf_address *at)
     return u;
 }
 
+hf_udp *hf_udp_new_own(const hf_env *env, hf_io *io, const hf_address *at, hf_err *err)
+{
+    hf_udp *const u = hf_alloc_zeroed(&env->alloc, sizeof *u);
+    *err = hf_err_make(HF_ERR_BASE_MEMORY);
+    if (u == NULL)
+        return NULL;
+    u->env = env;
+    u->io = io;
+    u->fd = -1;
+    u->at = *at;
+    *err = io->ops->udp_open(io, at, u);
+    if (err->code == 0)
+        return u;
+    hf_free(&env->alloc, u, sizeof *u);
+    return NULL;
+}
+
 void hf_udp_free(hf_udp *u)
 {
     if (u == NULL)
         return;
-    close(u->fd);
+    if (u->io != NULL)
+        u->io->ops->udp_close(u->io, &u->at);
+    if (u->fd >= 0)
+        close(u->fd);
     hf_free(&u->env->alloc, u, sizeof *u);
 }
 
@@ -149,8 +170,23 @@ static void read_control(struct msghdr *h, hf_udp_datagram *d)
     }
 }
 
+static size_t receive_own(hf_udp *u, hf_udp_datagram *to)
+{
+    hf_io_datagram some[HF_UDP_BATCH];
+    const size_t n = u->io->ops->udp_receive(u->io, u, some, HF_UDP_BATCH);
+    size_t good = 0;
+    for (size_t i = 0; i < n; i++)
+        if (some[i].remote.port != 0 && some[i].bytes.len > 0)
+            to[good++] = (hf_udp_datagram){ .local = some[i].local, .remote = some[i].remote, .ecn = some[i].ecn, .bytes = some[i].bytes };
+    u->calls_receive++;
+    u->datagrams_in += good;
+    return good;
+}
+
 size_t hf_udp_receive(hf_udp *u, hf_span room, hf_udp_datagram *to)
 {
+    if (u->io != NULL)
+        return receive_own(u, to);
     struct mmsghdr messages[HF_UDP_BATCH];
     struct iovec where[HF_UDP_BATCH];
     struct sockaddr_storage from[HF_UDP_BATCH];
@@ -254,8 +290,28 @@ static hf_udp_sent send_each(hf_udp *u, const hf_udp_datagram *d)
     return last;
 }
 
+/* A batch of which the first left is not offered again: what did not leave is lost, as on a network. */
+static hf_udp_sent send_own(hf_udp *u, const hf_udp_datagram *d)
+{
+    const size_t segment = d->segment > 0 ? d->segment : d->bytes.len;
+    for (size_t at = 0; at < d->bytes.len; at += segment) {
+        const size_t left = d->bytes.len - at;
+        const hf_io_datagram one = { .local = d->local, .remote = d->remote, .ecn = d->ecn,
+            .bytes = { d->bytes.ptr + at, left < segment ? left : segment } };
+        u->calls_send++;
+        if (!u->io->ops->udp_send(u->io, &one)) {
+            u->send_failed += at > 0;
+            return at == 0 ? HF_UDP_FULL : HF_UDP_SENT;
+        }
+        u->datagrams_out++;
+    }
+    return HF_UDP_SENT;
+}
+
 hf_udp_sent hf_udp_send(hf_udp *u, const hf_udp_datagram *d)
 {
+    if (u->io != NULL)
+        return send_own(u, d);
     if (d->segment == 0 || d->segment >= d->bytes.len) {
         u->datagrams_out++;
         return outcome(u, send_one(u, d, false));

@@ -29,7 +29,10 @@ size_t hf_udp_buffer(int fd);
 
 /* Takes the descriptor, also when it fails: NULL when memory ends. `at`: what it is bound to. */
 hf_udp *hf_udp_new(const hf_env *env, int fd, const hf_address *at);
+/* The same, where the loop itself carries datagrams (hf_io_ops.udp_open). READABLE events of the loop have the hf_udp as owner. */
+hf_udp *hf_udp_new_own(const hf_env *env, hf_io *io, const hf_address *at, hf_err *err);
 void hf_udp_free(hf_udp *u);
+/* -1: it has none. */
 int hf_udp_descriptor(const hf_udp *u);
 const hf_address *hf_udp_address(const hf_udp *u);
 

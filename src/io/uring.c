@@ -14,11 +14,9 @@
 #include <liburing.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -27,6 +25,7 @@
 #include "address.h"
 #include "epoll.h"
 #include "panic.h"
+#include "uring_ring.h"
 
 enum {
     LISTENERS = 64,
@@ -41,6 +40,12 @@ enum {
 
 /* After descriptors ran out, listeners rest this long: connections wait in the backlog, none is refused. */
 #define REST_NS HF_MILLISECONDS(50)
+
+/* Who waited at the same listeners may have been killed: its ring is torn down behind its end, and until then the kernel may wake it
+ * for a connection, and nobody else (accepts wait exclusively). That would lie in the backlog until the next one comes: so a loop
+ * that is new asks anew, later and later. */
+#define ANEW_FIRST_NS HF_MILLISECONDS(10)
+#define ANEW_LAST_NS HF_SECONDS(10)
 
 /* What a completion answers: the low bits of its user_data, beside the address of a hf_watch. 0: nobody asked. */
 enum { ASKED_ACCEPT = 1, ASKED_RECEIVE, ASKED_OUTPUT, ASKED_WAKE, ASKED_PLAIN, ASKED_MASK = 7 };
@@ -65,6 +70,7 @@ typedef struct inflow {
     bool polling;         /* for output */
     bool hungry;          /* waits in the list of those that found no buffer */
     bool ended, gone;
+    bool dozing;          /* nothing is asked for until rouse */
     hf_watch *next_hungry;
 } inflow;
 
@@ -88,6 +94,8 @@ typedef struct hf_uring {
     listener plain[LISTENERS]; /* descriptors that are polled: what was given to watch */
     bool unarmed; /* a listener is to be armed, when the rest is over */
     hf_time resting_until;
+    hf_time anew_at; /* HF_NEVER: it is new no more */
+    int64_t anew_ns;
     int64_t wall_ms;
     hf_watch *gone; /* linked by `owner` */
     struct io_uring_buf_ring *offered; /* to the kernel */
@@ -108,11 +116,18 @@ static inflow *inflow_of(hf_watch *w)
     return hf_socket_more(w);
 }
 
+static hf_time uring_clock(hf_io *io)
+{
+    struct timespec t;
+    (void)io;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return hf_time_make((int64_t)t.tv_sec * 1000000000 + t.tv_nsec);
+}
+
 static void read_clocks(hf_uring *u)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    u->home.now = hf_time_make((int64_t)t.tv_sec * 1000000000 + t.tv_nsec);
+    u->home.now = uring_clock(&u->io);
     clock_gettime(CLOCK_REALTIME_COARSE, &t);
     u->wall_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
@@ -187,6 +202,10 @@ static void ask_accept(hf_uring *u, listener *l)
     io_uring_prep_multishot_accept(sqe, l->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     sqe->user_data = name_of(&l->watch, ASKED_ACCEPT);
     l->armed = true;
+    if (u->anew_ns == 0) {
+        u->anew_ns = ANEW_FIRST_NS;
+        u->anew_at = hf_time_after(u->home.now, u->anew_ns);
+    }
 }
 
 static void ask_readable(hf_uring *u, listener *l)
@@ -352,7 +371,9 @@ static ssize_t receive(hf_socket_home *home, hf_watch *w, hf_span room)
     inflow *in = inflow_of(w);
     size_t n = copy_spilt(u, in, room);
     n += copy_buffers(u, in, (hf_span){ room.ptr + n, room.len - n });
-    if (in->bytes == 0 && !in->receiving && !in->ended && !in->hungry && !ask_receive(u, w)) {
+    if (n == 0 && in->dozing && !in->receiving && !in->ended)
+        return recv(w->fd, room.ptr, room.len, MSG_DONTWAIT);
+    if (in->bytes == 0 && !in->receiving && !in->ended && !in->hungry && !in->dozing && !ask_receive(u, w)) {
         in->ended = true;
         in->error = ENOMEM;
         hf_socket_notify(w, EPOLLIN | EPOLLRDHUP);
@@ -361,6 +382,23 @@ static ssize_t receive(hf_socket_home *home, hf_watch *w, hf_span room)
         return (ssize_t)n;
     errno = in->ended ? in->error : EAGAIN;
     return in->ended && in->error == 0 ? 0 : -1;
+}
+
+static bool doze(hf_socket_home *home, hf_watch *w)
+{
+    hf_uring *u = uring_of(home);
+    inflow *in = inflow_of(w);
+    if (in->ended || in->hungry || (in->receiving && !in->stopping && !ask_cancel(u, w, ASKED_RECEIVE)))
+        return false;
+    in->stopping = in->receiving;
+    return in->dozing = true;
+}
+
+static bool rouse(hf_socket_home *home, hf_watch *w)
+{
+    inflow *in = inflow_of(w);
+    in->dozing = false;
+    return in->receiving || in->ended || ask_receive(uring_of(home), w);
 }
 
 static void leave_hungry(hf_uring *u, hf_watch *w)
@@ -416,6 +454,8 @@ static const hf_home_ops home_ops = {
     .begin = begin,
     .watch_output = watch_output,
     .receive = receive,
+    .doze = doze,
+    .rouse = rouse,
     .leave = leave,
 };
 
@@ -442,7 +482,7 @@ static void steer_receive(hf_uring *u, hf_watch *w)
     const bool full = hf_socket_held(w) + in->bytes >= u->home.env->limits->input_bytes;
     if (in->receiving) {
         in->stopping = in->stopping || (full && ask_cancel(u, w, ASKED_RECEIVE));
-    } else if (!in->ended) {
+    } else if (!in->ended && !in->dozing) {
         hf_socket_notify(w, EPOLLIN); /* receive() asks again when there is room */
         if (!full)
             (void)ask_receive(u, w);
@@ -600,17 +640,25 @@ static void prepare(hf_uring *u)
     }
 }
 
+/* Their completions have them asked again. */
+static void ask_anew(hf_uring *u)
+{
+    for (size_t i = 0; i < LISTENERS; i++)
+        if (u->listeners[i].watch.fd >= 0 && u->listeners[i].armed)
+            (void)ask_cancel(u, &u->listeners[i].watch, ASKED_ACCEPT);
+    u->anew_ns *= 2;
+    u->anew_at = u->anew_ns > ANEW_LAST_NS ? HF_NEVER : hf_time_after(u->home.now, u->anew_ns);
+}
+
 /* Hands over what was asked, and waits for an answer until `until` (HF_NEVER: for ever). */
 static void await(hf_uring *u, hf_time until)
 {
     struct io_uring_cqe *first;
-    struct timespec t;
     struct __kernel_timespec left = { 0 };
     int result;
-    until = hf_time_earlier(until, hf_time_earlier(u->resting_until, u->home.look_at));
+    until = hf_time_earlier(hf_time_earlier(until, u->anew_at), hf_time_earlier(u->resting_until, u->home.look_at));
     if (until.ns != HF_NEVER_NS) {
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        const int64_t ns = until.ns - ((int64_t)t.tv_sec * 1000000000 + t.tv_nsec);
+        const int64_t ns = until.ns - uring_clock(&u->io).ns;
         left.tv_sec = ns > 0 ? ns / 1000000000 : 0;
         left.tv_nsec = ns > 0 ? ns % 1000000000 : 0;
     }
@@ -624,12 +672,11 @@ static void await(hf_uring *u, hf_time until)
     }
 }
 
-static size_t uring_wait_events(hf_io *io, hf_time until, hf_io_event *events, size_t capacity)
+/* Waits once. *own: nothing happened that is the caller's affair, only that something was cancelled. */
+static size_t wait_once(hf_uring *u, hf_time until, hf_io_event *events, size_t capacity, bool *own)
 {
-    hf_uring *u = (hf_uring *)io;
     struct io_uring_cqe *cqe;
     size_t n = 0;
-    HF_ASSERT(capacity > 1);
     prepare(u);
     const bool busy = u->home.again.first != NULL || u->hungry != NULL || io_uring_cq_ready(&u->ring) > 0;
     await(u, busy ? hf_time_make(0) : until);
@@ -638,12 +685,19 @@ static size_t uring_wait_events(hf_io *io, hf_time until, hf_io_event *events, s
         u->resting_until = HF_NEVER;
         u->unarmed = true;
     }
+    unsigned ready = io_uring_cq_ready(&u->ring);
+    *own = !busy && ready > 0;
+    if (!hf_time_before(u->home.now, u->anew_at)) {
+        ask_anew(u);
+        *own = !busy;
+    }
     /* Not those that come meanwhile: what follows may submit, and the owners must have their turn. */
-    for (unsigned ready = io_uring_cq_ready(&u->ring); ready > 0 && n < capacity / 2; ready--) {
+    for (; ready > 0 && n < capacity / 2; ready--) {
         if (io_uring_peek_cqe(&u->ring, &cqe) != 0)
             break;
         const struct io_uring_cqe c = *cqe; /* its place is given back first */
         io_uring_cqe_seen(&u->ring, cqe);
+        *own = *own && ((c.user_data & ASKED_MASK) == 0 || ((c.user_data & ASKED_MASK) == ASKED_ACCEPT && c.res == -ECANCELED));
         n += complete(u, c.user_data, c.res, c.flags, &events[n]);
     }
     for (hf_watch *w; n < capacity && (w = hf_socket_again(&u->home)) != NULL;)
@@ -653,12 +707,16 @@ static size_t uring_wait_events(hf_io *io, hf_time until, hf_io_event *events, s
     return n;
 }
 
-static hf_time uring_clock(hf_io *io)
+static size_t uring_wait_events(hf_io *io, hf_time until, hf_io_event *events, size_t capacity)
 {
-    struct timespec t;
-    (void)io;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return hf_time_make((int64_t)t.tv_sec * 1000000000 + t.tv_nsec);
+    hf_uring *u = (hf_uring *)io;
+    bool own;
+    size_t n;
+    HF_ASSERT(capacity > 1);
+    do
+        n = wait_once(u, until, events, capacity, &own);
+    while (n == 0 && own && hf_time_before(u->home.now, until));
+    return n;
 }
 
 static hf_time uring_now(hf_io *io)
@@ -814,14 +872,11 @@ static void uring_free(hf_io *io)
     if (u->has_ring)
         give_up_ring(u);
     bury(u, true);
-    if (u->wake.fd >= 0)
-        close(u->wake.fd);
-    if (u->bell >= 0)
-        close(u->bell);
-    if (u->outside >= 0)
-        close(u->outside);
-    if (u->offered != NULL)
-        munmap(u->offered, BUFFERS * sizeof(struct io_uring_buf));
+    const int own[] = { u->wake.fd, u->bell, u->outside };
+    for (size_t i = 0; i < HF_COUNT(own); i++)
+        if (own[i] >= 0)
+            close(own[i]);
+    hf_uring_ring_unmap(u->offered, BUFFERS);
     hf_free(a, u->buffers, (size_t)BUFFERS * BUFFER_STRIDE);
     hf_free(a, u->home.shared, HF_SHARED_BYTES);
     hf_free(a, u, sizeof *u);
@@ -845,69 +900,15 @@ static const hf_io_ops uring_ops = {
     .free = uring_free,
 };
 
-/* SINGLE_ISSUER came with Linux 6.0, as did the multishot receive, which cannot be asked for by name; DEFER_TASKRUN with
- * 6.1. Disabled at first, because the thread that makes the ring is not the one that waits. */
-static bool open_ring(hf_uring *u, bool plain)
-{
-    int result = 0;
-    static const unsigned wanted[] = { IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_COOP_TASKRUN };
-    for (size_t i = plain; i < HF_COUNT(wanted) && !u->has_ring; i++) {
-        struct io_uring_params p = { .flags = wanted[i] | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_R_DISABLED |
-            IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP, .cq_entries = COMPLETIONS };
-        result = io_uring_queue_init_params(ENTRIES, &u->ring, &p);
-        u->has_ring = result == 0;
-    }
-    errno = -result;
-    return u->has_ring && fcntl(u->ring.ring_fd, F_SETFD, FD_CLOEXEC) == 0;
-}
-
-static bool offer_buffers(hf_uring *u)
-{
-    void *memory = mmap(NULL, BUFFERS * sizeof(struct io_uring_buf), PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
-    if (memory == MAP_FAILED)
-        return false;
-    u->offered = memory;
-    struct io_uring_buf_reg reg = { .ring_addr = (uintptr_t)memory, .ring_entries = BUFFERS, .bgid = GROUP };
-    const int result = io_uring_register_buf_ring(&u->ring, &reg, 0);
-    errno = -result;
-    if (result != 0)
-        return false;
-    io_uring_buf_ring_init(u->offered);
-    for (uint16_t i = 0; i < BUFFERS; i++)
-        offer(u, i);
-    return true;
-}
-
-typedef struct birth {
-    hf_uring *u;
-    bool plain, good;
-    int error;
-} birth;
-
-static void *bear(void *argument)
-{
-    birth *b = argument;
-    b->good = open_ring(b->u, b->plain) && offer_buffers(b->u);
-    b->error = errno;
-    return NULL;
-}
-
-/* When a ring is closed, the kernel interrupts every thread that made or used it, as if by a signal: whoever closes a
- * server would see EINTR where no handler ran. So the ring is made in a thread that ends at once. */
 static bool make_ring(hf_uring *u, bool plain)
 {
-    birth b = { .u = u, .plain = plain };
-    sigset_t all, before;
-    pthread_t id;
-    sigfillset(&all);
-    sigdelset(&all, SIGSYS); /* comes from the thread itself, when it is confined and asks for too much */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int result = pthread_create(&id, NULL, bear, &b);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (result == 0)
-        pthread_join(id, NULL);
-    errno = result != 0 ? result : b.error;
-    return b.good;
+    hf_uring_ring r = { .entries = ENTRIES, .completions = COMPLETIONS, .buffers = BUFFERS, .group = GROUP, .plain = plain, .ring = &u->ring };
+    const bool good = hf_uring_ring_make(&r);
+    u->has_ring = r.has_ring;
+    u->offered = r.offered;
+    for (uint16_t i = 0; good && i < BUFFERS; i++)
+        offer(u, i);
+    return good;
 }
 
 hf_io *hf_uring_new(const hf_env *env, bool plain, hf_err *err)
@@ -922,7 +923,7 @@ hf_io *hf_uring_new(const hf_env *env, bool plain, hf_err *err)
     u->bell = u->outside = -1;
     u->buffers = hf_alloc(&env->alloc, (size_t)BUFFERS * BUFFER_STRIDE);
     u->wake = (hf_watch){ .kind = HF_WATCH_WAKE, .fd = eventfd(0, EFD_CLOEXEC) };
-    u->resting_until = HF_NEVER;
+    u->resting_until = u->anew_at = HF_NEVER;
     for (size_t i = 0; i < LISTENERS; i++)
         u->listeners[i].watch.fd = u->plain[i].watch.fd = -1;
     read_clocks(u);
@@ -982,7 +983,7 @@ hf_time hf_uring_wake(const hf_io *io)
 {
     const hf_uring *u = (const hf_uring *)io;
     const bool waits = !u->enabled || u->home.again.first != NULL || u->hungry != NULL || io_uring_cq_ready(&u->ring) > 0;
-    return waits ? hf_time_make(0) : hf_time_earlier(u->resting_until, u->home.look_at);
+    return waits ? hf_time_make(0) : hf_time_earlier(hf_time_earlier(u->resting_until, u->anew_at), u->home.look_at);
 }
 
 void hf_uring_settle(hf_io *io)

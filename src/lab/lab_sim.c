@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "allocator.h"
+#include "client_core.h"
 #include "lab_worker.h"
 #include "panic.h"
 #include "random.h"
@@ -44,6 +45,15 @@ struct hf_sim_client {
     uint8_t scratch[4096];
 };
 
+/* A host on which a client of handfast/client.h lives. */
+typedef struct guest {
+    struct guest *next;
+    hf_sim *sim;
+    hf_io *io;
+    hf_time until; /* how long its program waits */
+    bool stirred;  /* something happened */
+} guest;
+
 struct hf_sim {
     hf_env env;
     hf_limits limits;
@@ -54,7 +64,8 @@ struct hf_sim {
     hf_sim_options options;
     hf_lab_worker server;
     hf_sim_client *clients;
-    size_t client_count;
+    guest *guests;
+    size_t client_count; /* and guests */
     hf_time began;
     char why[WHY];
 };
@@ -391,6 +402,60 @@ static void client_free(hf_sim_client *c)
     hf_free(&c->sim->env.alloc, c, sizeof *c);
 }
 
+/* ---- clients of handfast/client.h --------------------------------------------------------------------------- */
+
+static void guest_turn(void *self, hf_io *io, hf_time now)
+{
+    hf_io_event events[8];
+    while (io->ops->wait(io, now, events, HF_COUNT(events)) == HF_COUNT(events))
+        ;
+    ((guest *)self)->stirred = true;
+}
+
+static hf_time guest_wake(void *self)
+{
+    return ((const guest *)self)->until;
+}
+
+/* The client waits: the world goes on until there is something for it. */
+static void guest_wait(void *self, hf_time until)
+{
+    guest *const g = self;
+    g->until = until;
+    g->stirred = false;
+    hf_world_poke(g->io);
+    while (!g->stirred && hf_world_step(g->sim->world, until) == HF_WORLD_MOVED)
+        ;
+    g->until = HF_NEVER;
+    hf_world_poke(g->io);
+}
+
+hf_err hf_sim_open_client(hf_sim *sim, hf_client **client, const hf_client_options *options)
+{
+    static const hf_client_alias server = { .to_host = "10.0.0.100", .to_port = PORT }; /* SERVER_HOST */
+    char name[16];
+    hf_client_options o = options != NULL ? *options : (hf_client_options){ .roots = NULL };
+    guest *const g = hf_alloc_zeroed(&sim->env.alloc, sizeof *g);
+    const hf_address at = hf_world_address((uint8_t)(1 + sim->client_count), 0);
+    snprintf(name, sizeof name, "client%zu", sim->client_count);
+    *client = NULL;
+    HF_ASSERT(g != NULL);
+    *g = (guest){ .next = sim->guests, .sim = sim, .until = HF_NEVER, .io = sim->client_count < 30 ? hf_world_host(sim->world, name, &at) : NULL };
+    if (g->io == NULL) {
+        hf_free(&sim->env.alloc, g, sizeof *g);
+        return hf_err_make(HF_ERR_BASE_LIMIT);
+    }
+    sim->guests = g;
+    sim->client_count++;
+    hf_world_program(g->io, (hf_program){ g, guest_turn, guest_wake });
+    hf_sim_network_set(sim, &sim->options.network);
+    o.aliases = &server;
+    o.alias_count = 1;
+    o.own_loop = false;
+    o.proxy_http = o.proxy_https = NULL;
+    return hf_client_open_in(client, &o, &(hf_client_world){ .io = g->io, .env = &sim->env, .wait = guest_wait, .self = g });
+}
+
 /* ---- the world ---------------------------------------------------------------------------------------------- */
 
 static hf_err start(hf_sim *sim)
@@ -446,6 +511,11 @@ void hf_sim_close(hf_sim *sim)
         sim->clients = c->next;
         client_free(c);
     }
+    while (sim->guests != NULL) {
+        guest *const g = sim->guests;
+        sim->guests = g->next;
+        hf_free(&sim->env.alloc, g, sizeof *g);
+    }
     hf_lab_worker_close(&sim->server);
     hf_world_free(sim->world);
     hf_free(hf_allocator_default(), sim, sizeof *sim);
@@ -476,6 +546,8 @@ void hf_sim_network_set(hf_sim *sim, const hf_sim_network *n)
     link.down = n->down;
     for (hf_sim_client *c = sim->clients; c != NULL; c = c->next)
         *hf_world_link(c->io, sim->io) = *hf_world_link(sim->io, c->io) = link;
+    for (guest *g = sim->guests; g != NULL; g = g->next)
+        *hf_world_link(g->io, sim->io) = *hf_world_link(sim->io, g->io) = link;
 }
 
 void hf_sim_kill(hf_sim *sim)

@@ -48,15 +48,16 @@ hf_quic *hf_quic_new(hf_quic_endpoint *ep, hf_time now, bool server, uint32_t ve
     for (unsigned i = 0; i < HF_QUIC_URGENCIES; i++)
         hf_list_init(&q->sendable[i]);
     hf_list_init(&q->telling);
-    hf_quic_params_init(&q->theirs);
-    for (unsigned i = 0; i < HF_QUIC_ROUTES; i++)
-        q->routes[i].challenge_at = q->routes[i].give_up_at = HF_NEVER;
-    q->routes[0].path = *path;
-    q->routes[0].on = true;
-    q->routes[0].validated = !server;
+    hf_quic_params nothing_said;
+    hf_quic_params_init(&nothing_said);
+    q->theirs = hf_quic_terms_of(&nothing_said);
+    q->routes = hf_alloc(&env->alloc, sizeof *q->routes);
+    q->route_count = q->routes != NULL;
+    if (q->routes != NULL)
+        *q->routes = (hf_route){ .path = *path, .on = true, .validated = !server, .challenge_at = HF_NEVER, .give_up_at = HF_NEVER };
     hf_quic_new_path_recovery(q);
     q->skip_next = 16 + hf_random_below(env->random, 256);
-    if (q->shaking == NULL || !hf_handshake_init(&q->hs, env, config->tls, server)) {
+    if (q->shaking == NULL || q->routes == NULL || !hf_handshake_init(&q->hs, env, config->tls, server)) {
         hf_quic_destroy(q);
         return NULL;
     }
@@ -109,9 +110,12 @@ void hf_quic_rest(hf_quic *q)
     free_shaking(q);
     hf_quic_keys_rest(&s->read);
     hf_quic_keys_rest(&s->write);
-    hf_quic_keys_rest(&q->next_read);
-    hf_quic_keys_rest(&q->last_read);
+    if (q->turnover != NULL && !q->turnover->last_read.on)
+        hf_quic_turnover_end(q);
+    else if (q->turnover != NULL)
+        hf_quic_keys_rest(&q->turnover->last_read);
     hf_sent_rest(&s->sent, &q->env->alloc);
+    hf_quic_routes_rest(q);
     if (q->tokens_out == 0 && q->token_capacity > 0) {
         hf_free(&q->env->alloc, q->tokens, q->token_capacity * sizeof *q->tokens);
         q->tokens = NULL;
@@ -130,8 +134,9 @@ void hf_quic_destroy(hf_quic *q)
     hf_quic_early_forget(q);
     free_shaking(q);
     hf_quic_discard(q, HF_LEVEL_APPLICATION);
-    hf_quic_keys_fini(&q->next_read);
-    hf_quic_keys_fini(&q->last_read);
+    hf_quic_turnover_end(q);
+    hf_free(alloc, q->routes, q->route_count * sizeof *q->routes);
+    hf_free(alloc, q->reason, q->reason != NULL ? HF_QUIC_REASON : 0);
     hf_queue_fini(&q->token);
     hf_queue_fini(&q->session);
     hf_queue_fini(&q->new_token);
@@ -219,17 +224,27 @@ void hf_quic_end_silently(hf_quic *q, int32_t code)
     hf_quic_move(q, HF_QUIC_OVER);
 }
 
+/* Without memory for them it ends without words. */
+static void keep_reason(hf_quic *q, hf_bytes said)
+{
+    const size_t n = said.len < HF_QUIC_REASON ? said.len : HF_QUIC_REASON;
+    q->reason = n > 0 ? hf_alloc(&q->env->alloc, HF_QUIC_REASON) : NULL;
+    if (q->reason == NULL)
+        return;
+    memcpy(q->reason, said.ptr, n);
+    q->fault.reason = q->reason;
+    q->fault.reason_length = (uint8_t)n;
+}
+
 void hf_quic_peer_closed(hf_quic *q, const hf_frame *f)
 {
     if (q->state >= HF_QUIC_CLOSING)
         return;
     const bool application = f->kind == HF_FRAME_CLOSE_APPLICATION;
-    const size_t n = f->bytes.len < sizeof q->fault.reason ? f->bytes.len : sizeof q->fault.reason;
     q->faulted = f->code != 0;
     q->fault = (hf_quic_fault){ .err = hf_err_make(f->code == 0 ? 0 : application ? HF_ERR_QUIC_PEER_APPLICATION : HF_ERR_QUIC_PEER_TRANSPORT),
-                                .remote = true, .application = application, .code = f->code, .frame = f->offset, .reason_length = (uint8_t)n };
-    if (n > 0)
-        memcpy(q->fault.reason, f->bytes.ptr, n);
+                                .remote = true, .application = application, .code = f->code, .frame = f->offset };
+    keep_reason(q, f->bytes);
     set_over(q);
     hf_quic_move(q, HF_QUIC_DRAINING);
 }
@@ -239,10 +254,8 @@ void hf_quic_close(hf_quic *q, hf_time now, uint64_t code, hf_bytes reason)
     if (q->state >= HF_QUIC_CLOSING)
         return;
     q->now = now;
-    const size_t n = reason.len < sizeof q->fault.reason ? reason.len : sizeof q->fault.reason;
-    q->fault = (hf_quic_fault){ .application = true, .code = code & HF_VARINT_MOST, .reason_length = (uint8_t)n };
-    if (n > 0)
-        memcpy(q->fault.reason, reason.ptr, n);
+    q->fault = (hf_quic_fault){ .application = true, .code = code & HF_VARINT_MOST };
+    keep_reason(q, reason);
     start_closing(q);
     hf_quic_touch(q);
 }
@@ -409,14 +422,16 @@ const hf_quic_fault *hf_quic_fault_of(const hf_quic *q)
 
 static size_t memory_of(const hf_quic *q)
 {
-    size_t n = sizeof *q + (q->shaking != NULL ? sizeof *q->shaking : 0) + (q->zero != NULL ? sizeof *q->zero : 0) + q->bucket_count * sizeof(hf_stream *) + q->token_capacity * sizeof *q->tokens;
+    size_t n = sizeof *q + (q->shaking != NULL ? sizeof *q->shaking : 0) + (q->zero != NULL ? sizeof *q->zero : 0) + (q->turnover != NULL ? sizeof *q->turnover : 0) +
+               q->route_count * sizeof *q->routes + q->bucket_count * sizeof(hf_stream *) + q->token_capacity * sizeof *q->tokens;
     for (unsigned i = 0; i < HF_LEVEL_COUNT; i++) {
         const hf_quic_space *const s = q->spaces[i];
         n += s->sent.packet_capacity * sizeof(hf_sent_packet) + s->sent.frame_capacity * sizeof(hf_sent_frame) + s->received.capacity * sizeof(hf_range);
     }
     for (uint32_t i = 0; i < q->bucket_count; i++)
         for (const hf_stream *s = q->buckets[i]; s != NULL; s = s->bucket)
-            n += sizeof *s + s->in.capacity + (s->in.apart.capacity + s->out.acked.capacity + s->out.lost.capacity) * sizeof(hf_range);
+            n += sizeof *s + (s->in != NULL ? sizeof *s->in + s->in->capacity + s->in->apart.capacity * sizeof(hf_range) : 0) +
+                 (s->out != NULL ? sizeof *s->out + (s->out->acked.capacity + s->out->lost.capacity) * sizeof(hf_range) : 0);
     return n;
 }
 

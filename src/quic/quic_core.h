@@ -26,6 +26,7 @@ enum {
     HF_QUIC_FRAMES_MOST = 24, /* frames of one packet that are noted */
     HF_QUIC_ACK_DELAY_MS = 25,
     HF_QUIC_EARLY_MOST = 4,   /* datagrams kept until their keys are here */
+    HF_QUIC_REASON = 128,     /* of the words of a CONNECTION_CLOSE */
     HF_QUIC_URGENCIES = 8,
     HF_QUIC_RETIRED = 16      /* at least limit quic_retirements */
 };
@@ -97,8 +98,8 @@ typedef struct hf_stream {
     hf_link sendable, telling; /* first: lists of streams are lists of these */
     struct hf_stream *bucket;
     uint64_t id;
-    hf_send out;
-    hf_receive in;
+    hf_send *out;              /* NULL where the stream has no such direction; both lie behind the stream, in its block */
+    hf_receive *in;
     uint64_t send_allowed;     /* by the peer's MAX_STREAM_DATA */
     uint64_t receive_allowed;  /* by ours, as told */
     uint64_t window;
@@ -152,13 +153,16 @@ typedef struct hf_their_id {
 typedef struct hf_route {
     hf_quic_path path;
     bool on, validated;
+    bool preferred;            /* the server's end of it is the address that it prefers (RFC 9000 9.6) */
+    bool wanted;               /* server: the client goes on here as soon as it is proven that it is there */
     uint64_t received, sent;   /* bytes before it was validated: no more than three times as much goes out */
     uint64_t id;               /* sequence number of the peer's connection id that is used on it */
     uint8_t challenge[8];
     bool challenge_due, challenged;
+    uint8_t challenges;        /* that left without an answer */
     hf_time challenge_at;      /* when the next one is due */
     hf_time give_up_at;
-    uint8_t answers[8][8];     /* PATH_RESPONSE due, oldest first */
+    uint8_t answers[4][8];     /* PATH_RESPONSE due, oldest first */
     uint8_t answer_count;
 } hf_route;
 
@@ -186,13 +190,19 @@ typedef struct hf_quic_shaking {
     hf_quic_space spaces[HF_LEVEL_APPLICATION];
     uint8_t parameters[HF_QUIC_PARAMS_MOST];
     hf_quic_keys first_read;   /* server that went on with another version: for Initial packets of the first one */
+    hf_quic_address preferred; /* client: where the server wants it to go on; port 0: nowhere else */
     bool judged;               /* server: which version to go on with was decided */
 } hf_quic_shaking;
+
+/* The keys before and after those in use (RFC 9001 6): made anew when a connection wakes. */
+typedef struct hf_quic_turnover {
+    hf_quic_keys next_read, last_read;
+} hf_quic_turnover;
 
 /* 0-RTT: there only as long as it may be used. */
 typedef struct hf_quic_zero {
     hf_quic_keys keys;         /* client: for writing; server: for reading */
-    hf_quic_params remembered; /* client: of the server, when the session was made */
+    hf_quic_terms remembered;  /* client: of the server, when the session was made */
     hf_time until;             /* server: late packets are read until then */
 } hf_quic_zero;
 
@@ -216,18 +226,19 @@ struct hf_quic {
     bool hello_done, confirmed, done_due, token_due, signing, verifying;
     bool got_packet;           /* client: an authentic packet came: no Version Negotiation or Retry after it */
     bool retried, resumed;
+    bool prefers;              /* server: it told the client of an address that it prefers */
     hf_quic_zero *zero;        /* NULL: no 0-RTT, or no longer */
     bool early_taken;          /* server: 0-RTT is. Client: the server says so */
     bool early_on;             /* lanes are used, and the handshake is not complete */
     hf_queue token;            /* client: for Initial packets */
     hf_queue session, new_token;
     hf_cid original, retry_scid, first_scid; /* RFC 9000 7.3 */
-    hf_quic_params ours, theirs;
+    hf_quic_terms ours, theirs;
 
     hf_quic_space *spaces[HF_LEVEL_COUNT]; /* never NULL: two are the shaking's, or nobody's; one is `application` */
     hf_quic_space application;
     hf_quic_shaking *shaking;  /* NULL: confirmed, and at rest since */
-    hf_quic_keys next_read, last_read;
+    hf_quic_turnover *turnover; /* NULL: no 1-RTT keys yet, or at rest */
     bool read_phase, write_phase, update_confirmed;
     bool spin, spins;          /* RFC 9000 17.4: the bit that we send; whether it means anything on this path */
     uint64_t phase_from;       /* the first packet number received in this phase */
@@ -260,7 +271,8 @@ struct hf_quic {
     uint64_t retire_due[HF_QUIC_RETIRED]; /* sequence numbers to be retired, and told and not acknowledged */
     bool retire_sent[HF_QUIC_RETIRED];
     uint8_t retire_count;
-    hf_route routes[HF_QUIC_ROUTES];
+    hf_route *routes;          /* one place while there is one way, else HF_QUIC_ROUTES */
+    uint8_t route_count;
     uint8_t route, from_route; /* in use; by which the packet came that is being read */
     uint8_t fallback;          /* the last validated one */
 
@@ -296,6 +308,7 @@ struct hf_quic {
 
     /* the end */
     hf_quic_fault fault;
+    char *reason;              /* HF_QUIC_REASON bytes, once it is over and somebody gave one */
     uint64_t reading;          /* the number of the last authentic packet */
     bool faulted, close_due;
     hf_time over_at;
@@ -336,6 +349,9 @@ uint64_t hf_quic_transport_code(const hf_quic_fault *fault);
 
 /* One datagram, whose packets are for this connection. HF_OK when one of them was of use. */
 hf_err hf_quic_datagram(hf_quic *q, hf_time now, const hf_quic_path *path, uint8_t ecn, hf_span datagram);
+/* RFC 9001 6.3: the next keys are made ahead, so that an update takes no longer than any packet. False: memory. */
+bool hf_quic_turnover_begin(hf_quic *q);
+void hf_quic_turnover_end(hf_quic *q);
 /* Datagrams that came before their keys. */
 void hf_quic_datagrams_late(hf_quic *q);
 void hf_datagrams_free(hf_datagrams *d, const hf_allocator *alloc);
@@ -431,14 +447,20 @@ uint64_t hf_quic_settings_number(const hf_quic *q);
 bool hf_quic_remember(hf_quic *q);
 /* Client: takes such a session apart; what is none is an empty one. False: no memory. */
 bool hf_quic_recall(hf_quic *q, hf_bytes session, hf_bytes *tls);
-bool hf_quic_early_kept(const hf_quic_params *before, const hf_quic_params *now);
+bool hf_quic_early_kept(const hf_quic_terms *before, const hf_quic_terms *now);
 
 /* ---- quic_version.c ----------------------------------------------------------------------------------------- */
 
 /* Server: the ClientHello in `hello` decides; false: it is not whole yet. */
 bool hf_quic_version_judge(hf_quic *q, hf_bytes hello);
-/* Client: an Initial packet of another version came, which we offered. True: q goes on with it. */
-bool hf_quic_version_follow(hf_quic *q, uint32_t version);
+/* Client: an Initial packet of another version came, which we offered. Anybody on the way can send such a header; the keys are for
+ * finding out who did: follow, once the packet was opened, or decline. False: q does not go on with this version. */
+typedef struct hf_quic_version_keys {
+    hf_quic_keys read, write;
+} hf_quic_version_keys;
+bool hf_quic_version_offer(hf_quic *q, uint32_t version, hf_quic_version_keys *keys);
+void hf_quic_version_follow(hf_quic *q, uint32_t version, hf_quic_version_keys *keys);
+void hf_quic_version_decline(hf_quic_version_keys *keys);
 /* What we say of versions in our parameters. */
 void hf_quic_version_params(const hf_quic *q, hf_quic_params *p);
 /* RFC 9368 4: what the peer says agrees with what was seen. */
@@ -449,6 +471,8 @@ bool hf_quic_version_agrees(const hf_quic *q);
 /* Issues ids up to what the peer holds. */
 bool hf_quic_issue_ids(hf_quic *q);
 bool hf_quic_new_id(hf_quic *q, const hf_frame *f);
+/* Client: the id for the server's preferred address, which is number 1 (RFC 9000 5.1.1). False: it is in use. */
+bool hf_quic_preferred_id(hf_quic *q, const hf_quic_preferred *p);
 bool hf_quic_retire_id(hf_quic *q, const hf_frame *f);
 hf_their_id *hf_quic_their_id(hf_quic *q, uint64_t sequence);
 /* A fresh one, or NULL. */
@@ -459,12 +483,20 @@ bool hf_quic_is_reset(const hf_quic *q, hf_bytes datagram);
 /* ---- quic_route.c ------------------------------------------------------------------------------------------- */
 
 hf_route *hf_quic_route(hf_quic *q);
+/* Places for other ways are given back when there is none. */
+void hf_quic_routes_rest(hf_quic *q);
+bool hf_quic_address_equal(const hf_quic_address *a, const hf_quic_address *b);
 bool hf_quic_path_equal(const hf_quic_path *a, const hf_quic_path *b);
 /* The route of a datagram that came; a new one when it is of an address that was not seen. -1: none is to be had. */
 int hf_quic_route_of(hf_quic *q, const hf_quic_path *path);
 /* An authentic packet that is no probe came by it, the newest so far. */
 bool hf_quic_route_used(hf_quic *q, int route);
 void hf_quic_challenge(hf_quic *q, hf_route *r);
+/* Client: the handshake is confirmed; the address that the server prefers is tried. */
+void hf_quic_prefer(hf_quic *q);
+/* Client: of the server's preferred addresses the one of the family in use, unless it is one that nobody but this machine or
+ * this network should be asked to send to. NULL: none. */
+const hf_quic_address *hf_quic_preferred_of(const hf_quic *q, const hf_quic_preferred *p);
 bool hf_quic_challenge_came(hf_quic *q, int route, const uint8_t data[8]);
 bool hf_quic_answer_came(hf_quic *q, const uint8_t data[8]);
 void hf_quic_route_timers(hf_quic *q);

@@ -76,7 +76,9 @@ void hf_quic_early_rejected(hf_quic *q)
     }
     q->send_allowed = q->sent_bytes = q->put_bytes = 0;
     q->crowded = q->early_on = q->tell_early = q->resumed = false;
-    hf_quic_params_init(&q->theirs);
+    hf_quic_params none;
+    hf_quic_params_init(&none);
+    q->theirs = hf_quic_terms_of(&none);
     hf_quic_early_forget(q);
     q->tell_rejected = true;
 }
@@ -85,7 +87,7 @@ void hf_quic_early_rejected(hf_quic *q)
 
 uint64_t hf_quic_settings_number(const hf_quic *q)
 {
-    const hf_quic_params *const p = &q->ours;
+    const hf_quic_terms *const p = &q->ours;
     const uint64_t all[] = { p->data, p->stream_local, p->stream_remote, p->stream_one_way, p->streams, p->one_way_streams, p->cids,
                              p->datagram_most, p->payload_most, p->no_migration, hf_quic_config_of(q->ep)->settings };
     uint64_t n = UINT64_C(0xcbf29ce484222325);
@@ -95,7 +97,7 @@ uint64_t hf_quic_settings_number(const hf_quic *q)
 }
 
 /* RFC 9000 7.4.1: what must not be remembered is not. */
-static hf_quic_params memorable(const hf_quic_params *p)
+static hf_quic_params memorable(const hf_quic_terms *p)
 {
     hf_quic_params kept;
     hf_quic_params_init(&kept);
@@ -141,14 +143,16 @@ bool hf_quic_recall(hf_quic *q, hf_bytes session, hf_bytes *tls)
         return true;
     if (!make_room(q))
         return false;
-    q->zero->remembered = memorable(&p);
+    const hf_quic_terms said = hf_quic_terms_of(&p);
+    p = memorable(&said);
+    q->zero->remembered = hf_quic_terms_of(&p);
     q->hs.takes_early = true;
     return true;
 }
 
 /* RFC 9000 7.4.1: "the server MUST NOT reduce any limits or alter any values that might be violated by the client with its
  * 0-RTT data". `now` is what the server says in this connection. */
-bool hf_quic_early_kept(const hf_quic_params *before, const hf_quic_params *now)
+bool hf_quic_early_kept(const hf_quic_terms *before, const hf_quic_terms *now)
 {
     return now->data >= before->data && now->stream_local >= before->stream_local && now->stream_remote >= before->stream_remote &&
            now->stream_one_way >= before->stream_one_way && now->streams >= before->streams &&

@@ -233,14 +233,14 @@ static void put_stream_control(packet *p, hf_stream *s)
         }
     }
     if (s->due & HF_DUE_RESET) {
-        const uint64_t numbers[] = { s->id, s->reset_code, s->out.next };
+        const uint64_t numbers[] = { s->id, s->reset_code, s->out->next };
         if (put_numbers(p, 0x04, numbers, 3)) {
             note(p, HF_FRAME_RESET_STREAM, s->id, 0, 0, false);
             s->due &= (uint8_t)~HF_DUE_RESET;
         }
     }
     if (s->due & HF_DUE_WINDOW) {
-        const uint64_t limit = larger(s->in.read + s->window, s->receive_allowed);
+        const uint64_t limit = larger(s->in->read + s->window, s->receive_allowed);
         const uint64_t numbers[] = { s->id, limit };
         if (put_numbers(p, 0x11, numbers, 2)) {
             s->receive_allowed = limit;
@@ -259,8 +259,8 @@ static bool put_stream_data(packet *p, hf_stream *s, bool *did)
     bool fin;
     *did = false;
     if ((s->sending != HF_LANE_OPEN && s->sending != HF_LANE_SIZED) || !can_note(p) || room(p) <= HF_FRAME_STREAM_HEADER ||
-        !hf_send_is_ready(&s->out, hf_stream_may_send(q, s)) ||
-        !hf_send_next(&s->out, hf_stream_may_send(q, s), room(p), &offset, &length, &fin))
+        !hf_send_is_ready(s->out, hf_stream_may_send(q, s)) ||
+        !hf_send_next(s->out, hf_stream_may_send(q, s), room(p), &offset, &length, &fin))
         return true;
     /* Data that fills the packet needs no length, and packets that are filled are of one size: GSO wants that. */
     const size_t most = room(p) - hf_frame_stream_header(s->id, offset);
@@ -271,13 +271,13 @@ static bool put_stream_data(packet *p, hf_stream *s, bool *did)
     while (!counted && room(p) > hf_frame_stream_header(s->id, offset) + length)
         hf_write_byte(&p->w, 0); /* PADDING: a byte or two */
     hf_frame_write_stream(&p->w, s->id, offset, length, fin, counted);
-    hf_send_copy(&s->out, offset, length, p->w.ptr + p->w.length);
+    hf_send_copy(s->out, offset, length, p->w.ptr + p->w.length);
     p->w.length += length;
-    const uint64_t before = s->out.next;
-    if (!hf_send_sent(&s->out, &q->env->alloc, offset, length, fin))
+    const uint64_t before = s->out->next;
+    if (!hf_send_sent(s->out, &q->env->alloc, offset, length, fin))
         return hf_quic_no_memory(q);
-    q->sent_bytes += s->out.next - before;
-    HF_ASSERT(q->sent_bytes <= q->send_allowed && s->out.next <= s->send_allowed);
+    q->sent_bytes += s->out->next - before;
+    HF_ASSERT(q->sent_bytes <= q->send_allowed && s->out->next <= s->send_allowed);
     note(p, HF_FRAME_STREAM, s->id, offset, length, fin);
     *did = true;
     return true;
@@ -598,7 +598,10 @@ static size_t build_probe(hf_quic *q, hf_route *r, uint8_t *bytes, size_t most)
         note(&p, HF_FRAME_PATH_CHALLENGE, 0, 0, 0, false);
         r->challenge_due = false;
         r->challenged = true;
-        r->challenge_at = hf_time_after(q->now, hf_quic_timeout_ns(q, HF_LEVEL_APPLICATION));
+        /* RFC 9000 8.2.1: not "more frequently than it would send an Initial packet", which is ever more seldom */
+        r->challenge_at = hf_time_after(q->now, hf_quic_timeout_ns(q, HF_LEVEL_APPLICATION) << (r->challenges < 8 ? r->challenges : 8));
+        if (r->challenges < UINT8_MAX)
+            r->challenges++;
     }
     HF_ASSERT(!p.w.overflowed);
     end_packet(&p, &dg);
@@ -613,7 +616,7 @@ static hf_route *probe_due(hf_quic *q)
 {
     if (!q->spaces[HF_LEVEL_APPLICATION]->write.on || !q->hello_done)
         return NULL;
-    for (unsigned i = 0; i < HF_QUIC_ROUTES; i++)
+    for (unsigned i = 0; i < q->route_count; i++)
         if (q->routes[i].on && (q->routes[i].challenge_due || q->routes[i].answer_count > 0) &&
             hf_quic_route_room(q, &q->routes[i]) >= probe_least(&q->routes[i]))
             return &q->routes[i];

@@ -114,6 +114,11 @@ void hf_quic_endpoint_settings(hf_quic_endpoint *ep, uint64_t settings)
     ep->config.settings = settings;
 }
 
+void hf_quic_endpoint_prefer(hf_quic_endpoint *ep, const hf_quic_address preferred[2])
+{
+    memcpy(ep->config.preferred, preferred, sizeof ep->config.preferred);
+}
+
 bool hf_quic_endpoint_uses(const hf_quic_endpoint *ep, const hf_tls_config *tls)
 {
     for (const hf_link *link = ep->all.next; link != &ep->all; link = link->next)

@@ -9,11 +9,41 @@
 
 /* ---- transport parameters ----------------------------------------------------------------------------------- */
 
+/* RFC 9000 9.6: with an id and a token of its own, which is the one after the handshake's. A client that came to that very
+ * address need not move. False: no memory. */
+static bool write_preferred(hf_quic *q, hf_quic_params *p)
+{
+    const hf_quic_config *const config = hf_quic_config_of(q->ep);
+    hf_our_id *const id = &q->our_ids[1];
+    for (unsigned i = 0; i < 2; i++) {
+        const hf_quic_address *const a = &config->preferred[i];
+        if (a->port == 0)
+            continue;
+        if (hf_quic_address_equal(a, &hf_quic_route(q)->path.local)) {
+            p->has_preferred = false;
+            return true;
+        }
+        p->has_preferred = true;
+    }
+    if (!p->has_preferred)
+        return true;
+    for (unsigned i = 0; i < 2; i++)
+        p->preferred.at[i] = config->preferred[i];
+    if (!id->on) { /* else parameters are written anew, for another version */
+        if (!hf_quic_make_id(q->ep, q, id))
+            return false;
+        id->sequence = q->our_next++;
+    }
+    q->prefers = true;
+    p->preferred.cid = id->cid;
+    return hf_quic_reset_token(q->ep, &id->cid, p->preferred.reset_token);
+}
+
 bool hf_quic_write_parameters(hf_quic *q)
 {
     const hf_limits *const l = q->env->limits;
     const hf_quic_config *const config = hf_quic_config_of(q->ep);
-    hf_quic_params *const p = &q->ours;
+    hf_quic_params said, *const p = &said;
     hf_quic_params_init(p);
     /* a quarter of what they may grow to: those who read fast get more */
     p->data = l->quic_connection_window_bytes / 4;
@@ -35,8 +65,11 @@ bool hf_quic_write_parameters(hf_quic *q)
         p->has_retry = q->retried;
         p->retry = q->retry_scid;
         p->has_reset_token = hf_quic_reset_token(q->ep, &p->initial, p->reset_token);
+        if (!write_preferred(q, p))
+            return false;
     }
     hf_quic_version_params(q, p);
+    q->ours = hf_quic_terms_of(p);
     q->hs.takes_early |= q->server;
     q->hs.early_settings = hf_quic_settings_number(q);
     for (unsigned k = 0; k < 2; k++)
@@ -50,9 +83,8 @@ bool hf_quic_write_parameters(hf_quic *q)
 }
 
 /* RFC 9000 7.3: the ids in the parameters are those that the packets had. */
-static bool ids_agree(const hf_quic *q)
+static bool ids_agree(const hf_quic *q, const hf_quic_params *p)
 {
-    const hf_quic_params *const p = &q->theirs;
     if (!p->has_initial || !hf_cid_equal(&p->initial, &q->first_scid))
         return false;
     if (q->server)
@@ -65,10 +97,12 @@ static bool read_parameters(hf_quic *q)
 {
     const hf_span held = hf_queue_peek(&q->hs.peer_parameters);
     const char *wanted = NULL;
-    const hf_err err = hf_quic_params_read(hf_bytes_make(held.ptr, held.len), !q->server, &q->theirs, &wanted);
+    hf_quic_params p;
+    const hf_err err = hf_quic_params_read(hf_bytes_make(held.ptr, held.len), !q->server, &p, &wanted);
+    q->theirs = hf_quic_terms_of(&p);
     if (err.code != 0)
         return hf_quic_fail(q, err.code, 0, wanted);
-    if (!ids_agree(q))
+    if (!ids_agree(q, &p))
         return hf_quic_fail(q, HF_ERR_QUIC_IDS_DIFFER, 0, "the connection ids of the handshake in the parameters");
     if (!q->server && q->early_taken && !hf_quic_early_kept(&q->zero->remembered, &q->theirs))
         return hf_quic_fail(q, HF_ERR_QUIC_EARLY, 0, "limits not below those that were remembered for 0-RTT");
@@ -77,12 +111,20 @@ static bool read_parameters(hf_quic *q)
     q->may_open[0] = q->theirs.streams;
     q->may_open[1] = q->theirs.one_way_streams;
     q->send_allowed = q->theirs.data;
-    if (q->theirs.has_reset_token) {
+    if (p.has_reset_token) {
         q->their_ids[0].has_token = true;
-        memcpy(q->their_ids[0].reset_token, q->theirs.reset_token, HF_QUIC_RESET_TOKEN);
+        memcpy(q->their_ids[0].reset_token, p.reset_token, HF_QUIC_RESET_TOKEN);
+    }
+    if (p.has_preferred) {
+        /* RFC 9000 18.2: "A server that chooses a zero-length connection ID MUST NOT provide a preferred address" */
+        if (q->first_scid.length == 0 || !hf_quic_preferred_id(q, &p.preferred))
+            return hf_quic_fail(q, HF_ERR_QUIC_PARAMETERS, 0, "an id of its own for the preferred address");
+        const hf_quic_address *const to = hf_quic_preferred_of(q, &p.preferred);
+        if (to != NULL && q->shaking != NULL)
+            q->shaking->preferred = *to;
     }
     if (q->datagram_bytes > q->theirs.payload_most)
-        q->datagram_bytes = (uint16_t)q->theirs.payload_most;
+        q->datagram_bytes = q->theirs.payload_most;
     hf_queue_fini(&q->hs.peer_parameters);
     if (q->early_on)
         hf_streams_allow(q);
@@ -130,6 +172,7 @@ void hf_quic_confirm(hf_quic *q)
     q->tell_confirmed = true;
     hf_quic_discard(q, HF_LEVEL_INITIAL);
     hf_quic_discard(q, HF_LEVEL_HANDSHAKE); /* RFC 9001 4.9.2 */
+    hf_quic_prefer(q);
 }
 
 /* 1-RTT packets may be sent. */
@@ -162,9 +205,8 @@ static bool on_event(hf_quic *q, const hf_hs_event *e)
     case HF_HS_WRITE_APPLICATION: return may_write(q, e->secret);
     case HF_HS_READ_APPLICATION:
         q->read_level = HF_LEVEL_APPLICATION;
-        /* RFC 9001 6.3: the next keys are made ahead, so that an update takes no longer than any packet */
         return set_keys(q, HF_LEVEL_APPLICATION, false, e->secret) &&
-               (hf_quic_keys_next(&q->spaces[HF_LEVEL_APPLICATION]->read, &q->next_read) || hf_quic_no_memory(q));
+               (hf_quic_turnover_begin(q) || hf_quic_no_memory(q));
     case HF_HS_WANT_VERIFY: q->tell_verify = true; return true;
     case HF_HS_WANT_SIGN: q->tell_sign = true; return true;
     case HF_HS_SESSION:

@@ -102,7 +102,7 @@ static bool retire_below(hf_quic *q, uint64_t prior)
 
 static bool replace_on_routes(hf_quic *q)
 {
-    for (unsigned i = 0; i < HF_QUIC_ROUTES; i++) {
+    for (unsigned i = 0; i < q->route_count; i++) {
         hf_route *const r = &q->routes[i];
         if (!r->on || hf_quic_their_id(q, r->id) != NULL)
             continue;
@@ -166,6 +166,17 @@ bool hf_quic_new_id(hf_quic *q, const hf_frame *f)
     *room = (hf_their_id){ .cid = cid, .sequence = f->id, .on = true, .has_token = true };
     memcpy(room->reset_token, f->reset_token, HF_QUIC_RESET_TOKEN);
     return replace_on_routes(q);
+}
+
+bool hf_quic_preferred_id(hf_quic *q, const hf_quic_preferred *p)
+{
+    hf_their_id *const id = &q->their_ids[1];
+    if (id->on || hf_cid_equal(&q->their_ids[0].cid, &p->cid))
+        return false;
+    *id = (hf_their_id){ .cid = p->cid, .sequence = 1, .on = true, .has_token = true };
+    memcpy(id->reset_token, p->reset_token, HF_QUIC_RESET_TOKEN);
+    (void)came_before(q, 1);
+    return true;
 }
 
 bool hf_quic_is_reset(const hf_quic *q, hf_bytes datagram)

@@ -88,21 +88,40 @@ static hf_err retry(hf_quic *q, const hf_quic_header *h, hf_bytes packet)
 
 /* ---- keys --------------------------------------------------------------------------------------------------- */
 
+bool hf_quic_turnover_begin(hf_quic *q)
+{
+    if (q->turnover != NULL)
+        return true;
+    q->turnover = hf_alloc_zeroed(&q->env->alloc, sizeof *q->turnover);
+    return q->turnover != NULL && hf_quic_keys_next(&q->spaces[HF_LEVEL_APPLICATION]->read, &q->turnover->next_read);
+}
+
+void hf_quic_turnover_end(hf_quic *q)
+{
+    if (q->turnover == NULL)
+        return;
+    hf_quic_keys_fini(&q->turnover->next_read);
+    hf_quic_keys_fini(&q->turnover->last_read);
+    hf_free(&q->env->alloc, q->turnover, sizeof *q->turnover);
+    q->turnover = NULL;
+}
+
 /* RFC 9001 6: the peer uses new keys, and so shall we. */
 static bool follow_update(hf_quic *q, uint64_t number)
 {
     hf_quic_space *const s = q->spaces[HF_LEVEL_APPLICATION];
-    hf_quic_keys_fini(&q->last_read);
-    q->last_read.aead = s->read.aead;
-    memcpy(q->last_read.iv, s->read.iv, sizeof s->read.iv);
-    q->last_read.on = true;
+    hf_quic_keys *const last = &q->turnover->last_read;
+    hf_quic_keys_fini(last);
+    last->aead = s->read.aead;
+    memcpy(last->iv, s->read.iv, sizeof s->read.iv);
+    last->on = true;
     s->read.aead = (hf_aead){ 0 };
-    hf_quic_keys_step(&s->read, &q->next_read);
+    hf_quic_keys_step(&s->read, &q->turnover->next_read);
     q->last_read_until = hf_time_after(q->now, 3 * hf_quic_timeout_ns(q, HF_LEVEL_APPLICATION));
     q->read_phase = !q->read_phase;
     q->phase_from = number;
     q->key_updates++;
-    if (!hf_quic_keys_next(&s->read, &q->next_read))
+    if (!hf_quic_keys_next(&s->read, &q->turnover->next_read))
         return hf_quic_no_memory(q);
     if (q->write_phase == q->read_phase)
         return true;
@@ -154,11 +173,15 @@ static bool open_packet(hf_quic *q, hf_level level, hf_quic_keys *keys, hf_span 
     if (packet.len < at + HF_QUIC_TAG)
         return false;
     const bool phase = packet.ptr[0] & 4;
-    if (level != HF_LEVEL_APPLICATION || keys != &s->read || phase == q->read_phase)
+    if (level != HF_LEVEL_APPLICATION || keys != &s->read)
+        return hf_quic_open_packet(keys, *number, packet, at);
+    if (!hf_quic_turnover_begin(q)) /* it slept: for whatever phase, so that nobody can tell by the time it takes */
+        return hf_quic_no_memory(q);
+    if (phase == q->read_phase)
         return hf_quic_open_packet(keys, *number, packet, at);
     if (*number < q->phase_from)
-        return q->last_read.on && hf_quic_open_packet(&q->last_read, *number, packet, at);
-    return hf_quic_open_packet(&q->next_read, *number, packet, at) && follow_update(q, *number);
+        return q->turnover->last_read.on && hf_quic_open_packet(&q->turnover->last_read, *number, packet, at);
+    return hf_quic_open_packet(&q->turnover->next_read, *number, packet, at) && follow_update(q, *number);
 }
 
 /* ---- an authentic packet ------------------------------------------------------------------------------------ */
@@ -242,13 +265,38 @@ static hf_err authentic(hf_quic *q, hf_level level, const hf_quic_header *h, uin
     return HF_OK;
 }
 
+static hf_err forged(hf_quic *q)
+{
+    hf_quic_count_forged(q->ep);
+    if (++q->forged >= q->env->limits->quic_forgeries)
+        (void)hf_quic_fail(q, HF_ERR_QUIC_KEYS_WORN, 0, "fewer forged packets (limit quic_forgeries)");
+    return hf_err_make(HF_ERR_QUIC_UNDECRYPTABLE);
+}
+
+/* Client: RFC 9368 2.3: the server may go on in another version than the first. A header is nobody's word: q goes on with it when the
+ * packet has opened, and is as it was when it has not. */
+static hf_err other_version(hf_quic *q, const hf_quic_header *h, hf_span packet, uint8_t ecn)
+{
+    hf_quic_version_keys keys;
+    uint64_t number = 0;
+    hf_bytes payload;
+    if (h->token.len > 0 || !hf_quic_version_offer(q, h->version, &keys))
+        return q->faulted ? HF_OK : hf_err_make(HF_ERR_QUIC_VERSION);
+    if (!open_packet(q, HF_LEVEL_INITIAL, &keys.read, packet, h->number_at, &number, &payload)) {
+        hf_quic_version_decline(&keys);
+        return q->faulted ? HF_OK : forged(q);
+    }
+    hf_quic_version_follow(q, h->version, &keys);
+    return authentic(q, HF_LEVEL_INITIAL, h, number, packet.ptr[0], payload, ecn);
+}
+
 static hf_err protected_packet(hf_quic *q, const hf_quic_header *h, hf_span packet, hf_bytes datagram, uint8_t ecn)
 {
     const hf_level level = h->kind == HF_QUIC_INITIAL ? HF_LEVEL_INITIAL : h->kind == HF_QUIC_HANDSHAKE ? HF_LEVEL_HANDSHAKE : HF_LEVEL_APPLICATION;
     hf_quic_space *const s = q->spaces[level];
     const bool zero = h->kind == HF_QUIC_ZERO_RTT;
-    if (h->kind == HF_QUIC_INITIAL && h->version != q->version && !q->server && !hf_quic_version_follow(q, h->version))
-        return hf_err_make(HF_ERR_QUIC_VERSION);
+    if (h->kind == HF_QUIC_INITIAL && h->version != q->version && !q->server)
+        return other_version(q, h, packet, ecn);
     if ((h->kind == HF_QUIC_HANDSHAKE && h->version != q->version) || (zero && h->version != q->first_version))
         return hf_err_make(HF_ERR_QUIC_VERSION);
     /* RFC 9368 2.3: a client that has not heard of it yet goes on with the first version */
@@ -274,10 +322,7 @@ static hf_err protected_packet(hf_quic *q, const hf_quic_header *h, hf_span pack
             hf_quic_end_silently(q, HF_ERR_QUIC_RESET);
             return HF_OK;
         }
-        hf_quic_count_forged(q->ep);
-        if (++q->forged >= q->env->limits->quic_forgeries)
-            (void)hf_quic_fail(q, HF_ERR_QUIC_KEYS_WORN, 0, "fewer forged packets (limit quic_forgeries)");
-        return hf_err_make(HF_ERR_QUIC_UNDECRYPTABLE);
+        return forged(q);
     }
     return authentic(q, level, h, number, packet.ptr[0], payload, ecn);
 }

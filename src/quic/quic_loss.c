@@ -24,9 +24,9 @@ static bool stream_settled(hf_quic *q, const hf_sent_frame *f, bool arrived)
     case HF_FRAME_STREAM:
         if (s->sending != HF_LANE_OPEN && s->sending != HF_LANE_SIZED)
             return true;
-        if (!(arrived ? hf_send_acked(&s->out, alloc, f->offset, f->length, f->fin, &released) : hf_send_lost(&s->out, alloc, f->offset, f->length, f->fin)))
+        if (!(arrived ? hf_send_acked(s->out, alloc, f->offset, f->length, f->fin, &released) : hf_send_lost(s->out, alloc, f->offset, f->length, f->fin)))
             return hf_quic_no_memory(q);
-        if (s->sending == HF_LANE_SIZED && hf_send_is_done(&s->out))
+        if (s->sending == HF_LANE_SIZED && hf_send_is_done(s->out))
             hf_stream_sending(s, HF_LANE_DONE);
         break;
     case HF_FRAME_RESET_STREAM:
@@ -504,7 +504,10 @@ void hf_quic_timers(hf_quic *q)
         return;
     }
     if (q->last_read_until.ns <= now.ns) {
-        hf_quic_keys_fini(&q->last_read);
+        if (q->turnover != NULL)
+            hf_quic_keys_fini(&q->turnover->last_read);
+        if (q->rest_at.ns == HF_NEVER_NS)
+            hf_quic_turnover_end(q);
         q->last_read_until = HF_NEVER;
     }
     if (q->zero != NULL && q->zero->until.ns <= now.ns)

@@ -20,7 +20,7 @@ enum {
 
 static uint16_t most_of(const hf_quic *q)
 {
-    return q->theirs.payload_most < MOST ? (uint16_t)q->theirs.payload_most : MOST;
+    return q->theirs.payload_most < MOST ? q->theirs.payload_most : MOST;
 }
 
 void hf_quic_mtu_begin(hf_quic *q)
@@ -30,7 +30,7 @@ void hf_quic_mtu_begin(hf_quic *q)
     q->datagram_bytes = asked >= HF_QUIC_DATAGRAM_LEAST && asked <= MOST ? asked : HF_QUIC_DATAGRAM_LEAST;
     q->sizing = (hf_quic_sizing){ .at = config->fixed_size ? HF_NEVER : q->now, .bytes_before = q->bytes_sent };
     if (q->theirs.payload_most < q->datagram_bytes)
-        q->datagram_bytes = (uint16_t)q->theirs.payload_most;
+        q->datagram_bytes = q->theirs.payload_most;
 }
 
 static void grow_to(hf_quic *q, uint16_t bytes)

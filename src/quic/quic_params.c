@@ -12,6 +12,16 @@ void hf_quic_params_init(hf_quic_params *p)
     *p = (hf_quic_params){ .payload_most = 65527, .ack_exponent = 3, .ack_delay_ms = 25, .cids = 2 };
 }
 
+hf_quic_terms hf_quic_terms_of(const hf_quic_params *p)
+{
+    return (hf_quic_terms){
+        .idle_ms = p->idle_ms, .data = p->data, .stream_local = p->stream_local, .stream_remote = p->stream_remote,
+        .stream_one_way = p->stream_one_way, .streams = p->streams, .one_way_streams = p->one_way_streams, .ack_delay_ms = p->ack_delay_ms,
+        .cids = p->cids, .datagram_most = p->datagram_most, .chosen = p->chosen,
+        .payload_most = (uint16_t)(p->payload_most < UINT16_MAX ? p->payload_most : UINT16_MAX), .ack_exponent = (uint8_t)p->ack_exponent,
+        .no_migration = p->no_migration };
+}
+
 static uint64_t *number_of(hf_quic_params *p, uint64_t id)
 {
     switch (id) {
@@ -40,15 +50,50 @@ static bool read_cid(hf_bytes value, hf_cid *cid, bool *has)
     return true;
 }
 
-/* RFC 9000 18.2: address and port of both families, a connection id, a token. We do not move there, but it must be well formed. */
+/* An IPv4 address is in here as ::ffff:a.b.c.d. */
+enum { MAPPED = 12 };
+static const uint8_t mapped[MAPPED] = { [10] = 0xff, 0xff };
+
+static void read_address(hf_reader *r, size_t length, hf_quic_address *a)
+{
+    static const uint8_t nowhere[16];
+    const hf_bytes ip = hf_read(r, length);
+    const uint16_t port = (uint16_t)hf_read_number(r, 2);
+    /* RFC 9000 18.2: "by sending an all-zero address and port ... for the other family" */
+    if (r->bad || memcmp(ip.ptr, nowhere, length) == 0)
+        return;
+    memcpy(a->ip, mapped, MAPPED);
+    memcpy(a->ip + 16 - length, ip.ptr, length);
+    a->port = port;
+}
+
+/* RFC 9000 18.2: address and port of both families, a connection id, a token. */
 static bool read_preferred(hf_bytes value, hf_quic_params *p)
 {
     hf_reader r = hf_reader_make(value);
-    (void)hf_read(&r, 4 + 2 + 16 + 2);
+    read_address(&r, 4, &p->preferred.at[0]);
+    read_address(&r, 16, &p->preferred.at[1]);
     const hf_bytes cid = hf_read_vector(&r, 1);
-    (void)hf_read(&r, HF_QUIC_RESET_TOKEN);
+    const hf_bytes token = hf_read(&r, HF_QUIC_RESET_TOKEN);
+    if (!hf_reader_done(&r) || cid.len < 1 || cid.len > HF_QUIC_CID_MOST)
+        return false;
     p->has_preferred = true;
-    return hf_reader_done(&r) && cid.len >= 1 && cid.len <= HF_QUIC_CID_MOST;
+    p->preferred.cid = hf_cid_make(cid);
+    memcpy(p->preferred.reset_token, token.ptr, HF_QUIC_RESET_TOKEN);
+    return true;
+}
+
+static void write_preferred(hf_writer *w, const hf_quic_preferred *p)
+{
+    hf_write_varint(w, PREFERRED);
+    hf_write_varint(w, 4 + 2 + 16 + 2 + 1 + p->cid.length + HF_QUIC_RESET_TOKEN);
+    hf_write(w, hf_bytes_make(p->at[0].ip + MAPPED, 4));
+    hf_write_number(w, p->at[0].port, 2);
+    hf_write(w, hf_bytes_make(p->at[1].ip, 16));
+    hf_write_number(w, p->at[1].port, 2);
+    hf_write_byte(w, p->cid.length);
+    hf_write(w, hf_cid_bytes(&p->cid));
+    hf_write(w, hf_bytes_make(p->reset_token, HF_QUIC_RESET_TOKEN));
 }
 
 /* RFC 9368 3: the version in use, then those that could be. "If ... any of the versions ... is equal to zero" it is an error. */
@@ -158,6 +203,8 @@ void hf_quic_params_write(hf_writer *w, const hf_quic_params *p)
         write_bytes(w, RETRY, hf_cid_bytes(&p->retry));
     if (p->has_reset_token)
         write_bytes(w, RESET_TOKEN, hf_bytes_make(p->reset_token, HF_QUIC_RESET_TOKEN));
+    if (p->has_preferred)
+        write_preferred(w, &p->preferred);
     if (p->chosen != 0) {
         hf_write_varint(w, VERSIONS);
         hf_write_varint(w, 4 + 4 * (p->speaks_1 + 0u) + 4 * (p->speaks_2 + 0u));

@@ -7,6 +7,13 @@
 
 #include "quic_wire.h"
 
+/* RFC 9000 9.6: where a server wants its clients to go on, and the connection id for it. */
+typedef struct hf_quic_preferred {
+    hf_quic_address at[2]; /* of IPv4, of IPv6; port 0: none */
+    hf_cid cid;
+    uint8_t reset_token[HF_QUIC_RESET_TOKEN];
+} hf_quic_preferred;
+
 typedef struct hf_quic_params {
     uint64_t idle_ms;            /* 0: none */
     uint64_t payload_most;       /* 65527 */
@@ -22,13 +29,24 @@ typedef struct hf_quic_params {
     bool has_original, has_initial, has_retry, has_reset_token, has_preferred;
     hf_cid original, initial, retry;
     uint8_t reset_token[HF_QUIC_RESET_TOKEN];
+    hf_quic_preferred preferred;
 } hf_quic_params;
+
+/* What of them counts for as long as the connection lasts. */
+typedef struct hf_quic_terms {
+    uint64_t idle_ms, data, stream_local, stream_remote, stream_one_way, streams, one_way_streams, ack_delay_ms, cids, datagram_most;
+    uint32_t chosen;
+    uint16_t payload_most;
+    uint8_t ack_exponent;
+    bool no_migration;
+} hf_quic_terms;
+hf_quic_terms hf_quic_terms_of(const hf_quic_params *p);
 
 /* The defaults of the RFC. */
 void hf_quic_params_init(hf_quic_params *p);
 /* HF_ERR_QUIC_PARAMETERS; *wanted says what is missed. `from_server`: what only a server may send is allowed. */
 hf_err hf_quic_params_read(hf_bytes bytes, bool from_server, hf_quic_params *p, const char **wanted);
-enum { HF_QUIC_PARAMS_MOST = 256 };
+enum { HF_QUIC_PARAMS_MOST = 384 };
 void hf_quic_params_write(hf_writer *w, const hf_quic_params *p);
 
 #endif

@@ -3,7 +3,8 @@
 
 #include "panic.h"
 
-enum { BLOCK = 2048 }; /* the least memory for copied bytes: small puts share it */
+/* Memory for copied bytes, which small puts share: less of it for the first, because most answers have a small head and little more. */
+enum { SMALL = 256, BLOCK = 2048 };
 
 static void free_chunk(hf_send_chunk *c, const hf_allocator *alloc)
 {
@@ -55,7 +56,8 @@ bool hf_send_put(hf_send *s, const hf_allocator *alloc, hf_bytes bytes, bool cop
         return false;
     *c = (hf_send_chunk){ s->put, s->put + bytes.len, bytes.ptr, token, 0 };
     if (copy && bytes.len > 0) {
-        const uint32_t capacity = bytes.len > BLOCK / 2 ? (uint32_t)bytes.len : BLOCK;
+        const uint32_t shared = s->count == 0 && bytes.len <= SMALL / 2 ? SMALL : BLOCK;
+        const uint32_t capacity = bytes.len > BLOCK / 2 ? (uint32_t)bytes.len : shared;
         uint8_t *memory = hf_alloc(alloc, capacity);
         if (memory == NULL)
             return false;

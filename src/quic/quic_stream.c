@@ -74,14 +74,58 @@ static uint64_t first_allowed(const hf_quic *q, uint64_t id, bool ours)
     return hf_lane_is_one_way(id) ? q->theirs.stream_one_way : ours ? q->theirs.stream_remote : q->theirs.stream_local;
 }
 
+/* A stream and the halves that it has, in one block. */
+typedef struct both_ways {
+    hf_stream stream;
+    hf_send out;
+    hf_receive in;
+} both_ways;
+typedef struct outward {
+    hf_stream stream;
+    hf_send out;
+} outward;
+typedef struct inward {
+    hf_stream stream;
+    hf_receive in;
+} inward;
+
+static hf_stream *make(const hf_allocator *alloc, bool sends, bool receives)
+{
+    if (sends && receives) {
+        both_ways *const b = hf_alloc_zeroed(alloc, sizeof *b);
+        if (b == NULL)
+            return NULL;
+        b->stream.out = &b->out;
+        b->stream.in = &b->in;
+        return &b->stream;
+    }
+    if (sends) {
+        outward *const o = hf_alloc_zeroed(alloc, sizeof *o);
+        if (o == NULL)
+            return NULL;
+        o->stream.out = &o->out;
+        return &o->stream;
+    }
+    inward *const i = hf_alloc_zeroed(alloc, sizeof *i);
+    if (i == NULL)
+        return NULL;
+    i->stream.in = &i->in;
+    return &i->stream;
+}
+
+static size_t size_of(const hf_stream *s)
+{
+    return s->out != NULL && s->in != NULL ? sizeof(both_ways) : s->out != NULL ? sizeof(outward) : sizeof(inward);
+}
+
 static hf_stream *add(hf_quic *q, uint64_t id, bool ours)
 {
     if (q->stream_count >= q->bucket_count && !grow(q))
         return NULL;
-    hf_stream *s = hf_alloc_zeroed(&q->env->alloc, sizeof *s);
+    const bool one_way = hf_lane_is_one_way(id);
+    hf_stream *const s = make(&q->env->alloc, ours || !one_way, !ours || !one_way);
     if (s == NULL)
         return NULL;
-    const bool one_way = hf_lane_is_one_way(id);
     s->id = id;
     s->sending = one_way && !ours ? HF_LANE_NONE : HF_LANE_OPEN;
     s->receiving = one_way && ours ? HF_LANE_NONE : HF_LANE_OPEN;
@@ -101,10 +145,13 @@ static void destroy(hf_quic *q, hf_stream *s)
     const hf_allocator *const alloc = &q->env->alloc;
     hf_link_leave(&s->sendable);
     hf_link_leave(&s->telling);
-    q->gaps -= s->in.apart.count;
-    hf_send_fini(&s->out, alloc);
-    hf_receive_fini(&s->in, alloc);
-    hf_free(alloc, s, sizeof *s);
+    if (s->in != NULL) {
+        q->gaps -= s->in->apart.count;
+        hf_receive_fini(s->in, alloc);
+    }
+    if (s->out != NULL)
+        hf_send_fini(s->out, alloc);
+    hf_free(alloc, s, size_of(s));
 }
 
 void hf_streams_free(hf_quic *q)
@@ -124,7 +171,8 @@ void hf_streams_release(hf_quic *q)
     const hf_send_released released = hf_quic_released(q);
     for (uint32_t i = 0; i < q->bucket_count; i++)
         for (hf_stream *s = q->buckets[i]; s != NULL; s = s->bucket)
-            hf_send_drop(&s->out, &q->env->alloc, &released);
+            if (s->out != NULL)
+                hf_send_drop(s->out, &q->env->alloc, &released);
 }
 
 static bool is_ours(const hf_quic *q, uint64_t id)
@@ -186,12 +234,12 @@ uint64_t hf_quic_backlog(const hf_quic *q)
 /* Room for another stretch of bytes: by what the lane holds, by what all do, and by the peer's windows. */
 static uint64_t room_of(const hf_quic *q, const hf_stream *s, bool *crowded)
 {
-    const uint64_t unsent = s->out.put - s->out.next, backlog = hf_quic_backlog(q);
+    const uint64_t unsent = s->out->put - s->out->next, backlog = hf_quic_backlog(q);
     const uint64_t free_all = q->send_allowed - q->sent_bytes;
     *crowded = backlog >= backlog_most(q) || backlog >= free_all;
-    if (*crowded || unsent >= q->env->limits->output_bytes / 2 || s->out.put >= s->send_allowed)
+    if (*crowded || unsent >= q->env->limits->output_bytes / 2 || s->out->put >= s->send_allowed)
         return 0;
-    const uint64_t by_lane = s->send_allowed - s->out.put, by_all = free_all - backlog;
+    const uint64_t by_lane = s->send_allowed - s->out->put, by_all = free_all - backlog;
     return by_lane < by_all ? by_lane : by_all;
 }
 
@@ -219,19 +267,18 @@ void hf_streams_uncrowd(hf_quic *q)
 /* Up to which offset it may send now: its own limit, and the connection's. */
 uint64_t hf_stream_may_send(const hf_quic *q, const hf_stream *s)
 {
-    const uint64_t by_connection = s->out.next + (q->send_allowed - q->sent_bytes);
+    const uint64_t by_connection = s->out->next + (q->send_allowed - q->sent_bytes);
     return by_connection < s->send_allowed ? by_connection : s->send_allowed;
 }
 
 void hf_stream_touch(hf_quic *q, hf_stream *s)
 {
-    const bool data = (s->sending == HF_LANE_OPEN || s->sending == HF_LANE_SIZED) && hf_send_is_ready(&s->out, hf_stream_may_send(q, s));
+    const bool data = (s->sending == HF_LANE_OPEN || s->sending == HF_LANE_SIZED) && hf_send_is_ready(s->out, hf_stream_may_send(q, s));
     if (!data && s->due == 0)
         hf_link_leave(&s->sendable);
     else if (!hf_link_is_in(&s->sendable))
         hf_list_push(&q->sendable[s->urgency], &s->sendable);
-    const uint64_t unsent = s->out.put - s->out.next;
-    if (s->wants_put && s->sending == HF_LANE_OPEN && unsent < q->env->limits->output_bytes / 2) {
+    if (s->wants_put && s->sending == HF_LANE_OPEN && s->out->put - s->out->next < q->env->limits->output_bytes / 2) {
         s->wants_put = false;
         tell(q, s, HF_TELL_WRITABLE);
     }
@@ -364,7 +411,7 @@ static bool count_received(hf_quic *q, hf_stream *s, uint64_t end, uint64_t fram
 {
     if (s->receiving != HF_LANE_OPEN && end > s->final_size)
         return hf_quic_fail(q, HF_ERR_QUIC_FINAL_SIZE, frame, "no data beyond the final size");
-    const uint64_t more = end > s->in.highest ? end - s->in.highest : 0;
+    const uint64_t more = end > s->in->highest ? end - s->in->highest : 0;
     if (end > s->receive_allowed || more > q->receive_allowed - q->received_bytes)
         return hf_quic_fail(q, HF_ERR_QUIC_FLOW_CONTROL, frame, "data within MAX_DATA and MAX_STREAM_DATA");
     q->received_bytes += more;
@@ -392,17 +439,17 @@ static void taken(hf_quic *q, uint64_t n)
 /* Nobody will read what lies here, or what still comes up to `end`. */
 static void discard(hf_quic *q, hf_stream *s, uint64_t end)
 {
-    q->gaps -= s->in.apart.count;
-    if (end > s->in.highest)
-        s->in.highest = end;
-    taken(q, s->in.highest - s->in.read);
-    hf_receive_fini(&s->in, &q->env->alloc);
+    q->gaps -= s->in->apart.count;
+    if (end > s->in->highest)
+        s->in->highest = end;
+    taken(q, s->in->highest - s->in->read);
+    hf_receive_fini(s->in, &q->env->alloc);
     s->tell &= (uint8_t)~HF_TELL_READABLE;
 }
 
 static bool set_final(hf_quic *q, hf_stream *s, uint64_t size, uint64_t frame)
 {
-    if (s->receiving == HF_LANE_OPEN ? size < s->in.highest : size != s->final_size)
+    if (s->receiving == HF_LANE_OPEN ? size < s->in->highest : size != s->final_size)
         return hf_quic_fail(q, HF_ERR_QUIC_FINAL_SIZE, frame, "one final size, not below what was received");
     s->final_size = size;
     return true;
@@ -421,20 +468,20 @@ bool hf_stream_data(hf_quic *q, const hf_frame *f)
         return true;
     if (f->fin && s->receiving == HF_LANE_OPEN)
         hf_stream_receiving(s, HF_LANE_SIZED);
-    const uint64_t whole = s->in.whole;
+    const uint64_t whole = s->in->whole;
     if (s->stopped) {
         discard(q, s, end);
     } else {
-        const uint32_t apart = s->in.apart.count;
-        if (f->offset > whole && hf_ranges_is_full(&s->in.apart, f->offset, end, 1) && q->gaps >= q->env->limits->quic_gaps)
+        const uint32_t apart = s->in->apart.count;
+        if (f->offset > whole && hf_ranges_is_full(&s->in->apart, f->offset, end, 1) && q->gaps >= q->env->limits->quic_gaps)
             return hf_quic_fail(q, HF_ERR_QUIC_GAPS, f->type, "fewer gaps (limit quic_gaps)");
-        if (!hf_receive_add(&s->in, &q->env->alloc, f->offset, f->bytes))
+        if (!hf_receive_add(s->in, &q->env->alloc, f->offset, f->bytes))
             return hf_quic_no_memory(q);
-        q->gaps = q->gaps - apart + s->in.apart.count;
+        q->gaps = q->gaps - apart + s->in->apart.count;
     }
-    if (s->in.whole > whole && !s->stopped)
+    if (s->in->whole > whole && !s->stopped)
         tell(q, s, HF_TELL_READABLE);
-    if (s->receiving == HF_LANE_SIZED && s->in.read == s->final_size)
+    if (s->receiving == HF_LANE_SIZED && s->in->read == s->final_size)
         tell(q, s, HF_TELL_FIN);
     return true;
 }
@@ -448,7 +495,7 @@ bool hf_stream_reset(hf_quic *q, const hf_frame *f)
     if (!count_received(q, s, f->offset, f->type) || !set_final(q, s, f->offset, f->type))
         return false;
     /* RFC 9000 3.2: once all data was received, a RESET_STREAM may be ignored */
-    if (s->receiving == HF_LANE_RESET || s->receiving == HF_LANE_DONE || (s->receiving == HF_LANE_SIZED && s->in.whole == s->final_size))
+    if (s->receiving == HF_LANE_RESET || s->receiving == HF_LANE_DONE || (s->receiving == HF_LANE_SIZED && s->in->whole == s->final_size))
         return true;
     discard(q, s, f->offset);
     s->peer_reset_code = f->code;
@@ -465,9 +512,9 @@ static void reset(hf_quic *q, hf_stream *s, uint64_t code)
     s->reset_code = code;
     s->due |= HF_DUE_RESET;
     s->wants_put = s->wants_room = false;
-    q->put_bytes -= s->out.put - s->out.next;
+    q->put_bytes -= s->out->put - s->out->next;
     s->tell &= (uint8_t)~HF_TELL_WRITABLE;
-    hf_send_drop(&s->out, &q->env->alloc, &released);
+    hf_send_drop(s->out, &q->env->alloc, &released);
     hf_stream_sending(s, HF_LANE_RESET);
     hf_streams_uncrowd(q);
 }
@@ -518,21 +565,21 @@ hf_span hf_quic_peek(const hf_quic *q, hf_lane lane)
     const hf_stream *const s = hf_stream_find(q, lane);
     if (s == NULL || (s->receiving != HF_LANE_OPEN && s->receiving != HF_LANE_SIZED))
         return (hf_span){ NULL, 0 };
-    return hf_receive_peek(&s->in);
+    return hf_receive_peek(s->in);
 }
 
 void hf_quic_take(hf_quic *q, hf_lane lane, size_t n)
 {
     hf_stream *const s = hf_stream_find(q, lane);
-    if (s == NULL || n == 0)
+    if (s == NULL || s->in == NULL || n == 0)
         return;
-    hf_receive_take(&s->in, &q->env->alloc, n);
+    hf_receive_take(s->in, &q->env->alloc, n);
     taken(q, n);
-    if (s->receiving == HF_LANE_OPEN && tune(q, s->receive_allowed - s->in.read, &s->window, &s->window_at, q->env->limits->quic_window_bytes)) {
+    if (s->receiving == HF_LANE_OPEN && tune(q, s->receive_allowed - s->in->read, &s->window, &s->window_at, q->env->limits->quic_window_bytes)) {
         s->due |= HF_DUE_WINDOW;
         hf_stream_touch(q, s);
     }
-    if (s->receiving == HF_LANE_SIZED && s->in.read == s->final_size)
+    if (s->receiving == HF_LANE_SIZED && s->in->read == s->final_size)
         tell(q, s, HF_TELL_FIN);
     hf_quic_touch(q);
 }
@@ -541,7 +588,7 @@ static bool put_one(hf_quic *q, hf_stream *s, const hf_extent *e, size_t n)
 {
     const bool lent = e->kind == HF_EXTENT_LENT;
     if (e->kind == HF_EXTENT_FILE || (e->token != 0 && !reserve_token(q)) ||
-        !hf_send_put(&s->out, &q->env->alloc, hf_bytes_make(e->bytes.ptr, n), !lent, e->token))
+        !hf_send_put(s->out, &q->env->alloc, hf_bytes_make(e->bytes.ptr, n), !lent, e->token))
         return false;
     q->tokens_out += e->token != 0;
     return true;
@@ -553,15 +600,15 @@ uint64_t hf_quic_put(hf_quic *q, hf_lane lane, const hf_extent *extents, size_t 
     hf_stream *const s = hf_stream_find(q, lane);
     if (s == NULL || s->sending != HF_LANE_OPEN || !hf_quic_is_usable(q))
         return 0;
-    const uint64_t limit = q->env->limits->output_bytes, unsent = s->out.put - s->out.next;
+    const uint64_t limit = q->env->limits->output_bytes, unsent = s->out->put - s->out->next;
     const bool free_hand = unsent == 0 || unsent < limit / 2; /* as hf_quic_room says */
     uint64_t done = 0;
     for (size_t i = 0; i < count; i++) {
         const hf_extent *const e = &extents[i];
         const uint64_t held = unsent + done, room = held < limit ? limit - held : 0;
         size_t n = e->bytes.len;
-        if (free_hand ? i >= ALWAYS : room < n || s->out.count >= q->env->limits->output_extents) {
-            n = e->token != 0 || free_hand || s->out.count >= q->env->limits->output_extents ? 0 : (size_t)room;
+        if (free_hand ? i >= ALWAYS : room < n || s->out->count >= q->env->limits->output_extents) {
+            n = e->token != 0 || free_hand || s->out->count >= q->env->limits->output_extents ? 0 : (size_t)room;
             s->wants_put = true;
         }
         if ((n < e->bytes.len && n == 0) || !put_one(q, s, e, n)) {
@@ -582,7 +629,7 @@ bool hf_quic_is_delivered(const hf_quic *q)
 {
     for (uint32_t i = 0; i < q->bucket_count; i++)
         for (const hf_stream *s = q->buckets[i]; s != NULL; s = s->bucket)
-            if ((s->sending == HF_LANE_OPEN || s->sending == HF_LANE_SIZED) && (s->out.base < s->out.put || (s->out.fin && !s->out.fin_acked)))
+            if ((s->sending == HF_LANE_OPEN || s->sending == HF_LANE_SIZED) && (s->out->base < s->out->put || (s->out->fin && !s->out->fin_acked)))
                 return false;
     return true;
 }
@@ -590,7 +637,7 @@ bool hf_quic_is_delivered(const hf_quic *q)
 uint64_t hf_quic_unsent(const hf_quic *q, hf_lane lane)
 {
     const hf_stream *const s = hf_stream_find(q, lane);
-    return s == NULL ? 0 : s->out.put - s->out.next;
+    return s == NULL || s->out == NULL ? 0 : s->out->put - s->out->next;
 }
 
 static void stop(hf_quic *q, hf_stream *s, uint64_t code)
@@ -599,8 +646,8 @@ static void stop(hf_quic *q, hf_stream *s, uint64_t code)
     s->stop_code = code;
     s->due |= HF_DUE_STOP;
     s->due &= (uint8_t)~HF_DUE_WINDOW;
-    discard(q, s, s->in.highest);
-    if (s->receiving == HF_LANE_SIZED && s->in.read == s->final_size)
+    discard(q, s, s->in->highest);
+    if (s->receiving == HF_LANE_SIZED && s->in->read == s->final_size)
         tell(q, s, HF_TELL_FIN);
 }
 
@@ -617,7 +664,7 @@ hf_err hf_quic_end(hf_quic *q, hf_lane lane, hf_ending ending)
     } else if (ending.kind == HF_ENDING_FIN) {
         if (s->sending != HF_LANE_OPEN)
             return hf_err_make(HF_ERR_BASE_USAGE);
-        s->out.fin = true;
+        s->out->fin = true;
         s->wants_put = s->wants_room = false;
         hf_stream_sending(s, HF_LANE_SIZED);
     } else {

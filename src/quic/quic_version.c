@@ -21,31 +21,46 @@ bool hf_quic_version_agrees(const hf_quic *q)
 }
 
 /* RFC 9001 5.2: from the DCID of the client's first Initial, or, after a Retry, of the one that followed. */
-static bool make_keys(hf_quic *q, uint32_t version)
+static bool switch_server_to(hf_quic *q, uint32_t version)
 {
     hf_quic_space *const s = q->spaces[HF_LEVEL_INITIAL];
-    if (q->server) {
-        hf_quic_keys_fini(&q->shaking->first_read);
-        q->shaking->first_read = s->read;
-        s->read = (hf_quic_keys){ 0 };
-        return hf_quic_keys_initial(&s->read, &s->write, q->hs.crypto, version, &q->first_id.cid, true);
-    }
-    return hf_quic_keys_initial(&s->write, &s->read, q->hs.crypto, version, q->retried ? &q->retry_scid : &q->original, false);
-}
-
-static bool switch_to(hf_quic *q, uint32_t version)
-{
-    if (!make_keys(q, version))
+    hf_quic_keys_fini(&q->shaking->first_read);
+    q->shaking->first_read = s->read;
+    s->read = (hf_quic_keys){ 0 };
+    if (!hf_quic_keys_initial(&s->read, &s->write, q->hs.crypto, version, &q->first_id.cid, true))
         return hf_quic_no_memory(q);
     q->version = version;
     return true;
 }
 
-bool hf_quic_version_follow(hf_quic *q, uint32_t version)
+bool hf_quic_version_offer(hf_quic *q, uint32_t version, hf_quic_version_keys *keys)
 {
+    *keys = (hf_quic_version_keys){ .read = { .on = false } };
     /* Once, and before the server answered the ClientHello in the first one: acknowledgements may have come before it was whole */
-    return q->shaking != NULL && q->version == q->first_version && q->spaces[HF_LEVEL_INITIAL]->hello_in.highest == 0 &&
-           !q->spaces[HF_LEVEL_INITIAL]->gone && hf_quic_speaks(version) && switch_to(q, version);
+    if (q->shaking == NULL || q->version != q->first_version || q->spaces[HF_LEVEL_INITIAL]->hello_in.highest != 0 ||
+        q->spaces[HF_LEVEL_INITIAL]->gone || !hf_quic_speaks(version))
+        return false;
+    if (hf_quic_keys_initial(&keys->write, &keys->read, q->hs.crypto, version, q->retried ? &q->retry_scid : &q->original, false))
+        return true;
+    hf_quic_version_decline(keys);
+    return hf_quic_no_memory(q);
+}
+
+void hf_quic_version_decline(hf_quic_version_keys *keys)
+{
+    hf_quic_keys_fini(&keys->read);
+    hf_quic_keys_fini(&keys->write);
+}
+
+void hf_quic_version_follow(hf_quic *q, uint32_t version, hf_quic_version_keys *keys)
+{
+    hf_quic_space *const s = q->spaces[HF_LEVEL_INITIAL];
+    hf_quic_keys_fini(&s->read);
+    hf_quic_keys_fini(&s->write);
+    s->read = keys->read;
+    s->write = keys->write;
+    q->version = version;
+    *keys = (hf_quic_version_keys){ .read = { .on = false } };
 }
 
 /* The transport parameters of a whole ClientHello (RFC 8446 4.1.2); what TLS will refuse is left to it. */
@@ -78,7 +93,7 @@ bool hf_quic_version_judge(hf_quic *q, hf_bytes hello)
         return false;
     q->shaking->judged = true;
     if (!is_hello || hf_quic_params_read(parameters_of(hf_bytes_make(hello.ptr, HEADER + n)), false, &p, &wanted).code != 0 || !p.speaks_2 ||
-        p.chosen != q->version || !switch_to(q, HF_QUIC_V2))
+        p.chosen != q->version || !switch_server_to(q, HF_QUIC_V2))
         return true;
     return hf_quic_write_parameters(q) || hf_quic_no_memory(q);
 }

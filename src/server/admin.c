@@ -153,6 +153,9 @@ typedef struct overview {
     bool own_network; /* and what it counted */
     hf_tcp_counts tcp;
     hf_host_counts host;
+    hf_topic_counts topics;
+    bool shared; /* and how that goes */
+    hf_topic_bridge_state redis;
 } overview;
 
 static void print_network_json(FILE *out, const overview *v)
@@ -179,6 +182,30 @@ static void print_network_text(FILE *out, const overview *v)
         (unsigned long long)t->segments_in, (unsigned long long)t->segments_out, (unsigned long long)t->retransmitted, (unsigned long long)t->resets_out);
 }
 
+static void print_topics_json(FILE *out, const overview *v)
+{
+    const hf_topic_counts *t = &v->topics;
+    fprintf(out, ",\"topics\":{\"subscribers\":%llu,\"topics\":%llu,\"history_bytes\":%llu,\"published\":%llu,\"told\":%llu,\"dropped\":%llu,"
+        "\"let_go\":%llu,\"gaps\":%llu", (unsigned long long)t->subscribers, (unsigned long long)t->topics, (unsigned long long)t->bytes,
+        (unsigned long long)t->delivered, (unsigned long long)t->told, (unsigned long long)t->dropped, (unsigned long long)t->let_go,
+        (unsigned long long)t->gaps);
+    if (v->shared)
+        fprintf(out, ",\"redis\":{\"joined\":%s,\"alone\":%s,\"waiting\":%llu,\"lost\":%llu}", v->redis.joined ? "true" : "false",
+            v->redis.alone ? "true" : "false", (unsigned long long)v->redis.waiting, (unsigned long long)v->redis.lost);
+    fputc('}', out);
+}
+
+static void print_topics_text(FILE *out, const overview *v)
+{
+    const hf_topic_counts *t = &v->topics;
+    if (t->subscribers + t->delivered > 0)
+        fprintf(out, "topics         %llu subscribers; %llu messages published, %llu told, %llu dropped; %llu gaps\n", (unsigned long long)t->subscribers,
+            (unsigned long long)t->delivered, (unsigned long long)t->told, (unsigned long long)t->dropped, (unsigned long long)t->gaps);
+    if (v->shared)
+        fprintf(out, "shared topics  %s; %llu messages wait for Redis\n", v->redis.joined ? "through Redis" : v->redis.alone ? "Redis is away: told here alone"
+            : "Redis is away", (unsigned long long)v->redis.waiting);
+}
+
 static void print_status_json(FILE *out, const overview *v)
 {
     const hf_serving_status *s = &v->now;
@@ -195,6 +222,7 @@ static void print_status_json(FILE *out, const overview *v)
         (unsigned long long)hf_counted(&v->sum.turned_away), (unsigned long long)hf_counted(&v->sum.quic),
         (unsigned long long)v->requests, (unsigned long long)hf_counted(&v->sum.http3),
         (unsigned long long)hf_engine_memory(v->engine), (unsigned long long)s->log_dropped);
+    print_topics_json(out, v);
     print_network_json(out, v);
     fputs("}\n", out);
 }
@@ -222,6 +250,7 @@ static void print_status_text(FILE *out, const overview *v)
         (unsigned long long)hf_counted(&v->sum.quic), (unsigned long long)hf_counted(&v->sum.turned_away),
         (unsigned long long)v->requests, (unsigned long long)hf_counted(&v->sum.http3),
         (unsigned long long)hf_engine_memory(v->engine), hf_engine_threads(v->engine));
+    print_topics_text(out, v);
     print_network_text(out, v);
     if (s->log_dropped > 0)
         fprintf(out, "access log     %llu lines dropped\n", (unsigned long long)s->log_dropped);
@@ -240,6 +269,8 @@ static hf_err answer_status(hf_req *rq)
     v.generations = hf_engine_generations(v.engine);
     v.draining = hf_engine_is_draining(v.engine);
     v.own_network = hf_engine_network(v.engine, &v.tcp, &v.host);
+    v.shared = hf_engine_shared_topics(v.engine, &v.redis);
+    hf_topics_count(hf_engine_topics(v.engine), &v.topics);
     const bool text = wants_text(rq);
     hf_serving_hold(serving, &v.now);
     (text ? print_status_text : print_status_json)(p.out, &v);

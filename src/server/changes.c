@@ -189,7 +189,7 @@ static void tell_one(telling *t, const char *whose, const hf_config_item *was, c
 static bool is_told_elsewhere(const hf_config_row *row)
 {
     static const hf_config_id others[] = { HF_CONFIG_ID_LISTEN, HF_CONFIG_ID_SITE, HF_CONFIG_ID_ROUTE, HF_CONFIG_ID_THREADS,
-        HF_CONFIG_ID_IO, HF_CONFIG_ID_USER, HF_CONFIG_ID_ADMIN, HF_CONFIG_ID_SECCOMP, HF_CONFIG_ID_RECORD };
+        HF_CONFIG_ID_IO, HF_CONFIG_ID_USER, HF_CONFIG_ID_ADMIN, HF_CONFIG_ID_TOPICS, HF_CONFIG_ID_SECCOMP, HF_CONFIG_ID_RECORD };
     bool found = row->action || row->opens == HF_CONFIG_LIMITS || (row->id == HF_CONFIG_ID_ACCESS_LOG && (row->where & 1u << HF_CONFIG_ROOT));
     for (size_t i = 0; i < HF_COUNT(others); i++)
         found = found || row->id == others[i];
@@ -390,6 +390,8 @@ static void tell_settings(telling *t)
         tell(t, "seccomp takes effect at the next start");
     if (!same_text(a->admin, b->admin))
         tell(t, "admin takes effect at the next start");
+    if (!same_text(a->topics_redis, b->topics_redis))
+        tell(t, "topics takes effect at the next start");
 }
 
 size_t hf_changes_write(const hf_serve_options *before, char *const *folders_before, const hf_serve_options *after,

@@ -53,6 +53,27 @@ static const char *nearest_name(const char *word, hf_config_block_kind kind)
     return here.best;
 }
 
+/* Why a site cannot have such a limit of its own. */
+static const char *why_for_all(const char *limit)
+{
+    static const char *const table[][2] = {
+        { "head_ns", "runs while the head comes, which says whose the request is" },
+        { "first_byte_ns", "runs before a request comes, which says whose it is" },
+        { "idle_ns", "runs between the requests of a connection, of which the next may be for another site" },
+        { "quic_idle_ns", "is agreed upon before a request comes, which says whose it is" },
+        { "tls_handshake_ns", "runs before a request comes, which says whose it is" },
+        { "quic_handshake_ns", "runs before a request comes, which says whose it is" },
+        { "body_idle_ns", "is kept by connections, on which requests for several sites come side by side" },
+        { "body_rate", "is kept by connections, on which requests for several sites come side by side" },
+        { "send_idle_ns", "is kept by connections, on which answers of several sites leave side by side" },
+        { "send_rate", "is kept by connections, on which answers of several sites leave side by side" },
+    };
+    for (size_t i = 0; i < HF_COUNT(table); i++)
+        if (strcmp(limit, table[i][0]) == 0)
+            return table[i][1];
+    return "holds for connections, of which it is not known yet whose they are, or for the whole server";
+}
+
 static void complain_of_name(hf_config *c, const hf_config_word *word, hf_config_block_kind kind)
 {
     const hf_bytes raw = word->raw;
@@ -71,8 +92,7 @@ static void complain_of_name(hf_config *c, const hf_config_word *word, hf_config
     }
     const char *best = nearest_name(name, kind);
     if (home != NULL && kind == HF_CONFIG_OWN_LIMITS && hf_config_row_find(raw, HF_CONFIG_LIMITS) != NULL)
-        hf_config_complain(c, word->place, "%s holds for connections, of which it is not known yet whose they are, or for the whole server: "
-            "put it into the limits of the file. Allowed here: %s", name, allowed_in(c, kind));
+        hf_config_complain(c, word->place, "%s %s: put it into the limits of the file. Allowed here: %s", name, why_for_all(name), allowed_in(c, kind));
     else if (home != NULL)
         hf_config_complain(c, word->place, "%s cannot stand in %s; it is a setting of %s. Allowed here: %s", name, where, home,
             allowed_in(c, kind));

@@ -226,7 +226,7 @@ static void explain_path(question *q, const hf_config_item *site, const hf_site 
             fprintf(q->out, "who     only who has a password in %s; others are answered 401", hf_config_value_of(action->auth, 1)->text);
             say_place(q, &action->auth->place);
         }
-        hf_config_explain_guards(q->config, site, action, q->out);
+        hf_config_explain_guards(q->config, site, action, q->method, q->out);
         explain_action(q, action->action, &match);
         explain_own(q, site, action);
     }

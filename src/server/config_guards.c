@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config_guards.h"
+#include "config_visitors.h"
 
 #include <handfast/guards.h>
 #include <sys/random.h>
 
 #include "listen_url.h"
+#include "panic.h"
 #include "request.h"
 #include "text.h"
 
@@ -19,8 +20,7 @@ static void hear(hf_config_said *said, const hf_config_item *site)
         said->items[i] = hf_config_find(site->block, (hf_config_id)(HF_CONFIG_ID_SECURITY_HEADERS + i));
 }
 
-/* Of the route, or else of its site; NULL: neither. */
-static const hf_config_item *find(const hf_config_said *said, const hf_config_item *route, hf_config_id id)
+const hf_config_item *hf_config_said_of(const hf_config_said *said, const hf_config_item *route, hf_config_id id)
 {
     const hf_config_item *const own = route != NULL ? hf_config_find(route->block, id) : NULL;
     return own != NULL ? own : said->items[id - HF_CONFIG_ID_SECURITY_HEADERS];
@@ -31,8 +31,7 @@ static bool is_on(const hf_config_item *item, bool otherwise)
     return item != NULL && item->count > 0 ? item->values[0].number != 0 : otherwise;
 }
 
-/* The values, as a list that ends with NULL. */
-static const char *const *list_of(hf_config *c, const hf_config_item *item)
+const char *const *hf_config_list_of(hf_config *c, const hf_config_item *item)
 {
     const char **list = hf_config_get(c, ((item != NULL ? item->count : 0) + 1) * sizeof *list);
     for (size_t i = 0; list != NULL && item != NULL && i < item->count; i++)
@@ -62,7 +61,7 @@ static hf_err compile(hf_config *c, const hf_config_item *cors, const hf_config_
     if (env == NULL)
         return hf_err_make(HF_ERR_BASE_MEMORY);
     *env = env_of(c);
-    const hf_cors_rules rules = { .origins = list_of(c, cors), .request_headers = list_of(c, headers), .credentials = credentials };
+    const hf_cors_rules rules = { .origins = hf_config_list_of(c, cors), .request_headers = hf_config_list_of(c, headers), .credentials = credentials };
     return hf_cors_compile(env, &rules, out, whys);
 }
 
@@ -79,7 +78,7 @@ static void check_cors(hf_config *c, const hf_config_said *said, const hf_config
 {
     const hf_config_block *const block = route != NULL ? route->block : said->site->block;
     const hf_config_item *const own = hf_config_find(block, HF_CONFIG_ID_CORS), *const headers = hf_config_find(block, HF_CONFIG_ID_CORS_HEADERS),
-                         *const credentials = hf_config_find(block, HF_CONFIG_ID_CORS_CREDENTIALS), *const cors = find(said, route, HF_CONFIG_ID_CORS);
+                         *const credentials = hf_config_find(block, HF_CONFIG_ID_CORS_CREDENTIALS), *const cors = hf_config_said_of(said, route, HF_CONFIG_ID_CORS);
     const hf_config_item *const more = headers != NULL ? headers : credentials;
     hf_whys whys = { .count = 0 };
     hf_cors *compiled;
@@ -87,8 +86,8 @@ static void check_cors(hf_config *c, const hf_config_said *said, const hf_config
         hf_config_complain(c, more->place, "%s says more about cors, but there is no cors here; write cors ORIGIN...", more->row->name);
     if (cors == NULL || (own == NULL && more == NULL)) /* nothing, or what the site said was looked at */
         return;
-    const bool with_credentials = is_on(find(said, route, HF_CONFIG_ID_CORS_CREDENTIALS), false);
-    if (compile(c, cors, find(said, route, HF_CONFIG_ID_CORS_HEADERS), with_credentials, &compiled, &whys).code == 0)
+    const bool with_credentials = is_on(hf_config_said_of(said, route, HF_CONFIG_ID_CORS_CREDENTIALS), false);
+    if (compile(c, cors, hf_config_said_of(said, route, HF_CONFIG_ID_CORS_HEADERS), with_credentials, &compiled, &whys).code == 0)
         return;
     for (size_t i = 0; i < whys.count && i < HF_WHYS_MOST; i++) {
         const hf_err_info *const info = hf_err_describe(whys.at[i].err);
@@ -105,9 +104,12 @@ void hf_config_check_guards(hf_config *c, const hf_config_block *root)
             continue;
         hear(&said, site);
         check_cors(c, &said, NULL);
+        hf_config_check_visitors(c, &said, NULL);
         for (const hf_config_item *r = hf_config_find(site->block, HF_CONFIG_ID_ROUTE); r != NULL; r = hf_config_next(r))
-            if (r->block != NULL)
+            if (r->block != NULL) {
                 check_cors(c, &said, r);
+                hf_config_check_visitors(c, &said, r);
+            }
     }
 }
 
@@ -172,8 +174,8 @@ static void add_field(fixed_guard *g, const hf_config_item *action, const char *
 
 static fixed_guard *make_fixed(hf_config *c, const hf_config_said *said, const hf_config_item *route, const hf_config_item *action)
 {
-    const hf_config_item *const hsts = find(said, route, HF_CONFIG_ID_HSTS);
-    const bool on = is_on(find(said, route, HF_CONFIG_ID_SECURITY_HEADERS), true);
+    const hf_config_item *const hsts = hf_config_said_of(said, route, HF_CONFIG_ID_HSTS);
+    const bool on = is_on(hf_config_said_of(said, route, HF_CONFIG_ID_SECURITY_HEADERS), true);
     fixed_guard *const g = on || hsts != NULL ? hf_config_get(c, sizeof *g) : NULL;
     if (g == NULL)
         return NULL;
@@ -214,13 +216,12 @@ static hf_rate_guard *make_rate(hf_config *c, const hf_config_plan *p, const hf_
 
 /* ---- routes ------------------------------------------------------------------------------------------------------ */
 
-static void put(hf_route *row, hf_guard *g, bool first)
+void hf_config_put_guard(hf_route *row, hf_guard *g, bool first)
 {
     size_t n = 0;
     while (n < HF_ROUTE_GUARDS && row->guards[n] != NULL)
         n++;
-    if (n == HF_ROUTE_GUARDS)
-        return;
+    HF_ASSERT(n < HF_ROUTE_GUARDS); /* there are fewer kinds: a guard that is left out would let everybody in */
     for (size_t i = n; first && i > 0; i--)
         row->guards[i] = row->guards[i - 1];
     row->guards[first ? 0 : n] = g;
@@ -232,28 +233,29 @@ void hf_config_add_guards(hf_config *c, hf_config_plan *p, const hf_config_item 
 {
     const hf_config_said *const said = &p->said;
     hear(&p->said, site);
-    const hf_config_item *const rate = find(said, route, HF_CONFIG_ID_RATE_LIMIT), *const cors = find(said, route, HF_CONFIG_ID_CORS);
+    const hf_config_item *const rate = hf_config_said_of(said, route, HF_CONFIG_ID_RATE_LIMIT), *const cors = hf_config_said_of(said, route, HF_CONFIG_ID_CORS);
     p->actions[p->route_count].rate = rate;
     if (rate != NULL) {
         hf_rate_guard *const g = make_rate(c, p, rate);
         c->out_of_memory = c->out_of_memory || g == NULL;
         if (g != NULL)
-            put(row, &g->guard, true);
+            hf_config_put_guard(row, &g->guard, true);
     }
     fixed_guard *const fixed = make_fixed(c, said, route, action);
     if (fixed != NULL && (fixed->count > 0 || fixed->hsts.name.len > 0))
-        put(row, &fixed->guard, true);
+        hf_config_put_guard(row, &fixed->guard, true);
+    hf_config_add_visitors(c, said, route, row);
     if (cors == NULL)
         return;
     hf_cors_guard *const g = hf_config_get(c, sizeof *g);
     hf_cors *compiled = NULL;
-    const bool credentials = is_on(find(said, route, HF_CONFIG_ID_CORS_CREDENTIALS), false);
-    if (g == NULL || compile(c, cors, find(said, route, HF_CONFIG_ID_CORS_HEADERS), credentials, &compiled, NULL).code != 0) {
+    const bool credentials = is_on(hf_config_said_of(said, route, HF_CONFIG_ID_CORS_CREDENTIALS), false);
+    if (g == NULL || compile(c, cors, hf_config_said_of(said, route, HF_CONFIG_ID_CORS_HEADERS), credentials, &compiled, NULL).code != 0) {
         c->out_of_memory = true;
         return;
     }
     *g = (hf_cors_guard){ .guard = HF_GUARD_CORS, .cors = compiled };
-    put(row, &g->guard, true);
+    hf_config_put_guard(row, &g->guard, true);
 }
 
 /* ---- explained --------------------------------------------------------------------------------------------------- */
@@ -265,13 +267,13 @@ static void say(hf_config *c, FILE *out, const hf_config_item *item)
     fputs(")\n", out);
 }
 
-void hf_config_explain_guards(hf_config *c, const hf_config_item *site, const hf_config_action *action, FILE *out)
+void hf_config_explain_guards(hf_config *c, const hf_config_item *site, const hf_config_action *action, hf_method method, FILE *out)
 {
     hf_config_said heard = { .site = NULL };
     const hf_config_said *const said = &heard;
     hear(&heard, site);
     const hf_config_item *const route = action->route;
-    const hf_config_item *const cors = find(said, route, HF_CONFIG_ID_CORS), *const rate = find(said, route, HF_CONFIG_ID_RATE_LIMIT);
+    const hf_config_item *const cors = hf_config_said_of(said, route, HF_CONFIG_ID_CORS), *const rate = hf_config_said_of(said, route, HF_CONFIG_ID_RATE_LIMIT);
     const fixed_guard *const fixed = make_fixed(c, said, route, action->action);
     for (size_t i = 0; fixed != NULL && i < fixed->count; i++)
         fprintf(out, "%s  %.*s: %.*s\n", i == 0 ? "fields" : "      ", HF_STR(fixed->fields[i].name), HF_STR(fixed->fields[i].value));
@@ -288,4 +290,5 @@ void hf_config_explain_guards(hf_config *c, const hf_config_item *site, const hf
         fprintf(out, "rate    %s a minute for each address, then 429", rate->values[0].text);
         say(c, out, rate);
     }
+    hf_config_explain_visitors(c, said, route, method, out);
 }

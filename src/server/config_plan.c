@@ -311,6 +311,17 @@ static void apply_listeners(const hf_config_block *root, hf_serve_options *o)
     }
 }
 
+static void apply_preferred(const hf_config_block *root, hf_serve_options *o)
+{
+    char why[512];
+    hf_listen_url url;
+    const hf_config_item *item = hf_config_find(root, HF_CONFIG_ID_PREFERRED_ADDRESS);
+    memset(o->preferred, 0, sizeof o->preferred);
+    for (size_t i = 0; item != NULL && i < item->count; i++)
+        if (hf_listen_url_parse(item->values[i].text, &url, why, sizeof why) == HF_LISTEN_OK)
+            (void)hf_listen_url_prefer(&url, o->preferred); /* both were looked at */
+}
+
 void hf_config_plan_apply(const hf_config_plan *p, hf_serve_options *o)
 {
     static const hf_loop_kind loops[] = { HF_LOOP_AUTO, HF_LOOP_EPOLL, HF_LOOP_URING }; /* as the schema's choices */
@@ -328,11 +339,13 @@ void hf_config_plan_apply(const hf_config_plan *p, hf_serve_options *o)
     o->rsa_key_exchange = hf_config_number_of(root, HF_CONFIG_ID_RSA_KEY_EXCHANGE) != 0;
     o->early_data = hf_config_number_of(root, HF_CONFIG_ID_EARLY_DATA) != 0;
     o->no_http3 = hf_config_number_of(root, HF_CONFIG_ID_HTTP3) == 0;
+    apply_preferred(root, o);
     o->redirect_https = hf_config_number_of(root, HF_CONFIG_ID_REDIRECT_HTTPS) != 0;
     o->user = hf_config_text_of(root, HF_CONFIG_ID_USER);
     o->no_seccomp = hf_config_number_of(root, HF_CONFIG_ID_SECCOMP) == 0;
     const char *admin = hf_config_text_of(root, HF_CONFIG_ID_ADMIN);
     o->admin = strcmp(admin, "off") == 0 ? NULL : admin;
+    o->topics_redis = hf_config_text_of(root, HF_CONFIG_ID_TOPICS);
     o->access_log = strcmp(log->values[0].text, "off") == 0 ? NULL : log->values[0].text;
     o->log_format = (hf_access_format)hf_config_number_of(log->block, HF_CONFIG_ID_FORMAT);
     o->logs = p->logs;

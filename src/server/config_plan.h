@@ -19,7 +19,7 @@ typedef struct hf_config_action {
 } hf_config_action;
 
 /* What a site says for all its routes, looked up once: its guards (config_guards.c). */
-enum { HF_CONFIG_SAID = 6 };
+enum { HF_CONFIG_SAID = HF_CONFIG_ID_IDEMPOTENCY - HF_CONFIG_ID_SECURITY_HEADERS + 1 };
 typedef struct hf_config_said {
     const hf_config_item *site;
     const hf_config_item *items[HF_CONFIG_SAID];

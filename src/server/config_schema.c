@@ -5,7 +5,7 @@
 #include "spelling.h"
 #include "text.h"
 
-enum { MOST_INDEX = 8, MOST_HINTS = 16, MOST_HOSTS = 64, MOST_METHODS = 8, MOST_THREADS = 256, MOST_NETWORKS = 256, MOST_ORIGINS = 64 };
+enum { MOST_ALGS = 12, MOST_INDEX = 8, MOST_HINTS = 16, MOST_HOSTS = 64, MOST_METHODS = 8, MOST_THREADS = 256, MOST_NETWORKS = 256, MOST_ORIGINS = 64 };
 
 #define IN(kind) (1u << HF_CONFIG_##kind)
 
@@ -16,6 +16,8 @@ static const char *const client_choices[] = { "required", "optional", NULL };
 static const char *const format_choices[] = { "json", "combined", "logfmt", NULL }; /* as hf_access_format counts */
 static const char *const record_choices[] = { "bad", "all", NULL };
 static const char *const secret_choices[] = { "blank", "keep", NULL };
+static const char *const csrf_choices[] = { "off", "origin", "token", NULL };
+static const char *const idempotency_choices[] = { "off", "taken", "required", NULL }; /* as hf_idempotency counts */
 /* RFC 9110 15.4: those that Location belongs to. */
 static const char *const redirect_choices[] = { "301", "302", "303", "307", "308", NULL };
 
@@ -23,10 +25,10 @@ static const char *const redirect_choices[] = { "301", "302", "303", "307", "308
 
 /* The limits that are looked at when it is known whose the request is: a site or route can have them otherwise. */
 #define OWN_LIMITS_DOC "`body_bytes`, `compress_bytes`, `ranges`, `listing_entries`, `hot_files`, `hot_file_bytes`, `hot_copy_bytes`, " \
-    "`hot_bytes` and `hot_check_ns`"
+    "`hot_bytes`, `hot_check_ns` and `handler_ns`"
 #define AT(name) offsetof(hf_limits, name)
 #define IS_OWN(at) ((at) == AT(body_bytes) || (at) == AT(compress_bytes) || (at) == AT(ranges) || (at) == AT(listing_entries) || \
-    (at) == AT(hot_files) || (at) == AT(hot_file_bytes) || (at) == AT(hot_copy_bytes) || (at) == AT(hot_bytes) || (at) == AT(hot_check_ns))
+    (at) == AT(hot_files) || (at) == AT(hot_file_bytes) || (at) == AT(hot_copy_bytes) || (at) == AT(hot_bytes) || (at) == AT(hot_check_ns) || (at) == AT(handler_ns))
 
 static const hf_config_row rows[] = {
     /* -- the file -- */
@@ -66,6 +68,10 @@ static const hf_config_row rows[] = {
     { HF_CONFIG_ID_HTTP3, "http3", .where = IN(ROOT), .arguments = ONE("ON", HF_CONFIG_SWITCH, "on"), .choices = switch_choices,
       .opens = HF_CONFIG_NO_BLOCK,
       .doc = "Serve HTTP/3 at every https listener: QUIC clients are taken at the same port, by UDP, and answers over TCP say so (Alt-Svc)." },
+    { HF_CONFIG_ID_PREFERRED_ADDRESS, "preferred_address", .where = IN(ROOT), .arguments = { { "URL", HF_CONFIG_LISTENER, 1, 2, NULL } },
+      .opens = HF_CONFIG_NO_BLOCK, .preset_words = "where they came",
+      .doc = "Clients of HTTP/3 go on at this address once they are connected (RFC 9000 9.6), as `https://192.0.2.1:443`: one of IPv4, one of IPv6, "
+             "or both. An https listener, maybe `https://*:443`, must receive there. They stay where they are when it does not answer them." },
     { HF_CONFIG_ID_REDIRECT_HTTPS, "redirect_https", .where = IN(ROOT), .arguments = ONE("ON", HF_CONFIG_SWITCH, "off"), .choices = switch_choices,
       .opens = HF_CONFIG_NO_BLOCK, .doc = "Answer every request to an http listener with 308 to https at the same host." },
     { HF_CONFIG_ID_THREADS, "threads", .where = IN(ROOT), .arguments = ONE("N", HF_CONFIG_NUMBER, NULL),
@@ -83,6 +89,11 @@ static const hf_config_row rows[] = {
       .opens = HF_CONFIG_NO_BLOCK,
       .doc = "Answers `handfast status`, `connections` and `reload` at this unix socket, for root and the server's own user "
              "only; or nowhere (`off`)." },
+    { HF_CONFIG_ID_TOPICS, "topics", .where = IN(ROOT), .arguments = ONE("REDIS", HF_CONFIG_REDIS, NULL),
+      .opens = HF_CONFIG_NO_BLOCK, .preset_words = "this server's own",
+      .doc = "Share topics of live routes with every server that names the same Redis server: `redis://[user:password@]host[:port][/database]` or "
+             "`unix:///path[?db=database]`. What one publishes all tell, in one order, and who comes back to another is told what was missed. While it is away "
+             "each server tells its own subscribers, behind a gap. Not changed by a reload." },
     { HF_CONFIG_ID_PROXY_PROTOCOL, "proxy_protocol", .where = IN(ROOT),
       .arguments = { { "NETWORK", HF_CONFIG_NETWORK, 1, MOST_NETWORKS, NULL } }, .opens = HF_CONFIG_NO_BLOCK,
       .preset_words = "nobody",
@@ -119,7 +130,7 @@ static const hf_config_row rows[] = {
     { HF_CONFIG_ID_RECORD, "record", .where = IN(ROOT), .arguments = ONE("DIR", HF_CONFIG_DIRECTORY, NULL), .opens = HF_CONFIG_RECORD,
       .preset_words = "nothing is kept",
       .doc = "Keep connections in this folder, each as a file for `handfast replay`: what reached its HTTP core, from below and above, with its "
-             "times (HTTP/1 and HTTP/2, with TLS too). The server's user must be able to write there. Not changed by a reload." },
+             "times (HTTP/1, HTTP/2 and HTTP/3, with TLS too). The server's user must be able to write there. Not changed by a reload." },
     /* -- record -- */
     { HF_CONFIG_ID_CONNECTIONS, "connections", .where = IN(RECORD), .arguments = ONE("WHICH", HF_CONFIG_CHOICE, "bad"),
       .choices = record_choices, .opens = HF_CONFIG_NO_BLOCK,
@@ -127,7 +138,7 @@ static const hf_config_row rows[] = {
              "in the folder, `record_bytes` together, and `record_connection_bytes` of each." },
     { HF_CONFIG_ID_SECRETS, "secrets", .where = IN(RECORD), .arguments = ONE("WHAT", HF_CONFIG_CHOICE, "blank"),
       .choices = secret_choices, .opens = HF_CONFIG_NO_BLOCK,
-      .doc = "`blank`: requests' content, queries and fields that sound secret become x; connections of HTTP/2, where that cannot be, are not "
+      .doc = "`blank`: requests' content, queries and fields that sound secret become x; connections of HTTP/2 and HTTP/3, where that cannot be, are not "
              "kept. `keep`: they stay, and whoever reads the folder reads them." },
     /* -- access_log -- */
     { HF_CONFIG_ID_FORMAT, "format", .where = IN(LOG), .arguments = ONE("FORMAT", HF_CONFIG_CHOICE, "json"),
@@ -173,6 +184,51 @@ static const hf_config_row rows[] = {
       .doc = "Requests that each client address (IPv6: each /64) may make in a minute, BURST of them at once (all, when it is not given); more are "
              "answered 429 with Retry-After. In a site: for all its routes together that have none of their own. Behind `trusted_proxies` the "
              "address is the one that they name." },
+    { HF_CONFIG_ID_SESSION, "session", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("STORE", HF_CONFIG_STORE, NULL),
+      .opens = HF_CONFIG_NO_BLOCK, .preset_words = "everybody is answered",
+      .doc = "Answers only who has a session; others get 401 (HF-SESSION-001 and its like). STORE is where an application keeps them (handfast/store.h): "
+             "a file of SQLite, `redis://[user:password@]host[:port][/database]` or `unix:///path[?db=database]`. It is opened when the first request "
+             "asks, as the server's user; while it fails, 503. In a site: for all its routes that have none of their own; `session off` in a route "
+             "answers everybody there." },
+    { HF_CONFIG_ID_SESSION_COOKIE, "session_cookie", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("NAME", HF_CONFIG_COOKIE_NAME, NULL),
+      .opens = HF_CONFIG_NO_BLOCK, .preset_words = "`sid`",
+      .doc = "The cookie that names the session, as the application calls it: without `__Host-`, which is put before it." },
+    { HF_CONFIG_ID_SESSION_IDLE, "session_idle", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("TIME", HF_CONFIG_AMOUNT, NULL), .unit = "ns",
+      .least = 1, .most = INT64_MAX, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "30 minutes",
+      .doc = "A session that nobody used for so long is over. Whole seconds; as the application has it." },
+    { HF_CONFIG_ID_SESSION_LIFE, "session_life", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("TIME", HF_CONFIG_AMOUNT, NULL), .unit = "ns",
+      .least = 1, .most = INT64_MAX, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "12 hours",
+      .doc = "A session that is so old is over, however much it is used. Whole seconds; as the application has it." },
+    { HF_CONFIG_ID_JWT, "jwt", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("FILE", HF_CONFIG_KEY_SET, NULL),
+      .opens = HF_CONFIG_NO_BLOCK, .preset_words = "everybody is answered",
+      .doc = "Answers only who sends a bearer token (RFC 6750, RFC 7519) that is signed by a key of FILE, a JWK set; others get 401. FILE is read as the "
+             "server's user when the first token comes, and again when a token names a key that is not in it, or after ten minutes. In a site: for "
+             "all its routes that have none of their own; `jwt off` in a route answers everybody there." },
+    { HF_CONFIG_ID_JWT_ISSUER, "jwt_issuer", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("NAME", HF_CONFIG_TEXT, NULL),
+      .opens = HF_CONFIG_NO_BLOCK, .preset_words = "none: `jwt` needs it", .doc = "Only tokens with this `iss` count." },
+    { HF_CONFIG_ID_JWT_AUDIENCE, "jwt_audience", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("NAME", HF_CONFIG_TEXT, NULL),
+      .opens = HF_CONFIG_NO_BLOCK, .preset_words = "none: `jwt` needs it", .doc = "Only tokens with this `aud` count: those that were made for us." },
+    { HF_CONFIG_ID_JWT_ALGS, "jwt_algs", .where = IN(SITE) | IN(ROUTE), .arguments = { { "ALG", HF_CONFIG_ALG, 1, MOST_ALGS, NULL } },
+      .opens = HF_CONFIG_NO_BLOCK, .preset_words = "`ES256 EdDSA PS256 RS256`",
+      .doc = "The signatures that count: `ES256`, `ES384`, `ES512`, `EdDSA`, `PS256`, `RS256` and their like. `HS256` and its like are for secrets that "
+             "both sides have, and stand alone." },
+    { HF_CONFIG_ID_JWT_COOKIE, "jwt_cookie", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("NAME", HF_CONFIG_COOKIE_NAME, NULL),
+      .opens = HF_CONFIG_NO_BLOCK, .preset_words = "none",
+      .doc = "Where there is no Authorization field, the token is read from this cookie: without `__Host-`, which is put before it. Browsers add it "
+             "unasked: use `csrf token` with it." },
+    { HF_CONFIG_ID_CSRF, "csrf", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("WAY", HF_CONFIG_CHOICE, NULL), .choices = csrf_choices,
+      .opens = HF_CONFIG_NO_BLOCK, .preset_words = "`off`",
+      .doc = "`origin`: requests that change something (POST and its like) are answered only when nothing says that a page of another site sent them "
+             "(Sec-Fetch-Site, Origin, Referer); with `session` or `jwt_cookie` one of these must say that a page of ours did. `token`: they carry the "
+             "session's token in X-CSRF-Token, too. Others get 403." },
+    { HF_CONFIG_ID_CSRF_ORIGINS, "csrf_origins", .where = IN(SITE) | IN(ROUTE), .arguments = { { "ORIGIN", HF_CONFIG_TEXT, 1, MOST_ORIGINS, NULL } },
+      .opens = HF_CONFIG_NO_BLOCK, .preset_words = "our own alone",
+      .doc = "Pages of these origins count as ours for `csrf`: `https://app.example.com`." },
+    { HF_CONFIG_ID_IDEMPOTENCY, "idempotency", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("WAY", HF_CONFIG_CHOICE, NULL),
+      .choices = idempotency_choices, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "`off`",
+      .doc = "`taken`: a POST or PATCH with an Idempotency-Key is carried out once, and a retry gets its answer; `required`: one without is answered "
+             "400. Keys and answers are in memory (limits `idempotency_keys`, `idempotency_bytes`, `idempotency_ns`) until the next reload. In a site: "
+             "for all its routes with these methods." },
     { HF_CONFIG_ID_EARLY_HINTS, "early_hints", .where = IN(SITE) | IN(ROUTE),
       .arguments = { { "PATH", HF_CONFIG_TARGET, 1, MOST_HINTS, NULL } }, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "none",
       .doc = "Before a page is answered over HTTP/2 or later, 103 Early Hints (RFC 8297) name these paths of the same host, such as "
@@ -286,7 +342,7 @@ const char *hf_config_foreign(hf_bytes name)
         { "worker_processes", "threads" }, { "worker_threads", "threads" }, { "workers", "threads" }, { "log", "access_log" },
         { "customlog", "access_log" }, { "log_format", "format" },    { "port", "listen" },         { "bind", "listen" },
         { "address", "listen" },       { "proxy_pass", "proxy" },     { "reverse_proxy", "proxy" }, { "upstream", "proxy" },
-        { "client_max_body_size", "max_body" }, { "auth_basic", "basic_auth" }, { "import", "include" }, { "ssl", "certificate" },
+        { "client_max_body_size", "max_body" }, { "auth_basic", "basic_auth" }, { "auth_jwt", "jwt" }, { "sessions", "session" }, { "xsrf", "csrf" }, { "idempotency_key", "idempotency" }, { "import", "include" }, { "ssl", "certificate" },
         { "ssl_certificate", "certificate" }, { "ssl_certificate_key", "key" }, { "ssl_protocols", "tls_min" },      { "content_type", "type" },   { "limit", "limits" },
         { "keepalive_timeout", "idle_ns, in limits" }, { "symlinks", "follow_symlinks" }, { "csp", "content_security_policy" },
     };

@@ -44,6 +44,11 @@ typedef enum hf_config_type {
     HF_CONFIG_NAME,       /* of a file, without folder */
     HF_CONFIG_PEM_FILE,   /* an existing file; relative likewise */
     HF_CONFIG_PASSWORD_FILE, /* an existing file of accounts; relative likewise */
+    HF_CONFIG_STORE,      /* of sessions: an existing file of SQLite (relative likewise), redis://, unix://, or off */
+    HF_CONFIG_REDIS,      /* redis:// or unix:// */
+    HF_CONFIG_KEY_SET,    /* an existing file, a JWK set (relative likewise), or off */
+    HF_CONFIG_ALG,        /* RFC 7518 3.1, RFC 8037; a value's number is its hf_alg */
+    HF_CONFIG_COOKIE_NAME, /* without __Host- */
     HF_CONFIG_REALM,      /* what a password is asked for: printable, without quotes */
     HF_CONFIG_LOG_FILE,   /* a path, - or off; relative likewise */
     HF_CONFIG_NETWORK,    /* 10.0.0.0/8, or an address; of proxy_protocol also `off` */
@@ -67,12 +72,14 @@ typedef enum hf_config_id {
     HF_CONFIG_ID_EARLY_DATA,
     HF_CONFIG_ID_TLS_MIN,
     HF_CONFIG_ID_HTTP3,
+    HF_CONFIG_ID_PREFERRED_ADDRESS,
     HF_CONFIG_ID_REDIRECT_HTTPS,
     HF_CONFIG_ID_THREADS,
     HF_CONFIG_ID_IO,
     HF_CONFIG_ID_USER,
     HF_CONFIG_ID_SECCOMP,
     HF_CONFIG_ID_ADMIN,
+    HF_CONFIG_ID_TOPICS,
     HF_CONFIG_ID_PROXY_PROTOCOL,
     HF_CONFIG_ID_TRUSTED_PROXIES,
     HF_CONFIG_ID_ACCESS_LOG,
@@ -91,6 +98,18 @@ typedef enum hf_config_id {
     HF_CONFIG_ID_CORS_HEADERS,
     HF_CONFIG_ID_CORS_CREDENTIALS,
     HF_CONFIG_ID_RATE_LIMIT,
+    HF_CONFIG_ID_SESSION,
+    HF_CONFIG_ID_SESSION_COOKIE,
+    HF_CONFIG_ID_SESSION_IDLE,
+    HF_CONFIG_ID_SESSION_LIFE,
+    HF_CONFIG_ID_JWT,
+    HF_CONFIG_ID_JWT_ISSUER,
+    HF_CONFIG_ID_JWT_AUDIENCE,
+    HF_CONFIG_ID_JWT_ALGS,
+    HF_CONFIG_ID_JWT_COOKIE,
+    HF_CONFIG_ID_CSRF,
+    HF_CONFIG_ID_CSRF_ORIGINS,
+    HF_CONFIG_ID_IDEMPOTENCY,
     HF_CONFIG_ID_DANGEROUS_PASSWORDS,
     HF_CONFIG_ID_MAX_BODY,
     HF_CONFIG_ID_EARLY_HINTS,

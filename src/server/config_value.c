@@ -4,11 +4,14 @@
  */
 #include "config_check.h"
 
+#include <handfast/guard.h>
+
 #include "address.h"
 #include "limit_rules.h"
 #include "listen_url.h"
 #include "proxy_header.h"
 #include "router.h"
+#include "shared_topics.h"
 #include "spelling.h"
 #include "target.h"
 #include "token.h"
@@ -103,7 +106,11 @@ static bool understand_amount(subject *s)
     if (s->row->limit > 0 && hf_limit_refuses(s->row->name, s->row->unit, s->value->number, why, sizeof why))
         return REFUSE(s, "%s %s", s->row->name, why);
     if (s->row->limit == 0 && s->value->number == 0)
-        return REFUSE(s, "%s must not be 0; leave it out for the limit body_bytes", s->row->name);
+        return REFUSE(s, s->row->id == HF_CONFIG_ID_MAX_BODY ? "%s must not be 0; leave it out for the limit body_bytes" : "%s must not be 0",
+            s->row->name);
+    const bool whole = s->row->id == HF_CONFIG_ID_SESSION_IDLE || s->row->id == HF_CONFIG_ID_SESSION_LIFE || s->row->id == HF_CONFIG_ID_HSTS;
+    if (whole && s->value->number % (uint64_t)HF_SECONDS(1) != 0)
+        return REFUSE(s, "%s got \"%s\"; it is counted in whole seconds", s->row->name, shown(s));
     return true;
 }
 
@@ -121,9 +128,13 @@ static bool understand_listener(subject *s)
 {
     char why[512];
     hf_listen_url url;
-    if (hf_listen_url_parse(s->value->text, &url, why, sizeof why) == HF_LISTEN_OK)
+    hf_address places[2];
+    const bool good = hf_listen_url_parse(s->value->text, &url, why, sizeof why) == HF_LISTEN_OK;
+    if (good && s->row->id == HF_CONFIG_ID_PREFERRED_ADDRESS && !hf_listen_url_prefer(&url, places))
+        return REFUSE(s, "%s got \"%s\"; it must be an address and port of https, as in https://192.0.2.1:443", s->row->name, shown(s));
+    if (good)
         return true;
-    return REFUSE(s, "listen: %s", hf_config_shown(s->config, hf_text(why))[0] != 0 ? why : "no listener");
+    return REFUSE(s, "%s: %s", s->row->name, hf_config_shown(s->config, hf_text(why))[0] != 0 ? why : "no listener");
 }
 
 /* RFC 1123 2.1, and _ because names with it are in use: labels of 1 to 63 letters, digits and hyphens. */
@@ -357,6 +368,73 @@ static bool understand_password_file(subject *s)
     return true;
 }
 
+/* Redis is asked nothing here; what the address says, its own room knows: config_visitors.c. */
+static bool understand_store(subject *s)
+{
+    hf_config *c = s->config;
+    if (strcmp(s->value->text, "off") == 0 || strstr(s->value->text, "://") != NULL)
+        return true;
+    if (s->value->text[0] == 0 || strcmp(s->value->text, "memory") == 0)
+        return REFUSE(s, "%s got \"%s\"; it must be where an application keeps its sessions: a file of SQLite, redis://HOST, or off", s->row->name, shown(s));
+    s->value->text = hf_config_beside(c, s->value->place.file, s->value->text);
+    const hf_config_kind kind = c->world->kind(c->world->self, s->value->text);
+    if (kind == HF_CONFIG_FILE || kind == HF_CONFIG_HIDDEN)
+        return true;
+    return REFUSE(s, kind == HF_CONFIG_FOLDER ? "%s: %s is a folder; it must be a file of SQLite" : "%s: there is no file %s; the application that "
+        "keeps its sessions there makes it", s->row->name, shown(s));
+}
+
+/* No reason is shown with the address in it: there may be a password. */
+static bool understand_redis(subject *s)
+{
+    char text[256];
+    hf_writer w = hf_writer_make(text, sizeof text - 1);
+    if (hf_shared_topics_fit(s->value->text, &w))
+        return true;
+    return REFUSE(s, "%s must be the address of a Redis server: redis://[user:password@]host[:port][/database], or unix:///path[?db=database]", s->row->name);
+}
+
+/* What is in it is looked at when it is known which signatures count: config_visitors.c. */
+static bool understand_key_set(subject *s)
+{
+    hf_config *c = s->config;
+    if (strcmp(s->value->text, "off") == 0)
+        return true;
+    if (s->value->text[0] == 0)
+        return REFUSE(s, "%s got \"\"; it must be a file with a JWK set, or off", s->row->name);
+    s->value->text = hf_config_beside(c, s->value->place.file, s->value->text);
+    const hf_config_kind kind = c->world->kind(c->world->self, s->value->text);
+    if (kind == HF_CONFIG_FILE || kind == HF_CONFIG_HIDDEN)
+        return true;
+    return REFUSE(s, kind == HF_CONFIG_FOLDER ? "%s: %s is a folder; it must be a file with a JWK set" : "%s: there is no file %s", s->row->name, shown(s));
+}
+
+static bool understand_alg(subject *s)
+{
+    hf_nearest nearest = { .word = s->value->text };
+    const hf_alg alg = hf_alg_find(hf_text(s->value->text));
+    s->value->number = (uint64_t)alg;
+    if (alg != HF_ALG_UNSET)
+        return true;
+    for (unsigned a = HF_ALG_UNSET + 1; a <= HF_ALG_EDDSA; a++)
+        hf_nearest_try(&nearest, hf_alg_name((hf_alg)a));
+    if (nearest.best != NULL)
+        return REFUSE(s, "%s: \"%s\" is no signature that counts; did you mean %s?", s->row->name, shown(s), nearest.best);
+    return REFUSE(s, "%s: \"%s\" is no signature that counts; write one such as ES256, EdDSA or RS256", s->row->name, shown(s));
+}
+
+static bool understand_cookie_name(subject *s)
+{
+    char field[HF_COOKIE_FIELD_MOST];
+    size_t length;
+    const hf_cookie cookie = { .name = s->value->text };
+    if (strncmp(s->value->text, "__", 2) == 0)
+        return REFUSE(s, "%s got \"%s\"; write the name without its prefix: __Host- is put before it", s->row->name, shown(s));
+    if (hf_cookie_write(&cookie, hf_text("x"), field, &length, NULL).code == 0)
+        return true;
+    return REFUSE(s, "%s got \"%s\"; a cookie's name has letters, digits, hyphens and underscores", s->row->name, shown(s));
+}
+
 static bool understand_network(subject *s)
 {
     hf_network n;
@@ -477,12 +555,13 @@ bool hf_config_understand(hf_config *c, const hf_config_row *row, hf_config_valu
         [HF_CONFIG_REDIRECT_STATUS] = understand_redirect_status, [HF_CONFIG_ANSWER_STATUS] = understand_number,
         [HF_CONFIG_DIRECTORY] = understand_directory, [HF_CONFIG_PAGE] = understand_page, [HF_CONFIG_NAME] = understand_name,
         [HF_CONFIG_PEM_FILE] = understand_pem_file, [HF_CONFIG_PASSWORD_FILE] = understand_password_file,
-        [HF_CONFIG_REALM] = understand_realm, [HF_CONFIG_LOG_FILE] = understand_log_file, [HF_CONFIG_SOCKET] = understand_socket, [HF_CONFIG_NETWORK] = understand_network, [HF_CONFIG_FIELD_NAME] = understand_field_name,
+        [HF_CONFIG_STORE] = understand_store, [HF_CONFIG_REDIS] = understand_redis, [HF_CONFIG_KEY_SET] = understand_key_set, [HF_CONFIG_ALG] = understand_alg,
+        [HF_CONFIG_COOKIE_NAME] = understand_cookie_name, [HF_CONFIG_REALM] = understand_realm, [HF_CONFIG_LOG_FILE] = understand_log_file, [HF_CONFIG_SOCKET] = understand_socket, [HF_CONFIG_NETWORK] = understand_network, [HF_CONFIG_FIELD_NAME] = understand_field_name,
         [HF_CONFIG_FIELD_VALUE] = understand_field_value, [HF_CONFIG_PATHS] = any,
     };
     subject s = { c, row, value };
     const hf_config_type type = row->arguments[value->argument].type;
-    if (value->secret && type != HF_CONFIG_TEXT && type != HF_CONFIG_FIELD_VALUE)
+    if (value->secret && type != HF_CONFIG_TEXT && type != HF_CONFIG_FIELD_VALUE && type != HF_CONFIG_STORE && type != HF_CONFIG_REDIS)
         return REFUSE(&s, "%s is shown in logs and messages, so it cannot come out of a file of secrets", row->name);
     return by_type[type](&s);
 }

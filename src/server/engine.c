@@ -68,6 +68,7 @@ struct hf_engine {
     hf_pool *pool;
     hf_idempotency_store *idempotency;
     hf_topics *topics;
+    hf_shared_topics *shared; /* NULL: they are this server's own */
     hf_random random; /* of whoever reloads: one at a time */
     hf_tape *tape;    /* NULL: none */
     bool tape_over;   /* and said */
@@ -194,6 +195,8 @@ static generation *open_generation(hf_engine *e, const hf_engine_options *o, hf_
         .census = e->census, .memory = &e->memory, .access_log = o->access_log,
         .proxy_from = o->proxy_from, .proxy_from_count = o->proxy_from_count, .trusted = o->trusted,
         .trusted_count = o->trusted_count, .logs = g->config.logs, .tapes = o->tapes, .rules = g->rules, .rule_count = o->rule_count, .secure = g->secure, .http3 = o->http3, .redirect_port = o->redirect_port, .release = leave_generation, .lent = g };
+    if (o->preferred != NULL)
+        memcpy(g->config.preferred, o->preferred, sizeof g->config.preferred);
     return g;
 }
 
@@ -216,6 +219,8 @@ static void *owner_of(const hf_listening *l)
 static hf_err begin_quic(thread *t, const hf_listening *l)
 {
     const size_t number = (size_t)(t - t->engine->threads);
+    if (l->udp_own)
+        return hf_worker_listen_quic(t->worker, &l->at, -1);
     return number < l->udp_count ? hf_worker_listen_quic(t->worker, &l->at, l->udp[number]) : HF_OK;
 }
 
@@ -478,6 +483,7 @@ void hf_engine_close(hf_engine *e)
         return;
     hf_tape_here = e->tape; /* folders that were never open are not closed */
     hf_pool_free(e->pool); /* before those whom its work is for */
+    hf_shared_topics_close(e->shared);
     hf_idempotency_stay(e->idempotency);
     for (uint32_t i = 0; i < e->count; i++) {
         hf_worker_free(e->threads[i].worker);
@@ -497,6 +503,21 @@ void hf_engine_close(hf_engine *e)
 hf_topics *hf_engine_topics(const hf_engine *e)
 {
     return e->topics;
+}
+
+hf_err hf_engine_share(hf_engine *e, const char *redis, const hf_limits *limits, hf_writer *why)
+{
+    hf_err err = HF_OK;
+    if (redis != NULL && e->tape == NULL) /* what is not on the tape cannot be played */
+        e->shared = hf_shared_topics_open(e->topics, limits, redis, &err, why);
+    return err;
+}
+
+bool hf_engine_shared_topics(const hf_engine *e, hf_topic_bridge_state *state)
+{
+    if (e->shared != NULL)
+        *state = hf_shared_topics_look(e->shared);
+    return e->shared != NULL;
 }
 
 uint32_t hf_engine_threads(const hf_engine *e)

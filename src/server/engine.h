@@ -10,6 +10,7 @@
 #include <handfast/store.h>
 
 #include "host_io.h"
+#include "shared_topics.h"
 #include "tape.h"
 #include "uring.h"
 #include "worker.h"
@@ -23,6 +24,7 @@ typedef struct hf_listening {
     hf_address at;
     hf_address asked; /* its port may be 0: any */
     bool secure;      /* TLS is spoken */
+    bool udp_own;     /* with TLS, on our own network stack: QUIC is spoken too */
     uint8_t udp_count; /* with TLS: sockets for QUIC, one for each of the first threads */
     int udp[HF_ENGINE_UDP];
 } hf_listening;
@@ -58,6 +60,7 @@ typedef struct hf_engine_options {
     hf_secure *secure;      /* for listeners that are secure: a reference that the engine keeps one of its own of; NULL: there are none */
     uint16_t redirect_port; /* as of hf_worker_config */
     bool http3;             /* likewise */
+    const hf_address *preferred; /* likewise, and copied; NULL: none */
     const char *qlog;       /* a folder: what QUIC connections do is written there (qlog_files.h). NULL: it is not */
     /* What the loop is told from outside is noted on it, or comes from it (tape.h): in one thread, which it is lent to until
      * close. NULL: neither. Then there is no reload. */
@@ -86,6 +89,11 @@ uint32_t hf_engine_threads(const hf_engine *e);
 uint32_t hf_engine_usable_cpus(void);
 /* Where to publish from any thread. Lends until close. */
 hf_topics *hf_engine_topics(const hf_engine *e);
+/* Before the start: shares the topics with other servers (shared_topics.h). NULL is no address, and does nothing. `limits` as
+ * of the options. */
+hf_err hf_engine_share(hf_engine *e, const char *redis, const hf_limits *limits, hf_writer *why);
+/* False: they are not shared. */
+bool hf_engine_shared_topics(const hf_engine *e, hf_topic_bridge_state *state);
 
 /* Instead of start, for an engine of one thread on HF_LOOP_EPOLL: one turn in the caller's thread, which waits until
  * something happens or the clock reads `until`. False: it has drained. */

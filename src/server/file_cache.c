@@ -61,10 +61,13 @@ static void list_push(hf_cached *e)
 /* Seeded, so that nobody can choose names that all fall into one bucket. */
 static uint32_t hash_of(const hf_file_cache *c, uint8_t root, hf_encoding encoding, hf_bytes path)
 {
-    uint64_t h = c->seed ^ ((uint64_t)root << 8 | (uint64_t)encoding);
-    for (size_t i = 0; i < path.len; i++) {
-        h = (h ^ path.ptr[i]) * UINT64_C(0x9e3779b97f4a7c15);
-        h ^= h >> 29;
+    uint64_t h = c->seed ^ ((uint64_t)path.len << 16 | (uint64_t)root << 8 | (uint64_t)encoding);
+    for (size_t i = 0; i < path.len; i += sizeof h) { /* eight bytes a time */
+        uint64_t part = 0;
+        memcpy(&part, path.ptr + i, path.len - i < sizeof part ? path.len - i : sizeof part);
+        /* the whole product folded: a multiplication alone moves no bit downwards, and differences could be made to cancel */
+        const __uint128_t wide = (__uint128_t)(h ^ part) * (c->seed | 1);
+        h = (uint64_t)wide ^ (uint64_t)(wide >> 64) ^ UINT64_C(0x9e3779b97f4a7c15);
     }
     return (uint32_t)(h ^ h >> 32);
 }
@@ -495,8 +498,10 @@ hf_err hf_file_cache_get(hf_file_cache *c, hf_time now, uint8_t root, hf_bytes p
     }
     if (e) {
         c->counts.hits++;
-        list_remove(e);
-        list_push(e);
+        if (list_of(e)->newest != e) {
+            list_remove(e);
+            list_push(e);
+        }
         e->holders++;
         *entry = e;
         return HF_OK;

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "crypto_secret.h"
 #include "key_wire.h"
 
 #define NONE UINT32_MAX
@@ -257,6 +258,7 @@ bool hf_key_client_take(hf_key_client *c, uint32_t thread, uint32_t *at, hf_err 
         *err = hf_err_make(got.code);
         *length = got.length;
         memcpy(signature, got.signature, got.length);
+        hf_wipe(got.signature, got.length); /* it may be a premaster secret */
         return true;
     }
     return false;

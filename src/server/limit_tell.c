@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "limit_tell.h"
 
+#include <handfast/guard.h>
+
 #include "address.h"
 #include "log.h"
 #include "panic.h"
@@ -50,6 +52,15 @@ static bool is_orderly(hf_err err)
     }
 }
 
+static void write_untold(hf_writer *w, uint64_t untold)
+{
+    if (untold == 0)
+        return;
+    hf_write_text(w, "; ");
+    hf_write_decimal(w, untold);
+    hf_write_text(w, untold == 1 ? " time more since this was last said" : " times more since this was last said");
+}
+
 void hf_limit_tell(hf_limit_tally *tally, hf_time now, const hf_dialog *d, hf_err err, const hf_req *rq)
 {
     const hf_fault *fault = d->web != NULL ? hf_web_fault(d->web) : NULL;
@@ -66,12 +77,38 @@ void hf_limit_tell(hf_limit_tally *tally, hf_time now, const hf_dialog *d, hf_er
     write_whom(&w, d, rq);
     if (fault != NULL && fault->err.code == err.code)
         write_evidence(&w, fault);
-    if (untold > 0) {
-        hf_write_text(&w, "; ");
-        hf_write_decimal(&w, untold);
-        hf_write_text(&w, untold == 1 ? " time more since this was last said" : " times more since this was last said");
-    }
+    write_untold(&w, untold);
     hf_log(is_orderly(err) ? HF_LOG_INFO : HF_LOG_WARNING, err, "%.*s", HF_STR(hf_written(&w)));
+}
+
+static void write_said(hf_writer *w, const char *what, const char *value)
+{
+    if (value[0] == 0)
+        return;
+    hf_write_text(w, what);
+    hf_write_text(w, value);
+}
+
+/* The route's path, not the request's: what stands in its place may be a secret. */
+void hf_denial_tell(hf_limit_tally *tally, hf_time now, const hf_req *rq)
+{
+    const hf_route *const route = rq->match.route;
+    char text[640];
+    hf_writer w = hf_writer_make(text, sizeof text);
+    uint64_t untold;
+    if (!hf_limit_tally_due(tally, now, rq->why->err, &untold))
+        return;
+    write_whom(&w, rq->dialog, rq);
+    if (route != NULL) {
+        hf_write_text(&w, ", ");
+        hf_write(&w, rq->head.method_name.len < 32 ? rq->head.method_name : hf_bytes_make(NULL, 0));
+        hf_write_byte(&w, ' ');
+        hf_write_text(&w, strlen(route->path) < 160 ? route->path : "...");
+    }
+    write_said(&w, "; got ", rq->why->got);
+    write_said(&w, "; wanted ", rq->why->wanted);
+    write_untold(&w, untold);
+    hf_log(HF_LOG_WARNING, rq->why->err, "%.*s", HF_STR(hf_written(&w)));
 }
 
 void hf_limit_write_answer(hf_writer *out, hf_err why)

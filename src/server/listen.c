@@ -116,7 +116,7 @@ static hf_err add_all(hf_listen_set *set, const hf_listen_url *url, hf_writer *w
             return hf_err_make(HF_ERR_BASE_LIMIT);
         }
         if (set->own) {
-            set->at[set->count++] = (hf_listening){ .fd = -1, .at = at, .secure = url->tls, .asked = asked };
+            set->at[set->count++] = (hf_listening){ .fd = -1, .at = at, .secure = url->tls, .asked = asked, .udp_own = url->udp > 0 };
             continue;
         }
         const int fd = hf_listen_socket(&at, &err);

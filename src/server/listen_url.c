@@ -96,3 +96,14 @@ hf_listen_verdict hf_listen_url_parse(const char *text, hf_listen_url *url, char
         return refuse(why, why_size, "%s: the port \"%.*s\" is no number from 0 (any free port) to 65535", text, HF_STR(port));
     return set_host(url, host, (uint16_t)number, why, why_size);
 }
+
+bool hf_listen_url_prefer(const hf_listen_url *url, hf_address preferred[2])
+{
+    static const uint8_t nothing[16];
+    for (size_t i = 0; i < url->count; i++)
+        if (!url->tls || url->addresses[i].port == 0 || memcmp(url->addresses[i].ip, nothing, sizeof nothing) == 0)
+            return false;
+    for (size_t i = 0; i < url->count; i++)
+        preferred[url->addresses[i].family == 6] = url->addresses[i];
+    return true;
+}

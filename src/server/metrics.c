@@ -75,6 +75,26 @@ static void write_process(FILE *out, const hf_serving_status *s)
     one(out, "handfast_access_log_dropped_total", "counter", "Lines that the access log did not take.", s->log_dropped);
 }
 
+static void write_topics(FILE *out, hf_engine *e)
+{
+    hf_topic_counts c;
+    hf_topic_bridge_state shared;
+    hf_topics_count(hf_engine_topics(e), &c);
+    one(out, "handfast_topic_subscribers", "gauge", "WebSockets and event streams that listen to topics.", c.subscribers);
+    one(out, "handfast_topics", "gauge", "Topics that have a history.", c.topics);
+    one(out, "handfast_topic_history_bytes", "gauge", "What their histories hold.", c.bytes);
+    one(out, "handfast_topic_messages_published_total", "counter", "Messages for subscribers, from wherever they come.", c.delivered);
+    one(out, "handfast_topic_messages_told_total", "counter", "Messages told, to each subscriber once.", c.told);
+    one(out, "handfast_topic_messages_dropped_total", "counter", "Messages not told, for a subscriber did not read.", c.dropped);
+    one(out, "handfast_topic_subscribers_let_go_total", "counter", "Subscribers that did not read, of topics that drop nothing.", c.let_go);
+    one(out, "handfast_topic_gaps_total", "counter", "Times that a subscriber was told that something is missing.", c.gaps);
+    if (!hf_engine_shared_topics(e, &shared))
+        return;
+    one(out, "handfast_topics_shared", "gauge", "1 while topics are shared through Redis, 0 while it is away.", shared.joined);
+    one(out, "handfast_topics_waiting", "gauge", "Messages that Redis does not have yet.", shared.waiting);
+    one(out, "handfast_topics_unshared_total", "counter", "Messages that Redis never had, for want of room here: a gap for other servers.", shared.lost);
+}
+
 void hf_metrics_write(hf_serving *s, FILE *out)
 {
     hf_counts sum = { 0 };
@@ -90,4 +110,5 @@ void hf_metrics_write(hf_serving *s, FILE *out)
     one(out, "handfast_request_body_bytes_total", "counter", "Bytes of request bodies.", hf_counted(&sum.body_received));
     one(out, "handfast_response_body_bytes_total", "counter", "Bytes of answers' bodies.", hf_counted(&sum.body_sent));
     write_durations(out, &sum);
+    write_topics(out, e);
 }

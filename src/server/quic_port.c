@@ -80,7 +80,8 @@ static void close_socket(hf_quic_port *p, socket_place *s)
 {
     if (s->udp == NULL)
         return;
-    p->io->ops->unwatch(p->io, hf_udp_descriptor(s->udp));
+    if (hf_udp_descriptor(s->udp) >= 0)
+        p->io->ops->unwatch(p->io, hf_udp_descriptor(s->udp));
     if (p->waiting_at == s->udp)
         p->waiting_at = NULL;
     hf_udp_free(s->udp);
@@ -114,12 +115,22 @@ hf_quic_endpoint *hf_quic_port_endpoint(hf_quic_port *p)
 
 /* ---- sockets -------------------------------------------------------------------------------------------------- */
 
+static hf_err listen_own(hf_quic_port *p, const hf_address *at, size_t place)
+{
+    hf_err err;
+    p->sockets[place].udp = hf_udp_new_own(p->env, p->io, at, &err);
+    p->count += err.code == 0;
+    return err;
+}
+
 hf_err hf_quic_port_listen(hf_quic_port *p, const hf_address *at, int fd)
 {
     size_t i = 0;
     while (i < SOCKETS && p->sockets[i].udp != NULL)
         i++;
-    if (i == SOCKETS || p->io->ops->watch == NULL)
+    if (i < SOCKETS && fd < 0 && p->io->ops->udp_open != NULL)
+        return listen_own(p, at, i);
+    if (i == SOCKETS || fd < 0 || p->io->ops->watch == NULL)
         return hf_err_make(HF_ERR_BASE_LIMIT);
     const int own = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* ours to close, whatever the caller does with its own */
     if (own < 0)
@@ -168,6 +179,15 @@ static hf_udp *find_socket(const hf_quic_port *p, const hf_address *local)
 bool hf_quic_port_serves(const hf_quic_port *p, const hf_address *at)
 {
     return find_socket(p, at) != NULL;
+}
+
+void hf_quic_port_prefer(hf_quic_port *p, const hf_address preferred[2])
+{
+    hf_quic_address at[2] = { { .port = 0 } };
+    for (unsigned i = 0; i < 2; i++)
+        if (preferred[i].family != 0 && hf_quic_port_serves(p, &preferred[i]))
+            hf_quic_address_to(&preferred[i], &at[i]);
+    hf_quic_endpoint_prefer(p->endpoint, at);
 }
 
 /* ---- in ------------------------------------------------------------------------------------------------------- */

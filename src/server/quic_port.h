@@ -32,7 +32,7 @@ hf_quic_port *hf_quic_port_new(const hf_env *env, hf_io *io, const hf_quic_port_
 /* Connections too: without a word to their peers. */
 void hf_quic_port_free(hf_quic_port *p);
 
-/* Keeps a duplicate of the descriptor. HF_IO_READABLE events with `owner` of this call's making go to hf_quic_port_receive. */
+/* Keeps a duplicate of the descriptor; -1: the loop itself carries datagrams. HF_IO_READABLE events with `owner` of this call's making go to hf_quic_port_receive. */
 hf_err hf_quic_port_listen(hf_quic_port *p, const hf_address *at, int fd);
 /* Nobody is answered there any more: connections that came that way fall silent, and their clients reconnect elsewhere. */
 void hf_quic_port_unlisten_at(hf_quic_port *p, const hf_address *at);
@@ -42,6 +42,10 @@ bool hf_quic_port_serves(const hf_quic_port *p, const hf_address *at);
 /* New connections are made with `tls`, lent until the next call and until no connection stands on it; NULL, or not `accept`:
  * there are none. */
 void hf_quic_port_aim(hf_quic_port *p, const hf_tls_config *tls, bool accept);
+
+/* Those who connect from now on are asked to go on at these addresses (RFC 9000 9.6): one of IPv4, one of IPv6. Family 0, or one
+ * at which no socket receives: they stay. */
+void hf_quic_port_prefer(hf_quic_port *p, const hf_address preferred[2]);
 
 hf_quic_endpoint *hf_quic_port_endpoint(hf_quic_port *p);
 

@@ -40,7 +40,8 @@ struct hf_secure_thread {
     hf_web_options web;
     hf_web_spares spares;
     void **waiting; /* who waits at each place; NULL: nobody of this thread, or gone */
-    uint8_t signature[HF_SIGNATURE_MOST];
+    uint8_t signature[HF_SIGNATURE_MOST]; /* the last answer, which may be a premaster secret */
+    size_t signature_length;
 };
 
 /* ---- the key log -------------------------------------------------------------------------------------------- */
@@ -238,6 +239,7 @@ void hf_secure_thread_free(hf_secure_thread *t)
     if (t->crypto != NULL)
         hf_crypto_free(t->crypto);
     hf_wipe(t->tickets, sizeof t->tickets);
+    hf_wipe(t->signature, sizeof t->signature);
     free(t->waiting);
     free(t->web.room.ptr);
     hf_web_spares_free(&t->spares);
@@ -328,10 +330,11 @@ void hf_secure_thread_forget(hf_secure_thread *t, uint32_t place)
 bool hf_secure_thread_answer(hf_secure_thread *t, void **owner, hf_err *err, hf_bytes *signature)
 {
     uint32_t place;
-    size_t length = 0;
-    while (t->secure->client != NULL && hf_key_client_take(t->secure->client, t->number, &place, err, t->signature, &length)) {
+    hf_wipe(t->signature, t->signature_length); /* whoever had it is done with it */
+    t->signature_length = 0;
+    while (t->secure->client != NULL && hf_key_client_take(t->secure->client, t->number, &place, err, t->signature, &t->signature_length)) {
         *owner = t->waiting[place];
-        *signature = hf_bytes_make(t->signature, length);
+        *signature = hf_bytes_make(t->signature, t->signature_length);
         t->waiting[place] = NULL;
         if (*owner != NULL)
             return true;

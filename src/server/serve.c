@@ -81,8 +81,7 @@ hf_listen_url hf_serve_listener(const hf_serve_options *o, size_t index)
 {
     hf_listen_url url = o->listeners[index];
     const uint32_t threads = o->threads > 0 ? o->threads : hf_engine_usable_cpus();
-    const bool kernel = o->door.kind == HF_DOOR_NONE; /* our own stack gives us no UDP */
-    url.udp = !url.tls || o->no_http3 || !kernel ? 0 : (uint8_t)(threads < HF_ENGINE_UDP ? threads : HF_ENGINE_UDP);
+    url.udp = !url.tls || o->no_http3 ? 0 : (uint8_t)(threads < HF_ENGINE_UDP ? threads : HF_ENGINE_UDP);
     return url;
 }
 

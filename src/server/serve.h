@@ -41,6 +41,7 @@ typedef struct hf_serve_options {
     hf_door_options door; /* our own network stack, behind this device; HF_DOOR_NONE: the kernel's */
     hf_host_config host;  /* with a door: addresses and routes */
     const char *admin; /* the path of a unix socket to be asked and told things at; NULL: none */
+    const char *topics_redis; /* where topics are shared with other servers; NULL: they are this one's own */
     bool no_seccomp;  /* the serving process may ask the kernel for everything */
     const char *user; /* whom to become once the listeners are bound; NULL: stay */
 
@@ -57,6 +58,7 @@ typedef struct hf_serve_options {
     const char *key_log;       /* a path: secrets of connections are appended there; NULL: never */
     const char *qlog;          /* a folder: what QUIC connections do is written there; NULL: never */
     bool no_http3;             /* https listeners speak HTTP/1.1 and HTTP/2 alone */
+    hf_address preferred[2];   /* where clients of HTTP/3 shall go on: of IPv4, of IPv6; family 0: where they are */
     bool redirect_https;       /* requests to http listeners, and plain ones to https listeners, are sent to https */
 
     /* what to serve */

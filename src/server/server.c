@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "listen.h"
+#include "shared_topics.h"
 #include "tickets.h"
 
 struct hf_server {
@@ -75,6 +76,8 @@ static hf_err check_options(const hf_server_options *o, hf_writer *why)
         hf_write_text(why, "options.keys: claim, keep and forget are all there, as hf_sqlite_keys_open gives them\n");
     if (o->routes == NULL && o->route_count > 0)
         hf_write_text(why, "options.routes is NULL, and route_count is not 0\n");
+    if (o->topics_redis != NULL)
+        (void)hf_shared_topics_fit(o->topics_redis, why);
     for (size_t i = 0; o->topics != NULL && i < o->topic_count; i++)
         if (!hf_topic_pattern_is_fit(hf_text(o->topics[i].pattern), o->limits != NULL ? o->limits : hf_limits_default()))
             hf_write_text(why, "options.topics: each has a pattern, such as \"board/*\"\n");
@@ -146,6 +149,8 @@ hf_err hf_server_open(hf_server **server, const hf_server_options *o)
         .loop = loop_of(o), .http3 = !o->no_http3 };
     hf_err engine_err = HF_OK;
     s->engine = hf_engine_open(&options, &engine_err, &why);
+    if (s->engine != NULL)
+        engine_err = hf_engine_share(s->engine, o->topics_redis, options.limits, &why);
     hf_secure_leave(secure); /* the engine keeps it */
     hf_listen_set_close(&s->listening); /* the loops have descriptors of their own */
     if (err.code == 0)

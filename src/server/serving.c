@@ -94,7 +94,7 @@ hf_engine_options hf_serving_options(const hf_serve_options *o, hf_access_log *l
         .error_page = hf_bytes_make(hf_error_page.bytes, hf_error_page.size), .error_page_policy = hf_error_page_policy,
         .limits = &o->limits, .threads = o->threads, .loop = o->loop, .access_log = log,
         .proxy_from = o->proxy_from, .proxy_from_count = o->proxy_from_count, .trusted = o->trusted,
-        .trusted_count = o->trusted_count, .http3 = !o->no_http3, .qlog = o->qlog };
+        .trusted_count = o->trusted_count, .http3 = !o->no_http3, .preferred = o->preferred, .qlog = o->qlog };
 }
 
 /* What options point to beside what `o` lends. */
@@ -470,7 +470,9 @@ static bool begin(hf_serving *s, hf_writer *why, hf_err *err)
     if (s->engine == NULL)
         return false;
     confine(start); /* before there are threads: they inherit it */
-    *err = hf_engine_start(s->engine, why);
+    *err = hf_engine_share(s->engine, s->options->topics_redis, &s->options->limits, why);
+    if (err->code == 0)
+        *err = hf_engine_start(s->engine, why);
     return err->code == 0;
 }
 

@@ -222,7 +222,7 @@ static const char *keep(hf_taped *r, hf_out *out)
     if (hf_web_tape_flaw(r->tape) != NULL)
         return hf_web_tape_flaw(r->tape);
     if (!t->secrets && !hf_web_tape_blank(r->tape))
-        return "HTTP/2 compresses fields together, so their secrets cannot be blanked; secrets keep records it";
+        return "HTTP/2 and HTTP/3 compress fields together, so their secrets cannot be blanked; secrets keep records it";
     hf_web_tape_play(hf_web_tape_bytes(r->tape), r->env, out, NULL, NULL, &played);
     if (!played.same || played.hash != hf_web_tape_hash(r->tape))
         return played.same ? "played again it does otherwise" : played.why;

@@ -75,6 +75,8 @@ static void done(void *self, const hf_req *rq)
     hf_access_buffer *const log = log_of(self, rq);
     if (rq->error.code != 0)
         hf_limit_tell(&w->tally, w->now, rq->dialog, rq->error, rq);
+    if (rq->why != NULL)
+        hf_denial_tell(&w->tally, w->now, rq);
     const hf_worker_config *config = ((hf_tenure *)self)->config;
     if (rq->head.version == HF_HTTP_3)
         hf_count(&w->counts.http3, 1);

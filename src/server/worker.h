@@ -46,6 +46,7 @@ typedef struct hf_worker_config {
     hf_tapes *tapes;                    /* where connections are recorded, the same in every generation; NULL: nowhere */
     hf_secure *secure;                  /* for listeners whose owner is hf_worker_secure; NULL: there are none */
     bool http3;                         /* QUIC clients are taken where there are sockets for them, and others told of it */
+    hf_address preferred[2];            /* where they are asked to go on (RFC 9000 9.6): of IPv4, of IPv6; family 0: where they are */
     uint16_t redirect_port;             /* requests to other listeners are sent to https at this port; 0: they are answered */
     /* Who begins connections with a PROXY header, and whose Forwarded and X-Forwarded-For are believed. */
     const hf_network *proxy_from, *trusted;

@@ -39,12 +39,20 @@ static void pass_stray(void *self, const hf_quic_stray *found)
     hf_mailbox_post(to->mailbox, &s->message);
 }
 
+/* Where clients are asked to go on: some of the configuration's addresses may have sockets, and others have none. */
+static void prefer(hf_worker *w)
+{
+    if (w->current->config != NULL)
+        hf_quic_port_prefer(w->quic, w->current->config->preferred);
+}
+
 /* New clients get what is served now, or nothing. */
 void hf_worker_aim_quic(hf_worker *w)
 {
     const hf_tenure *t = w->current;
     if (w->quic == NULL)
         return;
+    prefer(w);
     hf_quic_port_aim(w->quic, t->secure != NULL ? hf_secure_thread_quic(t->secure) : NULL,
         t->config != NULL && t->config->http3 && !w->draining);
     if (t->secure != NULL)
@@ -64,13 +72,17 @@ hf_err hf_worker_listen_quic(hf_worker *w, const hf_address *at, int fd)
             return hf_err_make(HF_ERR_BASE_MEMORY);
         hf_worker_aim_quic(w);
     }
-    return hf_quic_port_listen(w->quic, at, fd);
+    const hf_err err = hf_quic_port_listen(w->quic, at, fd);
+    prefer(w);
+    return err;
 }
 
 void hf_worker_unlisten_quic(hf_worker *w, const hf_address *at)
 {
     if (w->quic != NULL)
         hf_quic_port_unlisten_at(w->quic, at);
+    if (w->quic != NULL)
+        prefer(w);
 }
 
 /* A client begins a handshake. */
@@ -112,7 +124,10 @@ static void accept_quic(hf_worker *w, hf_quic *quic)
     c->dialog = (hf_dialog){ .service = &t->service, .id = info.id, .peer = peer, .refusal = over };
     hf_quic_set_user(quic, c);
     hf_worker_link(c);
-    c->dialog.web = hf_web_new_http3(&t->env, c->dialog.id, quic, hf_secure_thread_web(t->secure), w->now);
+    const hf_web_options *const options = hf_secure_thread_web(t->secure);
+    c->taped = w->tapes != NULL ? hf_taped_new(w->tapes, &t->env, c->dialog.id, options, true) : NULL;
+    c->dialog.web = hf_web_new_http3(c->taped != NULL ? hf_taped_env(c->taped) : &t->env, c->dialog.id, quic,
+        c->taped != NULL ? hf_taped_options(c->taped) : options, w->now);
     if (c->dialog.web == NULL) {
         hf_worker_complain(w, hf_err_make(HF_ERR_BASE_MEMORY), "new HTTP/3 connections are refused");
         hf_worker_bury(c);

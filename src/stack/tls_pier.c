@@ -33,6 +33,7 @@ struct hf_tls_pier {
     bool below_fin : 1;
     bool broken : 1;       /* the core faulted: its alert leaves, then FIN; input is thrown away */
     bool fin_wanted : 1, notified : 1, fin_sent : 1;
+    bool last : 1;         /* the next put is; close_notify goes with it */
     bool said_all : 1;     /* the last emit had nothing more */
     bool blocked : 1;      /* put refused or kept something: owe a WRITABLE */
     bool again : 1;        /* the turn was over before all was sealed */
@@ -131,6 +132,8 @@ static bool flush(hf_tls_pier *p)
         if (p->said_all)
             break;
         moved = true;
+        if (p->last && p->notified && p->below.ops->last != NULL)
+            p->below.ops->last(p->below.self, 0);
         if (p->below.ops->put(p->below.self, 0, out.pieces, out.count) != out.bytes)
             break; /* it has failed: its event says why */
     }
@@ -262,6 +265,14 @@ static size_t lend(hf_tls_pier *p, hf_extent *pieces, size_t count, const hf_que
     return total;
 }
 
+/* Behind all that was put comes close_notify. */
+static void notify(hf_tls_pier *p)
+{
+    p->notified = true;
+    p->waiting = false;
+    (void)!hf_tls_end(p->core, (hf_ending){ HF_ENDING_FIN, 0 }).code;
+}
+
 /* Seals pieces and puts them below until one is left over, or below is full, or the turn is spent. Returns how many are
  * over; what was sealed of the next one is cut off its front. */
 static size_t seal(hf_tls_pier *p, hf_extent *pieces, size_t count, hf_queue *copied)
@@ -279,6 +290,8 @@ static size_t seal(hf_tls_pier *p, hf_extent *pieces, size_t count, hf_queue *co
             fail(p, HF_ERR_BASE_MEMORY); /* unless it is a file */
             break;
         }
+        if (p->last && !p->notified && p->complete && all + done == count)
+            notify(p);
         (void)flush(p);
         if (hf_tls_unsent(p->core) > 0) { /* libcrypto failed: the core says so */
             p->waiting = false;
@@ -356,13 +369,14 @@ static uint64_t pier_untaken(const void *self, hf_lane lane)
 static uint64_t pier_put(void *self, hf_lane lane, const hf_extent *extents, size_t count)
 {
     hf_tls_pier *p = self;
-    HF_ASSERT(lane == 0 && !p->fin_wanted);
+    HF_ASSERT(lane == 0 && !p->fin_wanted && !p->notified);
     if (!p->opened || p->out != NULL || p->broken || p->failed.code != 0 || count == 0 || below_unsent(p) > 0) {
         p->blocked = true;
         return 0;
     }
     hf_extent pieces[PIECES];
     uint64_t total = 0;
+    p->last = p->last && count <= PIECES;
     count = count < PIECES ? count : PIECES;
     memcpy(pieces, extents, count * sizeof *pieces);
     for (size_t i = 0; i < count; i++)
@@ -385,11 +399,8 @@ static void shut(hf_tls_pier *p)
         return;
     if (!alert && !p->complete)
         return; /* the end comes behind the handshake, and the tickets behind that */
-    if (!alert && !p->notified) {
-        p->notified = true;
-        p->waiting = false;
-        (void)!hf_tls_end(p->core, (hf_ending){ HF_ENDING_FIN, 0 }).code;
-    }
+    if (!alert && !p->notified)
+        notify(p);
     (void)flush(p);
     if (!p->said_all)
         return;
@@ -423,6 +434,20 @@ static hf_err pier_end(void *self, hf_lane lane, hf_ending ending)
     p->fin_wanted = true;
     shut(p);
     return HF_OK;
+}
+
+static void pier_last(void *self, hf_lane lane)
+{
+    HF_ASSERT(lane == 0);
+    ((hf_tls_pier *)self)->last = true;
+}
+
+static void pier_doze(void *self, hf_lane lane)
+{
+    const hf_tls_pier *p = self;
+    HF_ASSERT(lane == 0);
+    if (p->fin_sent && !p->broken && p->below.ops->doze != NULL)
+        p->below.ops->doze(p->below.self, 0);
 }
 
 static hf_err pier_open(void *self, hf_lane_kind kind, hf_lane *lane)
@@ -655,6 +680,8 @@ static const hf_pier_ops pier_ops = {
     .untaken = pier_untaken,
     .free = pier_free,
     .read = pier_read,
+    .last = pier_last,
+    .doze = pier_doze,
 };
 
 hf_tls_pier *hf_tls_pier_new(const hf_env *env, hf_tls *core, hf_pier below, hf_span room, hf_time now)

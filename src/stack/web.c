@@ -171,6 +171,12 @@ static hf_time send_wake(const hf_web *w)
     return hf_time_earlier(send_deadline(w), hf_time_after(w->sending->looked, (int64_t)w->env->limits->send_idle_ns / 4));
 }
 
+/* The core is done, all that it had to say was emitted, and close_softly ends the connection as soon as that was put. */
+static bool is_last_put(const hf_web *w)
+{
+    return w->state == WEB_CLOSING && w->pier.ops->last != NULL && w->v->has_said_all(w) && w->v->may_end(w);
+}
+
 /* True when something went to the pier, so that the core has room again. */
 static bool flush(hf_web *w, hf_time now, hf_out *out)
 {
@@ -187,6 +193,8 @@ static bool flush(hf_web *w, hf_time now, hf_out *out)
             break;
         moved = true;
         w->bytes_sent += out->bytes;
+        if (is_last_put(w))
+            w->pier.ops->last(w->pier.self, 0);
         const uint64_t taken = w->pier.ops->put(w->pier.self, 0, out->pieces, out->count);
         watch_sending(w, now, out->bytes);
         if (taken != out->bytes) { /* only a failed pier refuses when nothing was unsent: its event says why */
@@ -217,6 +225,14 @@ static void linger(hf_web *w, hf_time now)
     w->linger_until = hf_time_after(now, (int64_t)w->env->limits->linger_ns);
 }
 
+/* Behind TLS a close_notify may come of a client that said close: such a one is waited for, but not one by one. */
+static void await_end(hf_web *w, hf_time now)
+{
+    linger(w, now);
+    if (w->pier.ops->doze != NULL && w->thrown == 0 && w->v->is_final(w))
+        w->pier.ops->doze(w->pier.self, 0);
+}
+
 /* Is there nothing that could arrive, so that the kernel has no cause to reset what we sent? Then one call ends both
  * directions, and nobody need come back for the peer's FIN. Behind TLS a close_notify may still come. */
 static bool may_close_at_once(const hf_web *w)
@@ -241,7 +257,7 @@ static void close_softly(hf_web *w, hf_time now, hf_out *out)
         w->fin_received)
         close_now(w, HF_OK);
     else
-        linger(w, now);
+        await_end(w, now);
 }
 
 /* ---- the version -------------------------------------------------------------------------------------------- */
@@ -510,12 +526,11 @@ static hf_step step(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
 
 hf_step hf_web_step(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
 {
-    if (w->v == &hf_web_http3)
-        return hf_web_step_http3(w, now, out, event);
+    const bool lanes = w->v == &hf_web_http3;
     if (w->options->tape == NULL)
-        return step(w, now, out, event);
+        return lanes ? hf_web_step_http3(w, now, out, event) : step(w, now, out, event);
     hf_web_tape_step(w->options->tape, now);
-    const hf_step s = step(w, now, out, event);
+    const hf_step s = lanes ? hf_web_step_http3(w, now, out, event) : step(w, now, out, event);
     hf_web_tape_stepped(w->options->tape, s, event, hf_web_version(w));
     return s;
 }
@@ -603,12 +618,13 @@ void hf_web_cancel(hf_web *w, hf_exchange x, hf_err why)
 hf_err hf_web_push(hf_web *w, hf_exchange x, const hf_request_head *request, hf_exchange *promised)
 {
     hf_http2_stream stream = 0;
+    if (w->options->tape != NULL)
+        hf_web_tape_push(w->options->tape, x, request);
     if (w->v == &hf_web_http3)
         return hf_web_push_http3(w, x, request, promised);
     if (w->v != &hf_web_http2)
         return hf_err_make(HF_ERR_HTTP2_PUSH);
     w->timed = false;
-    hf_web_tape_spoil(w->options->tape, "something was pushed");
     const hf_err err = hf_http2_push(w->core.http2, (hf_http2_stream)x, request, &stream);
     *promised = stream;
     return err;
@@ -689,12 +705,12 @@ void hf_web_drain(hf_web *w)
 
 void hf_web_abort(hf_web *w, hf_err why)
 {
+    if (w->options->tape != NULL)
+        hf_web_tape_abort(w->options->tape, why);
     if (w->v == &hf_web_http3) {
         hf_web_abort_http3(w, why);
         return;
     }
-    if (w->options->tape != NULL)
-        hf_web_tape_abort(w->options->tape, why);
     (void)!w->pier.ops->end(w->pier.self, 0, (hf_ending){ HF_ENDING_RESET, 0 }).code;
     close_now(w, why);
 }

@@ -32,6 +32,8 @@ typedef struct hf_web_version_ops {
     bool (*may_end)(const hf_web *w);
     /* ... and has the peer said that it sends nothing more, so that nobody need wait for its end? */
     bool (*is_final)(const hf_web *w);
+    /* ... and has emit given all that there was? */
+    bool (*has_said_all)(const hf_web *w);
     void (*take)(hf_web *w, hf_exchange x, size_t n);
     hf_err (*respond)(hf_web *w, hf_exchange x, const hf_response_head *head);
     uint64_t (*put)(hf_web *w, hf_exchange x, const hf_extent *extents, size_t count, hf_err *err);

@@ -192,6 +192,8 @@ static bool tell_writable(hf_web *w, hf_web_event *event)
 static bool moved(hf_web *w, hf_web_event *event)
 {
     w->stuck = w->stuck && !w->full; /* full of output: not any more */
+    if (w->tunnel && w->switching) /* the 101 has left: what only messages need is not needed again */
+        w->switching = !hf_http1_slim(w->core.http1);
     return w->put_short && tell_writable(w, event);
 }
 
@@ -204,6 +206,11 @@ static bool may_end(const hf_web *w)
 static bool is_final(const hf_web *w)
 {
     return w->core.http1 != NULL && hf_http1_is_final(w->core.http1);
+}
+
+static bool has_said_all(const hf_web *w)
+{
+    return w->core.http1 == NULL || hf_http1_has_said_all(w->core.http1);
 }
 
 static void take(hf_web *w, hf_exchange x, size_t n)
@@ -306,5 +313,5 @@ static void free_core(hf_web *w)
     hf_http1_free(w->core.http1);
 }
 
-const hf_web_version_ops hf_web_http1 = { HF_HTTP_1_1, step, emit, wake, moved, tell_writable, may_end, is_final, take, respond,
+const hf_web_version_ops hf_web_http1 = { HF_HTTP_1_1, step, emit, wake, moved, tell_writable, may_end, is_final, has_said_all, take, respond,
     put, end, cancel, drain, fault, is_idle, is_worn, free_core };

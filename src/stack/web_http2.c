@@ -146,6 +146,13 @@ static bool is_final(const hf_web *w)
     return false;
 }
 
+/* It closes behind many answers, not behind each: nobody asks for more than that its last words leave. */
+static bool has_said_all(const hf_web *w)
+{
+    (void)w;
+    return false;
+}
+
 /* ---- commands ----------------------------------------------------------------------------------------------- */
 
 static hf_http2_stream stream_of(hf_exchange x)
@@ -217,5 +224,5 @@ static void free_core(hf_web *w)
     hf_http2_free(w->core.http2);
 }
 
-const hf_web_version_ops hf_web_http2 = { HF_HTTP_2, step, emit, wake, moved, moved, may_end, is_final, take, respond, put,
+const hf_web_version_ops hf_web_http2 = { HF_HTTP_2, step, emit, wake, moved, moved, may_end, is_final, has_said_all, take, respond, put,
     end, cancel, drain, fault, is_idle, is_worn, free_core };

@@ -9,6 +9,7 @@
 
 #include "alloc.h"
 #include "trace.h"
+#include "web_tape.h"
 
 enum {
     PIECES = 64, /* hf_quic_put takes so many for certain */
@@ -26,7 +27,7 @@ typedef struct lane_work {
 } lane_work;
 
 struct hf_web_lanes {
-    hf_quic *quic;
+    hf_quic *quic; /* NULL: a tape is played (web_tape.h), which says what it would */
     hf_http3 *http3; /* NULL: the handshake is not complete */
     lane_work *work;
     uint32_t count, capacity;
@@ -41,6 +42,14 @@ struct hf_web_lanes {
     hf_time sending_since, moved;
     uint64_t gone, gone_before;
 };
+
+static hf_web_tape *tape_of(const hf_web *w)
+{
+    return w->options->tape;
+}
+
+/* What QUIC says, where there is one; else what is on the tape. */
+#define FACT(w, says) hf_web_tape_fact(tape_of(w), (w)->core.lanes->quic != NULL ? (uint64_t)(says) : 0)
 
 static hf_exchange exchange_of(hf_lane lane)
 {
@@ -59,8 +68,10 @@ hf_web *hf_web_new_http3(const hf_env *env, uint64_t id, hf_quic *quic, const hf
     hf_web *const w = hf_alloc_zeroed(&env->alloc, sizeof *w);
     struct hf_web_lanes *const l = hf_alloc_zeroed(&env->alloc, sizeof *l);
     if (w == NULL || l == NULL) {
-        hf_quic_close(quic, now, HF_HTTP3_INTERNAL_ERROR, hf_bytes_make(NULL, 0));
-        hf_quic_free(quic);
+        if (quic != NULL) {
+            hf_quic_close(quic, now, HF_HTTP3_INTERNAL_ERROR, hf_bytes_make(NULL, 0));
+            hf_quic_free(quic);
+        }
         hf_free(&env->alloc, w, sizeof *w);
         hf_free(&env->alloc, l, sizeof *l);
         return NULL;
@@ -72,6 +83,7 @@ hf_web *hf_web_new_http3(const hf_env *env, uint64_t id, hf_quic *quic, const hf
     w->v = &hf_web_http3;
     w->core.lanes = l;
     w->begun = true;
+    hf_web_tape_begin(options->tape, now, id, options);
     hf_trace(env, now, id, HF_TRACE_CONNECTION_OPENED, 0, 0);
     return w;
 }
@@ -80,7 +92,8 @@ static void free_core(hf_web *w)
 {
     struct hf_web_lanes *const l = w->core.lanes;
     const hf_allocator *const a = &w->env->alloc;
-    hf_quic_free(l->quic);
+    if (l->quic != NULL)
+        hf_quic_free(l->quic);
     hf_http3_free(l->http3);
     hf_free(a, l->work, l->capacity * sizeof *l->work);
     hf_free(a, l, sizeof *l);
@@ -94,7 +107,8 @@ static void close_with(hf_web *w, hf_err why, uint64_t code)
     w->state = WEB_CLOSED;
     if (w->why.code == 0)
         w->why = why;
-    hf_quic_close(w->core.lanes->quic, w->core.lanes->now, code, hf_bytes_make(NULL, 0));
+    if (w->core.lanes->quic != NULL)
+        hf_quic_close(w->core.lanes->quic, w->core.lanes->now, code, hf_bytes_make(NULL, 0));
 }
 
 void hf_web_abort_http3(hf_web *w, hf_err why)
@@ -153,10 +167,11 @@ static void forget_fullness(struct hf_web_lanes *l)
 }
 
 /* http3.h: "deal with an event before the lane's buffer moves, then take in.used from the lane" */
-static void take_lent(struct hf_web_lanes *l)
+static void take_lent(hf_web *w)
 {
+    struct hf_web_lanes *const l = w->core.lanes;
     if (l->lent > 0)
-        hf_quic_take(l->quic, l->lent_lane, l->lent);
+        hf_web_lane_take(tape_of(w), l->quic, l->lent_lane, l->lent);
     l->lent = 0;
 }
 
@@ -171,7 +186,7 @@ static bool translate(hf_web *w, hf_web_event *event)
     case HF_HTTP3_REQUEST:
         event->kind = HF_WEB_REQUEST;
         event->head = &e->request;
-        event->early = hf_quic_is_early(w->core.lanes->quic);
+        event->early = FACT(w, hf_quic_is_early(w->core.lanes->quic)) != 0;
         return true;
     case HF_HTTP3_BODY:
         event->kind = HF_WEB_BODY;
@@ -224,7 +239,7 @@ static bool step_lane(hf_web *w, hf_time now, hf_lane lane, hf_web_event *event)
     uint8_t nothing[1]; /* input of length 0 lies somewhere too */
     for (int i = 0; i < EVENTS && w->state == WEB_OPEN; i++) {
         lane_work *at = find_work(l, lane);
-        const hf_span held = hf_quic_peek(l->quic, lane);
+        const hf_span held = hf_web_lane_peek(tape_of(w), l->quic, lane);
         hf_in in = { .ptr = held.len > 0 ? held.ptr : nothing, .len = held.len, .fin = at != NULL && at->fin };
         const hf_step s = hf_http3_step(l->http3, now, lane, &in, &event->wire.http3);
         l->lent_lane = lane;
@@ -232,10 +247,10 @@ static bool step_lane(hf_web *w, hf_time now, hf_lane lane, hf_web_event *event)
         if (s == HF_EVENT) {
             if (translate(w, event))
                 return true;
-            take_lent(l);
+            take_lent(w);
             continue;
         }
-        take_lent(l);
+        take_lent(w);
         at = find_work(l, lane);
         if (s == HF_FULL && at != NULL)
             at->full = true;
@@ -297,7 +312,7 @@ static void begin(hf_web *w, hf_time now)
         return;
     }
     for (unsigned i = 0; i < HF_COUNT(own); i++) {
-        const hf_err err = hf_quic_open(l->quic, HF_LANE_UNIDIRECTIONAL, &own[i]);
+        const hf_err err = hf_web_lane_open(tape_of(w), l->quic, HF_LANE_UNIDIRECTIONAL, &own[i]);
         if (err.code != 0) { /* 6.2: "Transport parameters ... MUST allow the peer to create at least three unidirectional streams" */
             close_with(w, err, HF_HTTP3_GENERAL_PROTOCOL_ERROR);
             return;
@@ -385,14 +400,14 @@ static hf_err reason(const hf_web *w, hf_step s)
 /* *done: nothing more comes of the connection for now. True: *event was filled. */
 static bool pull(hf_web *w, hf_time now, hf_web_event *event, bool *done)
 {
-    const hf_step s = hf_quic_next(w->core.lanes->quic, now, &event->wire.quic);
+    const hf_step s = hf_web_lane_next(tape_of(w), w->core.lanes->quic, now, &event->wire.quic);
     *done = s != HF_EVENT;
     if (s == HF_EVENT)
         return take_event(w, now, event);
     if (s == HF_IDLE || w->state == WEB_CLOSED)
         return false;
     if (w->why.code == 0)
-        w->why = reason(w, s);
+        w->why = hf_err_make((int32_t)(uint32_t)FACT(w, (uint32_t)reason(w, s).code));
     w->state = WEB_CLOSED;
     return false;
 }
@@ -400,10 +415,8 @@ static bool pull(hf_web *w, hf_time now, hf_web_event *event, bool *done)
 /* ---- what leaves ---------------------------------------------------------------------------------------------- */
 
 /* A file's bytes must be held until the peer has them: those of a fixed one are lent, others are read and copied. */
-static hf_err bring(const hf_web *w, hf_extent *e, size_t *used)
+static hf_err read_file(const hf_web *w, hf_extent *e, size_t *used)
 {
-    if (e->kind != HF_EXTENT_FILE)
-        return HF_OK;
     hf_extent to = { .kind = HF_EXTENT_LENT, .token = e->token };
     if (e->file->fixed != NULL) {
         to.bytes = hf_bytes_make(e->file->fixed + e->offset, (size_t)e->length);
@@ -421,6 +434,13 @@ static hf_err bring(const hf_web *w, hf_extent *e, size_t *used)
     return err;
 }
 
+static hf_err bring(const hf_web *w, hf_extent *e, size_t *used)
+{
+    if (e->kind != HF_EXTENT_FILE)
+        return HF_OK;
+    return hf_err_make((int32_t)(uint32_t)FACT(w, (uint32_t)read_file(w, e, used).code));
+}
+
 /* Nothing of these leaves: whoever lent them is told. */
 static void give_back(hf_web *w, const hf_out *out)
 {
@@ -435,7 +455,7 @@ static void break_lane(hf_web *w, hf_lane lane, hf_err err, const hf_out *out)
     struct hf_web_lanes *const l = w->core.lanes;
     const hf_ending ending = { HF_ENDING_RESET, HF_HTTP3_INTERNAL_ERROR };
     (void)!hf_http3_end(l->http3, lane, ending, (hf_fields){ 0 }).code;
-    (void)!hf_quic_end(l->quic, lane, ending).code;
+    (void)!hf_web_lane_end(tape_of(w), l->quic, lane, ending).code;
     give_back(w, out);
     if (!hf_web_is_fenced(w, exchange_of(lane)) && !hf_web_raise_fence(w, exchange_of(lane)))
         memory_ended(w);
@@ -449,7 +469,7 @@ static bool flush_lane(hf_web *w, hf_time now, hf_out *out, const hf_http3_turn 
     struct hf_web_lanes *const l = w->core.lanes;
     bool fin;
     size_t used = 0;
-    out->room = hf_quic_room(l->quic, turn->lane);
+    out->room = FACT(w, hf_quic_room(l->quic, turn->lane));
     (void)hf_http3_emit(l->http3, now, turn->lane, out, &fin);
     if (out->count == 0 && !fin) {
         hf_http3_hold(l->http3, now, turn->lane, true);
@@ -462,16 +482,16 @@ static bool flush_lane(hf_web *w, hf_time now, hf_out *out, const hf_http3_turn 
             return true;
         }
     }
-    if (!hf_lane_is_one_way(turn->lane))
+    if (!hf_lane_is_one_way(turn->lane) && l->quic != NULL)
         hf_quic_prioritise(l->quic, turn->lane, turn->urgency, turn->incremental);
-    const uint64_t taken = hf_quic_put(l->quic, turn->lane, out->pieces, out->count);
+    const uint64_t taken = hf_web_lane_put(tape_of(w), l->quic, turn->lane, out->pieces, out->count);
     w->bytes_sent += taken;
     if (taken != out->bytes) { /* only a lane that is over refuses what it has room for: its end is on its way up */
-        if (hf_quic_has(l->quic, turn->lane) && out->room > 0)
+        if (FACT(w, hf_quic_has(l->quic, turn->lane)) != 0 && out->room > 0)
             memory_ended(w);
         give_back(w, out);
     } else if (fin) {
-        (void)!hf_quic_end(l->quic, turn->lane, (hf_ending){ HF_ENDING_FIN, 0 }).code;
+        (void)!hf_web_lane_end(tape_of(w), l->quic, turn->lane, (hf_ending){ HF_ENDING_FIN, 0 }).code;
     }
     return true;
 }
@@ -492,7 +512,7 @@ static bool flush(hf_web *w, hf_time now, hf_out *out)
         out->bytes = 0;
         out->room = UINT64_MAX;
         if (turn.aborts) {
-            (void)!hf_quic_end(l->quic, turn.lane, turn.ending).code;
+            (void)!hf_web_lane_end(tape_of(w), l->quic, turn.lane, turn.ending).code;
             moved = true;
         } else if (turn.lane == HF_HTTP3_NO_LANE) {
             bool fin;
@@ -514,7 +534,7 @@ static bool flush(hf_web *w, hf_time now, hf_out *out)
 static void watch_sending(hf_web *w, hf_time now)
 {
     struct hf_web_lanes *const l = w->core.lanes;
-    const uint64_t left = hf_quic_backlog(l->quic), gone = w->bytes_sent - (left < w->bytes_sent ? left : w->bytes_sent);
+    const uint64_t left = FACT(w, hf_quic_backlog(l->quic)), gone = w->bytes_sent - (left < w->bytes_sent ? left : w->bytes_sent);
     if (left > 0 && !l->sending) {
         l->sending_since = l->moved = now;
         l->gone_before = gone;
@@ -545,9 +565,9 @@ static void end_when_delivered(hf_web *w, hf_time now)
     struct hf_web_lanes *const l = w->core.lanes;
     if (w->state != WEB_CLOSING)
         return;
-    if (l->end_by.ns == HF_NEVER_NS && hf_quic_backlog(l->quic) == 0)
+    if (l->end_by.ns == HF_NEVER_NS && FACT(w, hf_quic_backlog(l->quic)) == 0)
         l->end_by = hf_time_after(now, (int64_t)w->env->limits->linger_ns);
-    const bool delivered = hf_quic_is_delivered(l->quic), late = !hf_time_before(now, l->end_by);
+    const bool delivered = FACT(w, hf_quic_is_delivered(l->quic)) != 0, late = !hf_time_before(now, l->end_by);
     w->overstayed = late && !delivered;
     if (delivered || late)
         close_with(w, HF_OK, hf_http3_close_code(l->http3));
@@ -627,7 +647,7 @@ hf_step hf_web_step_http3(hf_web *w, hf_time now, hf_out *out, hf_web_event *eve
 {
     struct hf_web_lanes *const l = w->core.lanes;
     l->now = now;
-    take_lent(l);
+    take_lent(w);
     watch_sending(w, now);
     if (!hf_time_before(now, sending_deadline(w)))
         close_with(w, hf_err_make(HF_ERR_IO_SEND_TIMEOUT), HF_HTTP3_EXCESSIVE_LOAD);
@@ -655,12 +675,16 @@ static void take(hf_web *w, hf_exchange x, size_t n)
     add_work(w, lane_of(x), false);
 }
 
+static void drain(hf_web *w);
+
 static hf_err respond(hf_web *w, hf_exchange x, const hf_response_head *head)
 {
     if (w->core.lanes->http3 == NULL)
         return hf_err_make(HF_ERR_HTTP3_NO_STREAM);
-    if (head->close && head->status >= 200)
-        hf_web_drain(w);
+    if (head->close && head->status >= 200) {
+        w->draining = true;
+        drain(w);
+    }
     return hf_http3_respond(w->core.lanes->http3, lane_of(x), head);
 }
 
@@ -695,15 +719,20 @@ static void cancel(hf_web *w, hf_exchange x, hf_err why)
         (void)!give_up(w, x, (hf_ending){ HF_ENDING_RESET, HF_HTTP3_INTERNAL_ERROR }).code;
 }
 
+static uint64_t rtt_of(const hf_quic *quic)
+{
+    hf_quic_info info;
+    hf_quic_info_of(quic, &info);
+    return info.rtt_ns > 0 ? (uint64_t)info.rtt_ns : 0;
+}
+
 /* RFC 9114 5.2: two GOAWAYs, a round trip or more apart, so that no request on its way is lost. */
 static void drain(hf_web *w)
 {
     struct hf_web_lanes *const l = w->core.lanes;
-    hf_quic_info info;
     if (l->http3 == NULL)
         return;
-    hf_quic_info_of(l->quic, &info);
-    const int64_t least = HF_MILLISECONDS(50), most = HF_SECONDS(1), two = 2 * info.rtt_ns;
+    const int64_t least = HF_MILLISECONDS(50), most = HF_SECONDS(1), two = 2 * (int64_t)FACT(w, rtt_of(l->quic));
     hf_http3_drain(l->http3, l->now, two < least ? least : two < most ? two : most);
 }
 
@@ -745,14 +774,14 @@ hf_err hf_web_push_http3(hf_web *w, hf_exchange x, const hf_request_head *reques
 {
     struct hf_web_lanes *const l = w->core.lanes;
     hf_lane lane;
-    if (!hf_web_can_push_http3(w))
+    if (l->http3 == NULL || !hf_http3_can_push(l->http3) || FACT(w, hf_quic_openable(l->quic, HF_LANE_UNIDIRECTIONAL)) == 0)
         return hf_err_make(HF_ERR_HTTP3_PUSH);
-    hf_err err = hf_quic_open(l->quic, HF_LANE_UNIDIRECTIONAL, &lane);
+    hf_err err = hf_web_lane_open(tape_of(w), l->quic, HF_LANE_UNIDIRECTIONAL, &lane);
     if (err.code != 0)
         return err;
     err = hf_http3_push(l->http3, lane_of(x), request, lane);
     if (err.code != 0) /* pushed before: nothing was said on the lane yet */
-        (void)!hf_quic_end(l->quic, lane, (hf_ending){ HF_ENDING_RESET, HF_HTTP3_NO_ERROR }).code;
+        (void)!hf_web_lane_end(tape_of(w), l->quic, lane, (hf_ending){ HF_ENDING_RESET, HF_HTTP3_NO_ERROR }).code;
     *promised = exchange_of(lane);
     return err;
 }

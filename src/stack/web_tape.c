@@ -75,6 +75,21 @@ static bool begin_command(hf_web_tape *t, tape_entry kind)
     return t != NULL && !t->inside && begin(t, kind);
 }
 
+bool tape_begin(hf_web_tape *t, tape_entry kind)
+{
+    return begin(t, kind);
+}
+
+void tape_write(hf_web_tape *t, uint64_t value)
+{
+    write_number(t, value);
+}
+
+void tape_write_bytes(hf_web_tape *t, hf_bytes b)
+{
+    write_bytes(t, b);
+}
+
 /* The place in a list that grows. NULL: memory ended, and what the bytes are is not known. */
 static void *append(hf_web_tape *t, void **list, size_t *count, size_t *capacity, size_t size)
 {
@@ -161,6 +176,7 @@ void hf_web_tape_free(hf_web_tape *t)
     hf_free(a, t->marks, t->mark_capacity * sizeof *t->marks);
     hf_free(a, t->values, t->value_capacity * sizeof *t->values);
     hf_queue_fini(&t->in);
+    tape_leave_lanes(t);
     for (size_t i = 0; i < TAPE_ZEROS; i++)
         hf_free(a, t->zeros[i], t->zeros[i] != NULL ? (size_t)TAPE_ZEROS_LEAST << i : 0);
     hf_free(a, t, sizeof *t);
@@ -210,6 +226,7 @@ void hf_web_tape_spoil(hf_web_tape *t, const char *why)
 static void blame(hf_web_tape *t, hf_err why)
 {
     const bool quiet = why.code == HF_ERR_HTTP1_IDLE || why.code == HF_ERR_HTTP1_FIRST_BYTE || why.code == HF_ERR_HTTP2_IDLE ||
+        why.code == HF_ERR_HTTP3_IDLE || why.code == HF_ERR_QUIC_IDLE ||
         why.code == HF_ERR_HTTP_REQUESTS || why.code == HF_ERR_HTTP_DRAINING;
     if (t->verdict.code == 0 && !quiet)
         t->verdict = why;
@@ -339,6 +356,18 @@ static uint64_t record_untaken(const void *self, hf_lane lane)
     return n;
 }
 
+static void record_last(void *self, hf_lane lane)
+{
+    const hf_web_tape *const t = self;
+    t->inner.ops->last(t->inner.self, lane);
+}
+
+static void record_doze(void *self, hf_lane lane)
+{
+    const hf_web_tape *const t = self;
+    t->inner.ops->doze(t->inner.self, lane);
+}
+
 static void record_free(void *self)
 {
     hf_web_tape *const t = self;
@@ -353,7 +382,8 @@ hf_pier hf_web_tape_pier(hf_web_tape *t, hf_pier pier)
     t->inner = pier;
     t->ops = (hf_pier_ops){ .name = pier.ops->name, .can = pier.ops->can, .event = record_event, .peek = record_peek,
         .take = record_take, .put = record_put, .end = record_end, .open = record_open, .unsent = record_unsent,
-        .free = record_free, .untaken = record_untaken };
+        .free = record_free, .untaken = record_untaken, .last = pier.ops->last != NULL ? record_last : NULL,
+        .doze = pier.ops->doze != NULL ? record_doze : NULL };
     return (hf_pier){ &t->ops, t };
 }
 
@@ -371,8 +401,9 @@ void hf_web_tape_begin(hf_web_tape *t, hf_time now, uint64_t id, const hf_web_op
         return;
     write_time(t, now);
     write_number(t, id);
-    write_number(t, t->secured | o->no_prior_knowledge << 1 | o->http2.connect_protocol << 2 | o->http2.push << 3);
-    write_number(t, t->inner.ops->can);
+    write_number(t, t->secured | o->no_prior_knowledge << 1 | o->http2.connect_protocol << 2 | o->http2.push << 3 |
+        (t->inner.ops == NULL) << 4); /* no pier: HTTP/3 */
+    write_number(t, t->inner.ops != NULL ? t->inner.ops->can : 0);
     write_bytes(t, o->no_memory);
 }
 
@@ -533,4 +564,19 @@ void hf_web_tape_abort(hf_web_tape *t, hf_err why)
         blame(t, why);
     if (begin_command(t, TAPE_DO_ABORT))
         write_number(t, (uint64_t)(uint32_t)why.code);
+}
+
+void hf_web_tape_push(hf_web_tape *t, hf_exchange x, const hf_request_head *request)
+{
+    if (!begin_command(t, TAPE_DO_PUSH))
+        return;
+    write_number(t, x);
+    write_number(t, (uint64_t)request->method);
+    write_number(t, (uint64_t)request->content_length);
+    write_bytes(t, request->method_name);
+    write_bytes(t, request->target);
+    write_bytes(t, request->scheme);
+    write_bytes(t, request->authority);
+    write_bytes(t, request->path);
+    write_fields(t, request->fields);
 }

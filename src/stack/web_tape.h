@@ -78,5 +78,18 @@ void hf_web_tape_prioritise(hf_web_tape *t, hf_exchange x, unsigned urgency, boo
 void hf_web_tape_turn_away(hf_web_tape *t, hf_time now, hf_bytes answer, hf_err why);
 void hf_web_tape_drain(hf_web_tape *t);
 void hf_web_tape_abort(hf_web_tape *t, hf_err why);
+void hf_web_tape_push(hf_web_tape *t, hf_exchange x, const hf_request_head *request);
+
+/* ---- for web_http3.c: what it asks of QUIC, on the tape; played, `quic` is NULL -------------------------------------- */
+
+enum { HF_WEB_NO_LANE = 0 };
+/* What else it learns, as a number. */
+uint64_t hf_web_tape_fact(hf_web_tape *t, uint64_t value);
+hf_span hf_web_lane_peek(hf_web_tape *t, hf_quic *quic, hf_lane lane);
+void hf_web_lane_take(hf_web_tape *t, hf_quic *quic, hf_lane lane, size_t n);
+uint64_t hf_web_lane_put(hf_web_tape *t, hf_quic *quic, hf_lane lane, const hf_extent *extents, size_t count);
+hf_err hf_web_lane_open(hf_web_tape *t, hf_quic *quic, hf_lane_kind kind, hf_lane *lane);
+hf_err hf_web_lane_end(hf_web_tape *t, hf_quic *quic, hf_lane lane, hf_ending ending);
+hf_step hf_web_lane_next(hf_web_tape *t, hf_quic *quic, hf_time now, hf_quic_event *e);
 
 #endif

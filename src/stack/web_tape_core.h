@@ -15,7 +15,8 @@ typedef enum tape_entry {
     TAPE_TWO,                                                                /* ... of TLS */
     TAPE_REFUSED,                                                            /* ... of memory */
     TAPE_DO_TAKE, TAPE_DO_RESPOND, TAPE_DO_PUT, TAPE_DO_END, TAPE_DO_CANCEL, /* commands */
-    TAPE_DO_PRIORITISE, TAPE_DO_TURN_AWAY, TAPE_DO_DRAIN, TAPE_DO_ABORT
+    TAPE_DO_PRIORITISE, TAPE_DO_TURN_AWAY, TAPE_DO_DRAIN, TAPE_DO_ABORT, TAPE_DO_PUSH,
+    TAPE_LANE_EVENT, TAPE_LANE_PEEK, TAPE_LANE_PUT, TAPE_LANE_OPEN, TAPE_LANE_END, TAPE_FACT /* what HTTP/3 asked of QUIC */
 } tape_entry;
 
 /* Where bytes of the request stream are on the tape. */
@@ -39,6 +40,13 @@ typedef struct tape_lent {
     hf_exchange exchange;
     size_t length;
 } tape_lent;
+
+/* HTTP/3: a lane with bytes that the core has seen and not eaten: so many are on the tape; played, they are `in`. */
+typedef struct tape_lane {
+    hf_lane lane;
+    size_t known;
+    hf_queue in;
+} tape_lane;
 
 struct hf_web_tape {
     const hf_env *below; /* the recorder's */
@@ -69,7 +77,10 @@ struct hf_web_tape {
     size_t value_count, value_capacity;
     tape_mark_kind pending; /* its end is where the core has eaten to when it comes back */
     uint64_t pending_from;
+    tape_lane *lanes; /* recorded, and played */
+    size_t lane_count, lane_capacity;
     /* played */
+    bool laned, opened; /* HTTP/3; its core is there */
     size_t at, failed_at;
     hf_queue in;
     uint8_t *zeros[TAPE_ZEROS]; /* of 64 KiB, 128 KiB, ...: what answers' content was is not on a tape, only its length counts */
@@ -79,6 +90,10 @@ struct hf_web_tape {
 /* Is it a field whose value may let somebody in, or say where somebody was? */
 bool tape_sounds_secret(hf_bytes name);
 
+/* True: its values follow, if it is not full. */
+bool tape_begin(hf_web_tape *t, tape_entry kind);
+void tape_write(hf_web_tape *t, uint64_t value);
+void tape_write_bytes(hf_web_tape *t, hf_bytes b);
 /* Here it ends: what follows is not on it. */
 void tape_fill(hf_web_tape *t);
 uint64_t tape_read(hf_web_tape *t);
@@ -87,5 +102,8 @@ hf_bytes tape_read_bytes(hf_web_tape *t);
 /* The next entry is of this kind, and its values follow. */
 bool tape_expect(hf_web_tape *t, tape_entry kind);
 void tape_differ(hf_web_tape *t, const char *why);
+
+/* web_tape_lanes.c */
+void tape_leave_lanes(hf_web_tape *t);
 
 #endif

@@ -219,6 +219,24 @@ static void do_respond(hf_web_tape *t, hf_web *w)
         (void)!hf_web_respond(w, x, &head).code;
 }
 
+static void do_push(hf_web_tape *t, hf_web *w)
+{
+    hf_field list[FIELDS_MOST];
+    hf_exchange promised;
+    hf_request_head head = { 0 };
+    const hf_exchange x = tape_read(t);
+    head.method = (hf_method)read_below(t, 0, HF_METHOD_COUNT);
+    head.content_length = (int64_t)tape_read(t);
+    head.method_name = tape_read_bytes(t);
+    head.target = tape_read_bytes(t);
+    head.scheme = tape_read_bytes(t);
+    head.authority = tape_read_bytes(t);
+    head.path = tape_read_bytes(t);
+    head.fields = read_fields(t, list);
+    if (!t->full)
+        (void)!hf_web_push(w, x, &head, &promised).code;
+}
+
 /* Lent until the tape is free. NULL: there is no room for so many. */
 static const uint8_t *zeros_of(hf_web_tape *t, uint64_t n)
 {
@@ -281,6 +299,14 @@ static tape_lent *lent_of(hf_web_tape *t, hf_exchange x)
             place = i;
     }
     return &t->lent[place];
+}
+
+/* A piece of a body. In HTTP/3 those that were told before are still the application's to take. */
+static void lend(hf_web_tape *t, const hf_web_event *event)
+{
+    tape_lent *const lent = lent_of(t, event->exchange);
+    const size_t before = t->laned && lent->exchange == event->exchange ? lent->length : 0;
+    *lent = (tape_lent){ event->exchange, before + event->body.len };
 }
 
 static void do_take(hf_web_tape *t, hf_web *w, hf_exchange x, uint64_t n)
@@ -347,7 +373,7 @@ static void play_step(player *p)
     if (is_event && event.kind == HF_WEB_CLOSED)
         p->played->err = event.err;
     if (is_event && event.kind == HF_WEB_BODY)
-        *lent_of(t, event.exchange) = (tape_lent){ event.exchange, event.body.len };
+        lend(t, &event);
     if (is_event && p->told != NULL && t->flaw == NULL)
         p->told(p->self, hf_time_make(p->played->ns), &event);
     if (!tape_expect(t, TAPE_STEPPED))
@@ -367,9 +393,11 @@ static void play_entry(player *p)
     case TAPE_DO_RESPOND: do_respond(t, p->web); break;
     case TAPE_DO_PUT: do_put(t, p->web); break;
     case TAPE_DO_END: do_end(t, p->web); break;
+    case TAPE_DO_PUSH: do_push(t, p->web); break;
     case TAPE_UNSENT: /* somebody looked from outside */
     case TAPE_UNTAKEN: (void)tape_read(t); break;
     case TAPE_BEGIN: case TAPE_STEPPED: case TAPE_EVENT: case TAPE_PEEK: case TAPE_PUT: case TAPE_END: case TAPE_TWO: case TAPE_REFUSED:
+    case TAPE_LANE_EVENT: case TAPE_LANE_PEEK: case TAPE_LANE_PUT: case TAPE_LANE_OPEN: case TAPE_LANE_END: case TAPE_FACT:
         tape_differ(t, "the core asks for less");
         break;
     default: do_other(t, p->web, kind); break;
@@ -407,7 +435,11 @@ void hf_web_tape_play(hf_bytes bytes, const hf_env *env, hf_out *out, void (*tol
         const hf_web_options options = { .tape = t, .no_memory = no_memory, .no_prior_knowledge = flags >> 1 & 1,
             .http2 = { .connect_protocol = flags >> 2 & 1, .push = flags >> 3 & 1 } };
         player p = { .tape = t, .out = out, .began = now, .told = told, .self = self, .played = played };
-        p.web = t->full ? NULL : hf_web_new(&t->env, id, (hf_pier){ &t->ops, t }, &options, now);
+        t->laned = flags >> 4 & 1;
+        if (!t->full && t->laned)
+            p.web = hf_web_new_http3(&t->env, id, NULL, &options, now);
+        else if (!t->full)
+            p.web = hf_web_new(&t->env, id, (hf_pier){ &t->ops, t }, &options, now);
         while (p.web != NULL && t->at < t->length)
             play_entry(&p);
         played->same = p.web != NULL && t->flaw == NULL;

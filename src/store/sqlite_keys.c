@@ -5,13 +5,11 @@
  */
 #include <handfast/store.h>
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
-#include <unistd.h>
 
 #include "alloc.h"
-#include "guard_why.h"
+#include "sqlite_file.h"
 
 enum statement_index { BEGIN, COMMIT, ROLLBACK, EXPIRE, INSERT, GET, KEEP, FORGET, EVICT, COUNT, STATEMENTS };
 /* Others may write to the file: every so many claims it is counted anew. */
@@ -28,7 +26,6 @@ struct hf_sqlite_keys {
     int64_t patience_s; /* who has claimed a key for longer is not coming back */
 };
 
-static const char pragmas[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;";
 static const char schema[] = "CREATE TABLE IF NOT EXISTS handfast_keys (key BLOB PRIMARY KEY NOT NULL, request BLOB NOT NULL, began INTEGER NOT NULL,"
                              " until INTEGER NOT NULL, status INTEGER NOT NULL, fields BLOB NOT NULL, body BLOB NOT NULL);"
                              "CREATE INDEX IF NOT EXISTS handfast_keys_until ON handfast_keys (until);";
@@ -202,29 +199,8 @@ static hf_err forget(void *self, const uint8_t key[32])
 
 /* ---- opening -------------------------------------------------------------------------------------------------- */
 
-/* For nobody else's eyes, whatever the umask is. */
-static bool make_private(const char *file)
-{
-    const int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0;
-}
-
-static bool prepare(hf_sqlite_keys *k, const hf_limits *limits)
-{
-    if (sqlite3_busy_timeout(k->base, (int)(limits->store_ns / (uint64_t)HF_MILLISECONDS(1))) != SQLITE_OK ||
-        sqlite3_exec(k->base, pragmas, NULL, NULL, NULL) != SQLITE_OK || sqlite3_exec(k->base, schema, NULL, NULL, NULL) != SQLITE_OK)
-        return false;
-    for (int i = 0; i < STATEMENTS; i++)
-        if (sqlite3_prepare_v3(k->base, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &k->statements[i], NULL) != SQLITE_OK)
-            return false;
-    return true;
-}
-
 hf_err hf_sqlite_keys_open(const hf_env *env, const char *file, hf_sqlite_keys **keys, hf_key_store *table, hf_why *why)
 {
-    const char *trouble = "cannot be created or opened";
     *keys = NULL;
     hf_sqlite_keys *const k = hf_alloc_zeroed(&env->alloc, sizeof *k);
     if (k == NULL)
@@ -232,16 +208,12 @@ hf_err hf_sqlite_keys_open(const hf_env *env, const char *file, hf_sqlite_keys *
     *k = (hf_sqlite_keys){ .alloc = env->alloc, .most_keys = env->limits->idempotency_keys, .most_bytes = env->limits->idempotency_bytes,
         .patience_s = (int64_t)(2 * (env->limits->handler_ns / (uint64_t)HF_SECONDS(1))) };
     pthread_mutex_init(&k->lock, NULL);
-    if (make_private(file)) {
-        const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-        if (sqlite3_open_v2(file, &k->base, flags, NULL) == SQLITE_OK && prepare(k, env->limits)) {
-            *keys = k;
-            *table = (hf_key_store){ k, claim, keep, forget };
-            return HF_OK;
-        }
-        trouble = k->base != NULL ? sqlite3_errmsg(k->base) : "no memory";
+    const hf_err err = hf_sqlite_file_open(file, env->limits->store_ns, schema, texts, STATEMENTS, &k->base, k->statements, why);
+    if (err.code == 0) {
+        *keys = k;
+        *table = (hf_key_store){ k, claim, keep, forget };
+        return HF_OK;
     }
-    const hf_err err = hf_why_tell(why, HF_ERR_SESSION_STORE_ADDRESS, hf_text(trouble), "a file of SQLite in a folder that may be written to");
     hf_sqlite_keys_close(k);
     return err;
 }
@@ -250,9 +222,7 @@ void hf_sqlite_keys_close(hf_sqlite_keys *k)
 {
     if (k == NULL)
         return;
-    for (int i = 0; i < STATEMENTS; i++)
-        sqlite3_finalize(k->statements[i]);
-    sqlite3_close(k->base);
+    hf_sqlite_file_close(k->base, k->statements, STATEMENTS);
     pthread_mutex_destroy(&k->lock);
     const hf_allocator alloc = k->alloc;
     hf_free(&alloc, k, sizeof *k);

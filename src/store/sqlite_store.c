@@ -5,13 +5,11 @@
  */
 #include <handfast/store.h>
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
-#include <unistd.h>
 
 #include "alloc.h"
-#include "guard_why.h"
+#include "sqlite_file.h"
 
 enum statement_index { INSERT, GET, UPDATE, TOUCH, DESTROY, DESTROY_SUBJECT, COLLECT, PRESENT, STATEMENTS };
 
@@ -23,7 +21,6 @@ struct hf_sqlite_store {
     uint64_t most_bytes;
 };
 
-static const char pragmas[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;";
 static const char schema[] = "CREATE TABLE IF NOT EXISTS handfast_sessions (key BLOB PRIMARY KEY NOT NULL, version INTEGER NOT NULL, created INTEGER NOT NULL,"
                              " used INTEGER NOT NULL, until INTEGER NOT NULL, subject TEXT NOT NULL, csrf BLOB NOT NULL, csrf_before BLOB, data BLOB NOT NULL);"
                              "CREATE INDEX IF NOT EXISTS handfast_sessions_subject ON handfast_sessions (subject) WHERE subject <> '';"
@@ -216,46 +213,20 @@ static hf_err collect(void *self, hf_wall now, size_t *count)
 
 /* ---- opening -------------------------------------------------------------------------------------------------- */
 
-/* For nobody else's eyes, whatever the umask is. */
-static bool make_private(const char *file)
-{
-    const int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0;
-}
-
-/* What was deleted is overwritten in the file. */
-static bool prepare(hf_sqlite_store *m, int64_t wait_ns)
-{
-    if (sqlite3_busy_timeout(m->base, (int)(wait_ns / HF_MILLISECONDS(1))) != SQLITE_OK ||
-        sqlite3_exec(m->base, pragmas, NULL, NULL, NULL) != SQLITE_OK || sqlite3_exec(m->base, schema, NULL, NULL, NULL) != SQLITE_OK)
-        return false;
-    for (int i = 0; i < STATEMENTS; i++)
-        if (sqlite3_prepare_v3(m->base, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &m->statements[i], NULL) != SQLITE_OK)
-            return false;
-    return true;
-}
-
 hf_err hf_sqlite_store_open(const hf_env *env, const char *file, hf_sqlite_store **store, hf_session_store *table, hf_why *why)
 {
-    const char *trouble = "cannot be created or opened";
     *store = NULL;
     hf_sqlite_store *const m = hf_alloc_zeroed(&env->alloc, sizeof *m);
     if (m == NULL)
         return hf_err_make(HF_ERR_BASE_MEMORY);
     *m = (hf_sqlite_store){ .alloc = env->alloc, .most_bytes = env->limits->session_bytes };
     pthread_mutex_init(&m->lock, NULL);
-    if (make_private(file)) {
-        const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-        if (sqlite3_open_v2(file, &m->base, flags, NULL) == SQLITE_OK && prepare(m, (int64_t)env->limits->store_ns)) {
-            *store = m;
-            *table = (hf_session_store){ m, insert, get, update, touch, destroy, destroy_subject, collect, true };
-            return HF_OK;
-        }
-        trouble = m->base != NULL ? sqlite3_errmsg(m->base) : "no memory";
+    const hf_err err = hf_sqlite_file_open(file, env->limits->store_ns, schema, texts, STATEMENTS, &m->base, m->statements, why);
+    if (err.code == 0) {
+        *store = m;
+        *table = (hf_session_store){ m, insert, get, update, touch, destroy, destroy_subject, collect, true };
+        return HF_OK;
     }
-    const hf_err err = hf_why_tell(why, HF_ERR_SESSION_STORE_ADDRESS, hf_text(trouble), "a file of SQLite in a folder that may be written to");
     hf_sqlite_store_close(m);
     return err;
 }
@@ -264,9 +235,7 @@ void hf_sqlite_store_close(hf_sqlite_store *m)
 {
     if (m == NULL)
         return;
-    for (int i = 0; i < STATEMENTS; i++)
-        sqlite3_finalize(m->statements[i]);
-    sqlite3_close(m->base);
+    hf_sqlite_file_close(m->base, m->statements, STATEMENTS);
     pthread_mutex_destroy(&m->lock);
     const hf_allocator alloc = m->alloc;
     hf_free(&alloc, m, sizeof *m);

@@ -405,15 +405,15 @@ bool hf_client_server_hello(hf_handshake *h, hf_bytes body, hf_bytes whole)
         return false;
     if (is_retry)
         return retry(h, &e, whole);
-    if (!exchange(h, &e, whole, secret, &n))
-        return false;
+    bool good = exchange(h, &e, whole, secret, &n);
     const hf_span hello = hf_queue_peek(&w->hello);
-    bool good = w->retried || (hf_hashing_begin(h->crypto, &w->transcript, (hf_hash)h->suite->hash) &&
-                               hf_hs_absorb(h, hf_bytes_make(hello.ptr, hello.len)));
+    good = good && (w->retried || (hf_hashing_begin(h->crypto, &w->transcript, (hf_hash)h->suite->hash) &&
+                                   hf_hs_absorb(h, hf_bytes_make(hello.ptr, hello.len))));
     good = good && hf_hs_absorb(h, whole) && hf_hs_handshake_secrets(h, hf_bytes_make(secret, n));
     hf_wipe(secret, sizeof secret);
     hf_exchange_fini(&w->exchange[0]);
-    hf_hs_move(h, HF_HS_WAIT_EXTENSIONS);
+    if (good)
+        hf_hs_move(h, HF_HS_WAIT_EXTENSIONS);
     return good;
 }
 

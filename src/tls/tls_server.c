@@ -187,6 +187,7 @@ static bool choose_psk(hf_handshake *h, const hf_client_hello *ch, hf_bytes whol
     const bool with_dhe = memchr(modes.ptr, 1, modes.len) != NULL;
     hf_bytes chosen = hf_nothing();
     hf_ticket t;
+    bool good = true;
     int i = 0;
     for (; ids.at != ids.end && !ids.bad && !binders.bad; i++) {
         const hf_bytes ticket = hf_read_vector(&ids, 2);
@@ -203,17 +204,19 @@ static bool choose_psk(hf_handshake *h, const hf_client_hello *ch, hf_bytes whol
         }
         memcpy(w->psk, t.secret, t.secret_length);
         w->psk_length = t.secret_length;
-        if (!hf_hs_set_peer(h, hf_bytes_make(t.peer, t.peer_length), t.peer_until_s))
-            return false;
+        good = hf_hs_set_peer(h, hf_bytes_make(t.peer, t.peer_length), t.peer_until_s);
     }
     hf_wipe(&t, sizeof t);
+    if (!good)
+        return false;
     if (ids.bad)
         return hf_hs_flaw(h, HF_ERR_TLS_DECODE, e->data[HF_EXT_PSK], "a list of identities");
     if (binders.bad || binders.at != binders.end)
         return hf_hs_flaw(h, HF_ERR_TLS_ILLEGAL, e->data[HF_EXT_PSK], "as many binders as identities");
-    if (!hf_schedule_begin(&w->schedule, h->crypto, (hf_hash)h->suite->hash, hf_bytes_make(w->psk, *selected < 0 ? 0u : w->psk_length)))
-        return false;
+    good = hf_schedule_begin(&w->schedule, h->crypto, (hf_hash)h->suite->hash, hf_bytes_make(w->psk, *selected < 0 ? 0u : w->psk_length));
     hf_wipe(w->psk, sizeof w->psk);
+    if (!good)
+        return false;
     if (*selected < 0)
         return true;
     h->facts |= HF_FACT_PSK;

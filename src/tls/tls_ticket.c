@@ -107,13 +107,12 @@ static bool send_one(hf_handshake *h, mint *m, uint8_t number)
     const ticket_salt *const salt = &m->salts[number];
     uint8_t psk[HF_HASH_MOST];
     hf_writer w;
-    if (!psk_of(h, hf_bytes_make(&number, 1), psk) ||
-        !hf_hs_begin(h, HF_LEVEL_APPLICATION, HF_TLS_TICKET_PLAIN + 128, HF_MESSAGE_TICKET, &w))
+    if (!hf_hs_begin(h, HF_LEVEL_APPLICATION, HF_TLS_TICKET_PLAIN + 128, HF_MESSAGE_TICKET, &w))
         return false;
     hf_write_number(&w, lifetime_s(h), 4);
     hf_write(&w, hf_bytes_make(salt->age_add, 4));
     hf_write_vector(&w, hf_bytes_make(&number, 1), 1);
-    const bool good = write_ticket(h, m, salt, hf_hs_hash_bytes(h, psk), &w);
+    const bool good = psk_of(h, hf_bytes_make(&number, 1), psk) && write_ticket(h, m, salt, hf_hs_hash_bytes(h, psk), &w);
     const size_t block = hf_write_open(&w, 2);
     if (hf_early_is_taken(h)) { /* RFC 9001 4.6.1: in QUIC it says 2^32 - 1 */
         const size_t ext = hf_write_ext(&w, HF_EXT_EARLY);
@@ -185,8 +184,10 @@ bool hf_ticket_open(hf_handshake *h, hf_bytes bytes, hf_ticket *ticket)
 {
     uint8_t plain[HF_TLS_TICKET_PLAIN + HF_AEAD_TAG], binding[BINDING];
     size_t length = 0;
-    if (!open_sealed(h, bytes, plain, &length) || !binding_of(h, binding))
+    if (!open_sealed(h, bytes, plain, &length) || !binding_of(h, binding)) {
+        hf_wipe(plain, sizeof plain);
         return false;
+    }
     hf_reader r = hf_reader_make(hf_bytes_make(plain, length));
     const uint64_t format = hf_read_number(&r, 1);
     const hf_suite *suite = hf_suite_find((uint16_t)hf_read_number(&r, 2));
@@ -218,7 +219,7 @@ bool hf_session_write(hf_handshake *h, const hf_new_ticket *t)
     const hf_span space = hf_queue_reserve(&h->session, 128 + t->ticket.len + h->protocol.len);
     hf_writer w = hf_writer_make(space.ptr, space.len);
     const bool old = h->suite->version == HF_TLS_1_2;
-    if (space.ptr == NULL || (!old && !psk_of(h, t->nonce, psk)) || !hf_hash_of(h->crypto, HF_HASH_SHA256, hf_bytes_make(h->host, h->host_length), host))
+    if (space.ptr == NULL || !hf_hash_of(h->crypto, HF_HASH_SHA256, hf_bytes_make(h->host, h->host_length), host) || (!old && !psk_of(h, t->nonce, psk)))
         return false;
     hf_write_number(&w, SESSION_FORMAT, 1);
     hf_write_number(&w, h->suite->code, 2);

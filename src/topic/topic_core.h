@@ -32,7 +32,7 @@ void hf_topic_table_fini(hf_topic_table *t, const hf_allocator *alloc);
 
 /* Messages in order: a circle. */
 typedef struct hf_topic_entry {
-    const hf_topic_message *message; /* held */
+    const hf_topic_message *message; /* held; the bridge also has some without */
     uint8_t slow;                    /* hf_topic_slow of its topic */
     bool gap_before;
 } hf_topic_entry;
@@ -86,6 +86,7 @@ struct hf_topic_hub {
     const hf_topic_rule *rules;
     size_t rule_count;
     hf_topic_position at;
+    hf_topic_position recalled; /* the last of the past that was put there afterwards */
     uint64_t forgotten; /* the highest number of a topic that was forgotten altogether */
     hf_topic_table topics, interests, wild; /* wild: those interests with '*', once more */
     hf_topic *oldest, *newest;

@@ -274,18 +274,33 @@ static void miss(hf_topic_hub *h, const hf_topic_message *m)
                 hf_topic_miss(l->subscriber, m->at);
 }
 
-void hf_topic_hub_deliver(hf_topic_hub *h, const hf_topic_message *m)
+/* Its topic, with the message in its history. NULL: it is told already, or there is no memory for it. */
+static hf_topic *place(hf_topic_hub *h, const hf_topic_message *m)
 {
     if (m->at.epoch != h->at.epoch || m->at.number <= h->at.number)
-        return;
+        return NULL;
     h->at.number = m->at.number;
-    h->counts.delivered++;
     hf_topic *const t = topic_of(h, m->topic);
-    if (t == NULL) {
+    if (t == NULL)
         miss(h, m);
+    else
+        remember(h, t, m);
+    return t;
+}
+
+void hf_topic_hub_recall(hf_topic_hub *h, const hf_topic_message *m)
+{
+    if (place(h, m) != NULL)
+        h->recalled = m->at;
+}
+
+void hf_topic_hub_deliver(hf_topic_hub *h, const hf_topic_message *m)
+{
+    const uint64_t before = h->at.number;
+    const hf_topic *const t = place(h, m);
+    h->counts.delivered += h->at.number > before;
+    if (t == NULL)
         return;
-    }
-    remember(h, t, m);
     for (size_t k = 0; k < t->matching_count; k++)
         for (hf_topic_listening *l = t->matching[k]->first; l != NULL; l = l->next)
             hf_topic_offer(l->subscriber, m, t->rule);

@@ -303,7 +303,11 @@ bool hf_topic_subscriber_is_lost(const hf_topic_subscriber *s)
 
 static hf_topic_news gap(hf_topic_subscriber *s, hf_topic_position at)
 {
+    const hf_topic_position recalled = s->hub->recalled;
     s->hub->counts.gaps++;
+    /* What was recalled since is part of the gap. */
+    if (s->queue.count == 0 && recalled.epoch == at.epoch && recalled.number > at.number)
+        at = recalled;
     return (hf_topic_news){ .kind = HF_TOPIC_GAP, .at = at };
 }
 

@@ -81,14 +81,20 @@ static bool widen(hf_topic_line *l, const hf_allocator *alloc)
     return true;
 }
 
+static size_t size_of(hf_topic_entry entry)
+{
+    return entry.message != NULL ? hf_topic_message_size(entry.message) : 0;
+}
+
 bool hf_topic_line_push(hf_topic_line *l, const hf_allocator *alloc, hf_topic_entry entry)
 {
     if (l->count == l->capacity && !widen(l, alloc))
         return false;
-    hf_topic_message_keep(entry.message);
+    if (entry.message != NULL)
+        hf_topic_message_keep(entry.message);
     l->count++;
     *hf_topic_line_at(l, l->count - 1) = entry;
-    l->bytes += hf_topic_message_size(entry.message);
+    l->bytes += size_of(entry);
     return true;
 }
 
@@ -97,7 +103,7 @@ hf_topic_entry hf_topic_line_pop(hf_topic_line *l)
     const hf_topic_entry entry = *hf_topic_line_at(l, 0);
     l->first = (l->first + 1) & (l->capacity - 1);
     l->count--;
-    l->bytes -= hf_topic_message_size(entry.message);
+    l->bytes -= size_of(entry);
     return entry;
 }
 

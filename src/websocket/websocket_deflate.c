@@ -112,7 +112,7 @@ bool hf_deflater_add(hf_deflater *d, hf_bytes piece, bool last, bool forget, hf_
         good = hf_queue_append(to, hf_bytes_make(&empty, 1));
     } else {
         HF_ASSERT(held.len - before >= sizeof lost && memcmp(held.ptr + held.len - sizeof lost, lost, sizeof lost) == 0);
-        to->tail -= sizeof lost;
+        to->tail -= (uint32_t)sizeof lost;
     }
     return good && (!forget || deflateReset(&d->z) == Z_OK);
 }

@@ -58,7 +58,7 @@ static void close_frame(hf_queue *q, size_t at, hf_websocket_frame *f)
     if (f->masked)
         hf_websocket_mask(payload, payload, (size_t)f->length, f->key, 0);
     memmove(start + head, payload, (size_t)f->length);
-    q->tail -= HF_WEBSOCKET_HEAD_MOST - head;
+    q->tail -= (uint32_t)(HF_WEBSOCKET_HEAD_MOST - head);
 }
 
 static hf_deflater *deflater(hf_websocket *w)
@@ -90,7 +90,7 @@ static bool add_deflated(hf_websocket *w, uint8_t opcode, bool last, hf_bytes pi
     const size_t payload = good ? hf_queue_length(q) - before - HF_WEBSOCKET_HEAD_MOST : 0;
     good = good && frame_head(w, opcode, rsv, last, payload, &f);
     if (!good) {
-        q->tail -= hf_queue_length(q) - before;
+        q->tail -= (uint32_t)(hf_queue_length(q) - before);
         hf_deflater_free(w->deflater);
         w->deflater = NULL;
         return false;
@@ -138,7 +138,7 @@ static bool compresses(const hf_websocket *w, size_t length)
 /* Takes back what a failed command has queued: the peer must not see half a message. */
 static void take_back(hf_websocket *w, size_t bytes, uint64_t tail)
 {
-    w->output.copied.tail -= hf_queue_length(&w->output.copied) - bytes;
+    w->output.copied.tail -= (uint32_t)(hf_queue_length(&w->output.copied) - bytes);
     w->output.tail = tail;
 }
 

@@ -207,6 +207,15 @@ static inline hf_err about(hf_req *rq)
         HF_STR(hf_req_path(rq)), (long long)hf_req_wall(rq).s, (long long)hf_req_now(rq).ns);
 }
 
+/* Every type lies at the same place. */
+static inline hf_err typed(hf_req *rq)
+{
+    static char type[128];
+    (void)of(rq);
+    snprintf(type, sizeof type, "text/%.*s", HF_STR(hf_path_arg(rq, "name")));
+    return hf_reply(rq, 200, type, hf_text("x"));
+}
+
 static inline hf_err long_text(hf_req *rq)
 {
     (void)of(rq);
@@ -240,6 +249,7 @@ static const hf_route routes[] = {
     { .method = "GET", .path = "/about", .handle = about },
     { .method = "GET", .path = "/count", .handle = hello, .not_early = true },
     { .method = "GET", .path = "/long", .handle = long_text },
+    { .method = "GET", .path = "/typed/{name}", .handle = typed },
     { .method = "OPTIONS", .path = "/options", .handle = hello },
     { .path = "/files/{rest...}", .files = &some_files },
 };

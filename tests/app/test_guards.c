@@ -12,6 +12,7 @@ static hf_csrf_guard csrf = { .guard = HF_GUARD_CSRF, .sessions = &sessions }, l
                      public_csrf = { .guard = HF_GUARD_CSRF };
 static hf_jwt_guard jwt = { .guard = HF_GUARD_JWT };
 static hf_cors_guard cors = { .guard = HF_GUARD_CORS };
+static hf_headers_guard headers = { .guard = HF_GUARD_HEADERS };
 static hf_rate_guard rate = { .guard = HF_GUARD_RATE };
 static const hf_alg hs256 = HF_ALG_HS256;
 static size_t handled;
@@ -57,6 +58,21 @@ static hf_err breaks(hf_req *rq)
     return hf_err_make(HF_ERR_BASE_USAGE);
 }
 
+static hf_err answer_as_asked(hf_req *rq)
+{
+    uint64_t status = 0;
+    assert_true(hf_parse_decimal(hf_path_arg(rq, "status"), &status));
+    const hf_err err = hf_reply_field(rq, "Vary", hf_text("Accept"));
+    return err.code != 0 ? err : hf_reply(rq, (uint16_t)status, NULL, hf_text(""));
+}
+
+static hf_jwt_guard issuer = { .guard = HF_GUARD_JWT };
+
+static hf_err publish(hf_req *rq)
+{
+    return hf_reply_keys(rq, &issuer);
+}
+
 static const hf_route table[] = {
     { .method = "GET", .path = "/form", .handle = form, .guards = { &visitors.guard } },
     { .method = "POST", .path = "/login", .handle = login, .takes = HF_TAKES_FORM, .guards = { &visitors.guard, &login_csrf.guard } },
@@ -66,6 +82,11 @@ static const hf_route table[] = {
     { .method = "GET", .path = "/me", .handle = me, .guards = { &cors.guard, &jwt.guard } },
     { .method = "PUT", .path = "/me", .handle = me, .guards = { &cors.guard, &jwt.guard } },
     { .method = "GET", .path = "/break", .handle = breaks, .guards = { &cors.guard } },
+    { .method = "GET", .path = "/as/{status}", .handle = answer_as_asked, .guards = { &cors.guard } },
+    { .method = "POST", .path = "/small", .handle = carry_out, .max_body = 3, .guards = { &cors.guard } },
+    { .method = "GET", .path = "/few-read", .handle = carry_out, .guards = { &cors.guard, &rate.guard } },
+    { .method = "GET", .path = "/keys", .handle = publish },
+    { .method = "GET", .path = "/page", .handle = carry_out, .guards = { &headers.guard } },
     { .method = "GET", .path = "/few", .handle = carry_out, .guards = { &rate.guard } },
 };
 
@@ -300,6 +321,116 @@ static void preflights_reach_no_handler(void **state) /* A50 to A53 */
     close_bench(&b);
 }
 
+/* Answers to who has an origin, and to who has none: the first may be read, and the second is no answer for the first. */
+static void check_read(bench *b, const char *head, const char *body, const char *status)
+{
+    for (int from = 0; from < 2; from++) {
+        say(b, head, from ? "Origin: https://app.example.com\r\n" : "", body);
+        has(b->last, status);
+        has(b->last, "Vary: Origin\r\n");
+        assert_true((strstr(b->last, "Access-Control-Allow-Origin: https://app.example.com\r\n") != NULL) == (from == 1));
+    }
+}
+
+static void every_status_says_that_it_varies_and_who_may_read_it(void **state) /* A50, A51 */
+{
+    (void)state;
+    static bench b;
+    static const char *const statuses[] = { "200", "304", "401", "403", "404", "413", "429", "500" };
+    open_bench(&b);
+    for (size_t i = 0; i < HF_COUNT(statuses); i++) {
+        char head[64];
+        snprintf(head, sizeof head, "GET /as/%s", statuses[i]);
+        check_read(&b, head, "", statuses[i]);
+        has(b.last, "Vary: Accept\r\n"); /* beside the handler's own */
+    }
+    check_read(&b, "POST /small", "too much", "413 ");
+    check_read(&b, "GET /me", "", "401 ");
+    for (int i = 0; i < 2; i++)
+        check_read(&b, "GET /few-read", "", i == 0 ? "200 " : "429 ");
+    check_read(&b, "GET /break", "", "500 ");
+    close_bench(&b);
+}
+
+/* Two keys, of which the second signs: who knows the first alone fetches the set, and knows both (A41, A45). RFC 8037 A.1. */
+static void what_is_published_verifies_what_is_signed_and_holds_no_secret(void **state)
+{
+    (void)state;
+    static bench b;
+    static const hf_alg eddsa = HF_ALG_EDDSA;
+    static const char pairs[] = "{\"keys\":["
+        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"old\",\"d\":\"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"},"
+        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"new\",\"d\":\"TM0Imyj_ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U-4pvs\",\"x\":\"PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw\"}]}";
+    char token[1024], *set;
+    size_t n;
+    hf_claims *claims;
+    open_bench(&b);
+    hf_keys *const own = hf_keys_new(b.crypto, &b.world.env), *const theirs = hf_keys_new(b.crypto, &b.world.env);
+    assert_int_equal(hf_keys_add_jwks(own, HF_ALG_UNSET, hf_text(pairs), true, NULL).code, 0);
+    issuer.policy = (hf_jwt_policy){ .algs = &eddsa, .alg_count = 1, .issuer = "i", .audience = "a", .keys = own };
+    say(&b, "GET /keys", "", "");
+    has(b.last, "Content-Type: application/jwk-set+json\r\n");
+    has(b.last, "Cache-Control: public, max-age=300\r\n");
+    has_not(b.last, "\"d\"");
+    has_not(b.last, "nWGxne");
+    set = strstr(b.last, "\r\n\r\n") + 4;
+    assert_int_equal(hf_keys_add_jwks(theirs, HF_ALG_UNSET, hf_text(set), true, NULL).code, 0);
+    hf_jwt_policy policy = issuer.policy;
+    policy.keys = theirs;
+    for (int i = 0; i < 2; i++) {
+        const hf_jwt_wish wish = { .subject = hf_text("alice"), .kid = hf_text(i == 0 ? "old" : "new") };
+        assert_int_equal(hf_jwt_issue(b.crypto, &b.world.env, &issuer.policy, &wish, b.r.service.wall, token, sizeof token, &n, NULL, NULL).code, 0);
+        assert_int_equal(hf_jwt_verify(&b.world.env, &policy, hf_bytes_make(token, n), b.r.service.wall, &claims, NULL).code, 0);
+        hf_claims_free(claims);
+    }
+    hf_keys_free(own);
+    hf_keys_free(theirs);
+    close_bench(&b);
+}
+
+static void over_tls(void *self, const hf_req *rq, hf_req_source *source)
+{
+    (void)self, (void)rq;
+    source->secure = true;
+}
+
+static void only_hosts_that_last_are_held_to_https(void **state) /* A58 */
+{
+    (void)state;
+    static bench b;
+    static const char *const lasting[] = { "app.example.com", "app.example.com.", "example.com:8443", "notlocalhost", "localhost.example.com" },
+                      *const passing[] = { "localhost", "LOCALHOST:8443", "app.localhost", "app.localhost.", "127.0.0.1", "[::1]:8443" };
+    open_bench(&b);
+    for (int secure = 0; secure < 2; secure++)
+        for (size_t i = 0; i < HF_COUNT(lasting) + HF_COUNT(passing); i++) {
+            char text[256];
+            const bool lasts = i < HF_COUNT(lasting);
+            const char *const start = b.r.text + strlen(b.r.text);
+            b.r.service.hooks.source = secure ? over_tls : NULL;
+            snprintf(text, sizeof text, "GET /page HTTP/1.1\r\nHost: %s\r\n\r\n", lasts ? lasting[i] : passing[i - HF_COUNT(lasting)]);
+            ask(&b.r, text);
+            has(start, "200 OK");
+            if ((strstr(start, "Strict-Transport-Security: max-age=31536000\r\n") != NULL) != (secure && lasts))
+                fail_msg("%s%s", text, start);
+        }
+    close_bench(&b);
+}
+
+static void browsers_are_denied_by_a_page_that_tells_as_little(void **state)
+{
+    (void)state;
+    static bench b;
+    open_bench(&b);
+    say(&b, "GET /me", "Accept: text/html,*/*;q=0.8\r\n", "");
+    has(b.last, "401 Unauthorized");
+    has(b.last, "<h1>401 Unauthorized</h1><p>Request ");
+    has_not(b.last, "HF-JWT");
+    say(&b, "GET /me", "Accept: */*\r\n", "");
+    has(b.last, "application/problem+json");
+    has_not(b.last, "HF-JWT");
+    close_bench(&b);
+}
+
 static void too_many_requests_are_told_when(void **state)
 {
     (void)state;
@@ -339,6 +470,10 @@ int main(void)
         cmocka_unit_test(the_dev_profile_explains),
         cmocka_unit_test(a_bearer_token_opens_and_401_says_how),
         cmocka_unit_test(preflights_reach_no_handler),
+        cmocka_unit_test(every_status_says_that_it_varies_and_who_may_read_it),
+        cmocka_unit_test(what_is_published_verifies_what_is_signed_and_holds_no_secret),
+        cmocka_unit_test(only_hosts_that_last_are_held_to_https),
+        cmocka_unit_test(browsers_are_denied_by_a_page_that_tells_as_little),
         cmocka_unit_test(too_many_requests_are_told_when),
         cmocka_unit_test(a_store_that_fails_denies_and_other_routes_go_on),
     };

@@ -96,9 +96,12 @@ static hf_err works_and_forgets(hf_req *rq)
     return hf_req_run_blocking(rq, do_work, work_forgets, NULL);
 }
 
+static hf_limits hasty; /* of a route */
+
 static const hf_route later_routes[] = {
     { "GET", "/ticket", .handle = takes_ticket },
     { "GET", "/quick", .handle = takes_ticket, .handler_ns = HF_SECONDS(2) },
+    { "GET", "/hasty", .handle = takes_ticket, .limits = &hasty },
     { "GET", "/two", .handle = takes_two },
     { "GET", "/both", .handle = answers_and_keeps },
     { "GET", "/fails", .handle = fails_with_ticket },
@@ -113,6 +116,8 @@ static int begin_later(void **state)
 {
     (void)state;
     ticket = NULL;
+    hasty = *hf_limits_default();
+    hasty.handler_ns = HF_SECONDS(1);
 
     tasks = tasks_over = worked = 0;
     kit_begin(later_routes, HF_COUNT(later_routes));
@@ -223,6 +228,10 @@ static void a_route_may_be_more_or_less_patient(void **state)
     (void)state;
     ask(&k.r, "GET /quick" H "\r\n");
     kit_pass(HF_SECONDS(2));
+    has(k.r.text, "503 Service");
+    hf_later_drop(ticket);
+    ask(&k.r, "GET /hasty" H "\r\n");
+    kit_pass(HF_SECONDS(1));
     has(k.r.text, "503 Service");
     hf_later_drop(ticket);
 }

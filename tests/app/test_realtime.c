@@ -14,7 +14,7 @@ static hf_err chat(hf_req *rq, const hf_websocket_event *event)
     (void)of(rq);
     opened += event == NULL;
     if (event == NULL)
-        return hf_socket_send(rq, HF_WEBSOCKET_TEXT, hf_text("welcome"));
+        return hf_socket_send(rq, HF_WEBSOCKET_TEXT, hf_req_query(rq, "what").len > 0 ? hf_req_query(rq, "what") : hf_text("welcome"));
     last = *event;
     over += event->kind == HF_WEBSOCKET_CLOSED;
     told += event->kind == HF_WEBSOCKET_MESSAGE;
@@ -29,7 +29,8 @@ static hf_err chat(hf_req *rq, const hf_websocket_event *event)
 
 static hf_err tick(hf_req *rq)
 {
-    const hf_eventstream_event e = { .id = hf_event_last_id(rq), .data = HF_LITERAL("tick") };
+    const hf_bytes what = hf_req_query(rq, "what");
+    const hf_eventstream_event e = { .id = hf_event_last_id(rq), .data = what.len > 0 ? what : hf_text("tick") };
     (void)of(rq);
     return ++*hf_req_word(rq) == 4 ? hf_reply_end(rq) : hf_event_send(rq, &e);
 }
@@ -39,6 +40,7 @@ static const char *const friends[] = { "https://friend.example", NULL };
 static const hf_route live[] = {
     { .method = "GET", .path = "/chat", .websocket = chat, .origins = friends, .protocols = protocols },
     { .method = "GET", .path = "/ticks", .events = tick, .every_ns = HF_SECONDS(1) },
+    { .method = "GET", .path = "/partner", .events = tick, .every_ns = HF_SECONDS(1), .origins = friends },
     { .method = "GET", .path = "/slow", .events = tick, .every_ns = HF_SECONDS(100) },
     { .method = "GET", .path = "/hello/{name}", .handle = hello },
 };
@@ -184,6 +186,43 @@ static void an_event_stream_ticks_names_what_was_seen_and_ends(void **state)
     teardown(&r);
 }
 
+static void live_routes_have_their_query(void **state)
+{
+    (void)state;
+    static rig r;
+    start(&r);
+    has(ask(&r, "GET /ticks?what=t%6Fck" H "\r\n"), "data: tock\n\n");
+    teardown(&r);
+    start(&r);
+    has(ask(&r, "GET /chat?what=hell%6F" H OFFER "\r\n"), "\x81\x05hello");
+    teardown(&r);
+}
+
+static void an_event_stream_of_another_origin_is_not_begun(void **state) /* A57 */
+{
+    (void)state;
+    static const struct {
+        const char *path, *fields, *status;
+    } cases[] = {
+        { "/ticks", "", "200" }, { "/ticks", "Origin: http://a\r\n", "200" }, { "/ticks", "Sec-Fetch-Site: same-origin\r\n", "200" },
+        { "/ticks", "Sec-Fetch-Site: none\r\n", "200" }, { "/ticks", "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n", "200" },
+        { "/ticks", "Origin: https://a.example\r\n", "403" }, { "/ticks", "Origin: null\r\n", "403" }, { "/ticks", "Origin: http://a:8080\r\n", "403" },
+        { "/ticks", "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n", "403" }, { "/ticks", "Sec-Fetch-Site: same-site\r\n", "403" },
+        { "/partner", "Origin: https://friend.example\r\n", "200" }, { "/partner", "Origin: https://other.example\r\n", "403" },
+    };
+    for (size_t i = 0; i < HF_COUNT(cases); i++) {
+        static rig r;
+        char request[600];
+        start(&r);
+        snprintf(request, sizeof request, "GET %s" H "%s\r\n", cases[i].path, cases[i].fields);
+        if (strncmp(ask(&r, request) + 9, cases[i].status, 3) != 0)
+            fail_msg("%s %s: %.200s", cases[i].path, cases[i].fields, r.text);
+        assert_int_equal(r.runs, strcmp(cases[i].status, "200") == 0);
+        teardown(&r);
+        assert_int_equal(r.done_error[0] == HF_ERR_EVENTSTREAM_ORIGIN, strcmp(cases[i].status, "403") == 0);
+    }
+}
+
 static void limit_eventstream_quiet_ns(void **state)
 {
     (void)state;
@@ -247,6 +286,8 @@ int main(void)
         cmocka_unit_test(origins_and_offers_are_judged_before_the_handler),
         cmocka_unit_test(a_silent_peer_is_asked_and_let_go),
         cmocka_unit_test(an_event_stream_ticks_names_what_was_seen_and_ends),
+        cmocka_unit_test(live_routes_have_their_query),
+        cmocka_unit_test(an_event_stream_of_another_origin_is_not_begun),
         cmocka_unit_test(limit_eventstream_quiet_ns),
         cmocka_unit_test(a_server_that_finishes_says_so),
         cmocka_unit_test(any_allocation_may_fail),

@@ -285,7 +285,7 @@ static void every_wrong_row_is_refused_with_its_sentence(void **state)
         { { .path = "/", .handle = handler, .compress = (hf_compression)7 }, "route 0 (GET /): compress and coding are one of their names\n" },
         { { .path = "/", .handle = handler, .coding = (hf_body_coding)7 }, "route 0 (GET /): compress and coding are one of their names\n" },
         { { .path = "/", .handle = handler, .every_ns = 1 }, "route 0 (GET /): every_ns is of a route with events\n" },
-        { { .path = "/", .handle = handler, .origins = chat_protocols }, "route 0 (GET /): origins are of a route with websocket\n" },
+        { { .path = "/", .handle = handler, .origins = chat_protocols }, "route 0 (GET /): origins are of a route with websocket or events\n" },
         { { .path = "/{a}/b/{a}", .handle = handler }, "route 0 (GET /{a}/b/{a}): two arguments have one name\n" },
         { { .path = "/{a}/{a...}", .handle = handler }, "route 0 (GET /{a}/{a...}): two arguments have one name\n" },
         { { .method = "put", .path = "b", .every_ns = 1, .protocols = chat_protocols },

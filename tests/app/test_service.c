@@ -103,6 +103,41 @@ static void no_name_is_no_field(void **state)
     teardown(&r);
 }
 
+#define SECOND(n) "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:3" n " GMT\r\nServer: tested\r\nCache-Control: no-cache\r\n"
+
+static void lines_that_are_kept_are_those_of_the_type_and_of_the_second(void **state)
+{
+    (void)state;
+    static rig r;
+    setup(&r);
+    has(ask(&r, "GET /typed/aaaa" H "\r\n"), SECOND("7") "Content-Type: text/aaaa\r\nContent-Length: 1\r\n\r\nx");
+    has(ask(&r, "GET /typed/bbbb" H "\r\n"), SECOND("7") "Content-Type: text/bbbb\r\nContent-Length: 1\r\n\r\nx");
+    hf_service_tick(&r.service, r.now, (hf_wall){ 784111778 });
+    has(ask(&r, "GET /typed/bbbb" H "\r\n"), SECOND("8") "Content-Type: text/bbbb\r\nContent-Length: 1\r\n\r\nx");
+    hf_service_tick(&r.service, r.now, (hf_wall){ 784111779 });
+    has(ask(&r, "GET /typed/aaaa" H "\r\n"), SECOND("9") "Content-Type: text/aaaa\r\nContent-Length: 1\r\n\r\nx");
+    has(ask(&r, "HEAD /typed/cccccccc" H "\r\n"), SECOND("9") "Content-Type: text/cccccccc\r\nContent-Length: 1\r\n\r\n");
+    teardown(&r);
+}
+
+static void a_type_too_long_to_be_kept_is_said_all_the_same(void **state)
+{
+    (void)state;
+#define LONG_TYPE "0123456789012345678901234567890123456789012345678901234567890123456789"
+    answers("GET /typed/" LONG_TYPE H "\r\n", "200", "Cache-Control: no-cache\r\nContent-Type: text/" LONG_TYPE "\r\nContent-Length: 1\r\n\r\nx");
+    answers("GET /typed/a%0Ab" H "\r\n", "500", "Cache-Control: no-store\r\n"); /* nor is one that would split the answer */
+}
+
+static void where_http3_is_served_a_short_answer_says_so(void **state)
+{
+    (void)state;
+    static rig r;
+    setup(&r);
+    r.dialog.http3_port = 443;
+    has(ask(&r, "GET /typed/aaaa" H "\r\n"), "Alt-Svc: h3=\":443\"; ma=86400\r\n");
+    teardown(&r);
+}
+
 static void answers_to_unsafe_methods_are_not_stored(void **state)
 {
     (void)state;
@@ -442,7 +477,8 @@ int main(void)
         cmocka_unit_test(head_runs_the_handler_of_get_and_keeps_the_body_here),
         cmocka_unit_test(a_handler_may_set_what_we_would_add),
         cmocka_unit_test(a_name_too_long_for_the_ready_lines_is_said_all_the_same), cmocka_unit_test(no_name_is_no_field),
-        cmocka_unit_test(answers_to_unsafe_methods_are_not_stored),
+        cmocka_unit_test(lines_that_are_kept_are_those_of_the_type_and_of_the_second), cmocka_unit_test(a_type_too_long_to_be_kept_is_said_all_the_same),
+        cmocka_unit_test(where_http3_is_served_a_short_answer_says_so), cmocka_unit_test(answers_to_unsafe_methods_are_not_stored),
         cmocka_unit_test(a_long_text_is_whole),
         cmocka_unit_test(a_redirect_says_where),
         cmocka_unit_test(a_request_knows_itself),

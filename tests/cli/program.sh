@@ -110,6 +110,10 @@ for shell in bash zsh fish; do
     fi
 done
 
+"$program" completion fish | grep " -s [^']" >"$scratch/err"
+[ $? = 1 ]
+result $? "fish is given letters in quotes: # would begin a comment" "$scratch/err"
+
 # What bash offers, as the user would see it.
 offers() { # WORDS... - the last is being typed
     bash -c '

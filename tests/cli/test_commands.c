@@ -176,7 +176,7 @@ static void explain_finds_an_error_however_it_is_written(void **state)
     refused("explain|HF-HTP1-012", 1, "handfast explain: there is no error HF-HTP1-012; did you mean HF-HTTP1-012?\n");
     refused("explain|what", 1, "handfast explain: there is no error what; handfast errors lists them all\n");
     refused("explain|0", 1, "handfast explain: no error is reported with status 0; handfast errors lists them all\n");
-    refused("explain", 2, "handfast explain: URL | CODE | chain FILE|URL is missing\nSee handfast explain --help.\n");
+    refused("explain", 2, "handfast explain: URL | CODE | FILE | chain FILE|URL is missing\nSee handfast explain --help.\n");
 }
 
 static void limits_lists_the_whole_table(void **state)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One headless Chromium, told what to do through a pipe (the DevTools protocol): no driver, no port, no library."""
-import fcntl, json, os, select, shutil, subprocess, sys, tempfile, time
+import fcntl, http.server, json, os, select, shutil, subprocess, sys, tempfile, threading, time
+from e2e import needs_program
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--remote-debugging-pipe"]
@@ -126,3 +127,59 @@ class Browser:
                     walk(by_id[child])
         walk(nodes[0])
         return told
+
+
+# ---- what its network stack calls an error -------------------------------------------------------------------------
+
+def names_in_chromium(urls, root, home):
+    """url -> the name of its net error, None when it loaded: one run, all of them at once, read from its own network log."""
+    needs_program("chromium")
+    needs_program("certutil")
+    db = os.path.join(home, ".pki", "nssdb")
+    os.makedirs(db)
+    subprocess.run(["certutil", "-N", "-d", "sql:" + db, "--empty-password"], check=True, capture_output=True)
+    subprocess.run(["certutil", "-A", "-d", "sql:" + db, "-n", "root", "-t", "C,,", "-i", root], check=True, capture_output=True)
+    page = "".join(f'<img src="{u}">' for u in urls).encode()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *_):
+            pass
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    log = os.path.join(home, "net.json")
+    try:
+        subprocess.run(["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+                        "--disable-component-update", "--disable-sync", f"--user-data-dir={home}/profile", "--host-resolver-rules=MAP *.test 127.0.0.1",
+                        f"--log-net-log={log}", "--net-log-capture-mode=Everything", "--virtual-time-budget=15000", "--dump-dom",
+                        f"http://127.0.0.1:{server.server_port}/"], capture_output=True, text=True, timeout=120, env={**os.environ, "HOME": home})
+    finally:
+        server.shutdown()
+    return read_net_log(log, urls)
+
+
+def read_net_log(log, urls):
+    with open(log) as f:
+        text = f.read().rstrip().rstrip(",")
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        whole = json.loads(text + "]}")
+    names = {v: "ERR_" + k.removeprefix("ERR_") for k, v in whole["constants"]["netError"].items()}
+    of_source, found = {}, {}
+    for event in whole["events"]:
+        params, source = event.get("params") or {}, event["source"]["id"]
+        if isinstance(params.get("url"), str) and source not in of_source:
+            of_source[source] = params["url"]
+        url = of_source.get(source)
+        if url in urls:
+            found.setdefault(url, None)
+            if params.get("net_error", 0) < 0 and names.get(params["net_error"]) not in ("ERR_IO_PENDING", "ERR_ABORTED"):
+                found[url] = names[params["net_error"]]
+    return found

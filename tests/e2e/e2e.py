@@ -26,6 +26,24 @@ def needs_program(name):
     return name
 
 
+SECRETS = set()  # what tests have sent and got that no log may hold
+SECRET_FIELDS = ("authorization", "proxy-authorization", "cookie", "set-cookie", "x-csrf-token")
+
+
+def plant(fields):
+    """Notes the secrets of these fields, (name, value): what cookies, tokens and passwords are. Short words are in every log."""
+    for name, value in fields:
+        if name.lower() in SECRET_FIELDS:
+            pairs = [value.split(";")[0]] if name.lower() == "set-cookie" else value.split(";")
+            words = [pair.split("=", 1)[-1].strip().split(" ")[-1] for pair in pairs]
+            SECRETS.update(word for word in words if len(word) >= 16)
+
+
+def no_secret_in(text):
+    for secret in SECRETS:
+        assert secret not in text, f"a secret is in the log: {secret[:6]}... ({len(secret)} bytes)"
+
+
 class Server:
     """`handfast serve` with these arguments, on a free port of localhost. `configured`: a configuration says where."""
 
@@ -33,7 +51,7 @@ class Server:
         def before():
             for what, value in {**(limits or {}), **({resource.RLIMIT_NOFILE: limit_nofile} if limit_nofile else {})}.items():
                 resource.setrlimit(what, (value, value))
-        self.lines = []
+        self.lines, self.args = [], args
         if "--access-log" not in args and not configured:
             args = (*args, "--access-log", "off")
         self.process = subprocess.Popen([HANDFAST, "serve", *([] if configured else ["--listen", "http://localhost:0"]), *map(str, args)],
@@ -105,7 +123,18 @@ class Server:
         if not self.process.stdout.closed:
             self.output = self.process.stdout.read()
             self.process.stdout.close()
+            self.reader.join(60)
+            no_secret_in("".join(self.lines) + self.output + self.logged())
         return code
+
+    def logged(self):
+        """The access log, where it goes to a file."""
+        args = [str(arg) for arg in self.args]
+        path = args[args.index("--access-log") + 1] if "--access-log" in args[:-1] else ""
+        if not os.path.isfile(path):
+            return ""
+        with open(path, encoding="utf-8", errors="replace") as f:
+            return f.read()
 
     def connect(self, timeout=60):
         return socket.create_connection(("127.0.0.1", self.port), timeout)
@@ -116,6 +145,7 @@ class Server:
         try:
             client.request(method, path, body, headers or {})
             answer = client.getresponse()
+            plant([*(headers or {}).items(), *answer.getheaders()])
             return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
         finally:
             client.close()
@@ -167,6 +197,20 @@ def until(condition, seconds, what):
             return
         time.sleep(0.02)
     raise AssertionError(f"not within {seconds} s: {what}")
+
+
+def logs_hold_no_secret_is_noticed():
+    """The scan itself can fail."""
+    kept = set(SECRETS)
+    plant([("Cookie", "a=b; __Host-sid=0123456789abcdef0"), ("Authorization", "Bearer aaaaaaaa.bbbbbbbb.cccccccc"), ("Set-Cookie", "x=fedcba9876543210; Path=/"), ("Accept", "text/plain, everything")])
+    equal(SECRETS - kept, {"0123456789abcdef0", "aaaaaaaa.bbbbbbbb.cccccccc", "fedcba9876543210"})
+    try:
+        no_secret_in("GET /?sid=0123456789abcdef0")
+    except AssertionError:
+        SECRETS.clear()
+        SECRETS.update(kept)
+        return
+    raise AssertionError("it was not noticed")
 
 
 def main(tests):

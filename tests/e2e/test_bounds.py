@@ -108,6 +108,7 @@ def framing_that_breaks_behind_an_early_answer_is_told_by_its_rule():
     with folder(index__html="x") as top, Server(top, "--access-log", "-", "--threads", "1") as s:
         got = s.raw(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
         equal(got.count(b"HTTP/1.1 "), 1, "the early answer, and nothing behind it")
+        assert b"Connection: close" in got, got
         rows = rows_of(s)
         equal([(row["http.response.status_code"], row["error.type"]) for row in rows], [(405, "HF-HTTP1-020")])
 

@@ -1,65 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Chromium calls it: broken certificates of our server, alerts, and ports that speak no TLS. The names that the program
 tells (handfast explain) are held against the names that the browser gives."""
-import http.server, json, ssl, subprocess, tempfile, threading, time
-from datetime import datetime, timedelta, timezone
-from e2e import *
+import json, subprocess, tempfile
+from browser import names_in_chromium
+from strangers import *
 
 ALERTS = {10: 51, 20: 52, 22: 53, 40: 54, 42: 55, 43: 56, 44: 57, 45: 58, 46: 59, 47: 60, 48: 61, 49: 62, 50: 63, 51: 64, 70: 65, 71: 66,
           80: 67, 86: 68, 100: 70, 109: 71, 110: 72, 112: 73, 113: 74, 115: 75, 116: 76, 120: 77}
 
 
 # ---- certificates ---------------------------------------------------------------------------------------------------
-
-class Authority:
-    """A root, and what it issues, by openssl."""
-
-    def __init__(self, top):
-        self.top = top
-        needs_program("openssl")
-        self.key("root")
-        self.run("req", "-x509", "-new", "-key", "root.key", "-subj", "/CN=Errors root", "-days", "30", "-out", "root.pem",
-                 "-addext", "keyUsage=critical,keyCertSign,cRLSign")
-
-    def run(self, *args):
-        r = subprocess.run(["openssl", *args], cwd=self.top, capture_output=True, text=True)
-        assert r.returncode == 0, (args, r.stderr)
-
-    def key(self, name, rsa=None):
-        if rsa:
-            self.run("genpkey", "-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{rsa}", "-out", name + ".key")
-        else:
-            self.run("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", name + ".key")
-
-    def path(self, name):
-        return os.path.join(self.top, name)
-
-    def issue(self, name, by="root", san="DNS:%s.test", days=(-2, 20), ca=False, eku="serverAuth", extra="", rsa=None, hash="-sha256", usage=None,
-              constraint=None):
-        """NAME.pem (leaf first, then the intermediate unless it is the root) and NAME.key."""
-        self.key(name, rsa)
-        lines = ["basicConstraints=critical," + (constraint or ("CA:TRUE" if ca else "CA:FALSE")),
-                 "keyUsage=critical," + (usage or ("keyCertSign,cRLSign" if ca else "digitalSignature")), "subjectKeyIdentifier=hash"]
-        if by != name:
-            lines.append("authorityKeyIdentifier=keyid")
-        if eku and not ca:
-            lines.append("extendedKeyUsage=" + eku)
-        if san and not ca:
-            lines.append("subjectAltName=" + (san % name if "%s" in san else san))
-        if extra:
-            lines.append(extra)
-        now = datetime.now(timezone.utc)
-        dates = [(now + timedelta(days=d)).strftime("%Y%m%d%H%M%SZ") for d in days]
-        with open(self.path(name + ".cnf"), "w") as f:
-            f.write("[ca]\ndefault_ca=c\n[c]\nnew_certs_dir=.\ndatabase=index\nserial=serial\nunique_subject=no\npolicy=p\n"
-                    "email_in_dn=no\nrand_serial=yes\n[p]\ncommonName=supplied\n[x]\n" + "\n".join(lines) + "\n")
-        open(self.path("index"), "w").close()
-        self.run("req", "-new", "-key", name + ".key", "-subj", f"/CN={name}.test", "-out", name + ".csr")
-        signer = ["-selfsign", "-keyfile", name + ".key"] if by == name else ["-cert", by + ".pem", "-keyfile", by + ".key"]
-        self.run("ca", "-batch", "-config", name + ".cnf", "-extensions", "x", "-in", name + ".csr", "-out", name + ".pem", "-notext",
-                 "-startdate", dates[0], "-enddate", dates[1], "-md", hash[1:], *signer)
-        return name
-
 
 def cases_of(a):
     """name -> code of ours; each has NAME.pem and NAME.key, and is served as NAME.test."""
@@ -107,111 +57,26 @@ def cases_of(a):
 
 # ---- servers --------------------------------------------------------------------------------------------------------
 
-class Accepting:
-    """A port of localhost; each connection is dealt with in a thread."""
-
-    def __init__(self, deal):
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        self.deal = deal
-        threading.Thread(target=self.run, daemon=True).start()
-
-    def run(self):
-        with contextlib.suppress(OSError):
-            while True:
-                c, _ = self.socket.accept()
-                threading.Thread(target=self.one, args=(c,), daemon=True).start()
-
-    def one(self, c):
-        with contextlib.suppress(OSError, ssl.SSLError), c:
-            c.settimeout(10)
-            self.deal(c)
-
-
-def tls_server(pem, key):
+def tls_server(a, name):
     """What our own server would not load: any certificate at all."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    context.load_cert_chain(pem, key)
-
-    def deal(c):
-        with context.wrap_socket(c, server_side=True) as t:
-            t.recv(4096)
-            t.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
-    return Accepting(deal)
+    return Raw(answers({"/x.png": answer(body=b"ok")}), a.context(name))
 
 
 def alert_server(number):
-    def deal(c):
+    def deal(_, c):
         c.recv(65536)
         c.sendall(bytes([21, 3, 3, 0, 2, 2, number]))
         c.shutdown(socket.SHUT_WR)
         while c.recv(4096):
             pass
-    return Accepting(deal)
+    return Raw(deal)
 
 
 def plain_server():
-    def deal(c):
+    def deal(_, c):
         c.recv(65536)
         c.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-    return Accepting(deal)
-
-
-# ---- the browser ----------------------------------------------------------------------------------------------------
-
-def names_in_chromium(urls, root, home):
-    """url -> the name of its net error, None when it loaded: one run, all of them at once, read from its own network log."""
-    needs_program("chromium")
-    needs_program("certutil")
-    db = os.path.join(home, ".pki", "nssdb")
-    os.makedirs(db)
-    subprocess.run(["certutil", "-N", "-d", "sql:" + db, "--empty-password"], check=True, capture_output=True)
-    subprocess.run(["certutil", "-A", "-d", "sql:" + db, "-n", "root", "-t", "C,,", "-i", root], check=True, capture_output=True)
-    page = "".join(f'<img src="{u}">' for u in urls).encode()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.send_header("Content-Length", str(len(page)))
-            self.end_headers()
-            self.wfile.write(page)
-
-        def log_message(self, *_):
-            pass
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    log = os.path.join(home, "net.json")
-    try:
-        subprocess.run(["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-                        "--disable-component-update", "--disable-sync", f"--user-data-dir={home}/profile", "--host-resolver-rules=MAP *.test 127.0.0.1",
-                        f"--log-net-log={log}", "--net-log-capture-mode=Everything", "--virtual-time-budget=15000", "--dump-dom",
-                        f"http://127.0.0.1:{server.server_port}/"], capture_output=True, text=True, timeout=120, env={**os.environ, "HOME": home})
-    finally:
-        server.shutdown()
-    return read_net_log(log, urls)
-
-
-def read_net_log(log, urls):
-    with open(log) as f:
-        text = f.read().rstrip().rstrip(",")
-    try:
-        whole = json.loads(text)
-    except ValueError:
-        whole = json.loads(text + "]}")
-    names = {v: "ERR_" + k.removeprefix("ERR_") for k, v in whole["constants"]["netError"].items()}
-    of_source, found = {}, {}
-    for event in whole["events"]:
-        params, source = event.get("params") or {}, event["source"]["id"]
-        if isinstance(params.get("url"), str) and source not in of_source:
-            of_source[source] = params["url"]
-        url = of_source.get(source)
-        if url in urls:
-            found.setdefault(url, None)
-            if params.get("net_error", 0) < 0 and names.get(params["net_error"]) not in ("ERR_IO_PENDING", "ERR_ABORTED"):
-                found[url] = names[params["net_error"]]
-    return found
+    return Raw(deal)
 
 
 # ---- what the program says ------------------------------------------------------------------------------------------
@@ -239,7 +104,7 @@ def served(a, cases, stack):
             s = stack.enter_context(Server("--listen", "https://localhost:0", "--certificate", pem, "--key", key, a.top))
             ports[name], ours = s.tls_port, ours + 1
         except AssertionError:
-            ports[name] = tls_server(pem, key).port
+            ports[name] = tls_server(a, name).port
     assert ours >= 8, f"our own server took only {ours} of {len(cases)}"
     return ports
 

@@ -1,56 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`handfast get` beyond one answer: HTTP/3, cookies, proxies, what is resumed, what is tried again, and many at once."""
-import contextlib, http.server, json, os, socket, socketserver, struct, subprocess, tempfile, threading
-from e2e import *
+import base64, http.server, json, socketserver, ssl, struct, subprocess, tempfile
+from strangers import *
 
 
-def get(*args, status=0, env=None, text=True, cwd=None):
-    plain = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-    done = subprocess.run([os.path.abspath(HANDFAST), "get", *map(str, args)], capture_output=True, text=text, timeout=120, cwd=cwd, env={**plain, **(env or {})})
-    if done.returncode != status:
-        raise AssertionError(f"get {args}: status {done.returncode}, not {status}: {done.stdout!r} {done.stderr!r}")
-    return done
-
-
-class Foreign(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def answer(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.seen.append((self.command, self.path, dict(self.headers), body))
-        status, fields, out = self.server.answer(self)
-        self.send_response(status)
-        for name, value in fields:
-            self.send_header(name, value)
-        if not any(n.lower() == "content-length" for n, _ in fields):
-            self.send_header("Content-Length", str(len(out)))
-        self.end_headers()
-        self.wfile.write(out)
-
-    do_GET = do_POST = do_HEAD = answer
-
-
-@contextlib.contextmanager
-def serving(make):
-    server = make()
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-@contextlib.contextmanager
-def foreign(answer):
-    with serving(lambda: http.server.ThreadingHTTPServer(("127.0.0.1", 0), Foreign)) as server:
-        server.seen, server.answer = [], answer
-        server.url = f"http://127.0.0.1:{server.server_address[1]}"
-        yield server
+def get(*args, **more):
+    return run_program("get", *args, **more)
 
 
 def pump(a, b):
@@ -227,6 +182,87 @@ def proxies_are_gone_through():
         assert "no URL of a proxy" in get("-x", "ftp://x", f"{s.url}/a.txt", status=10).stderr
 
 
+def proxies_that_are_secured_are_gone_through():
+    """TLS to the proxy, and another TLS through it."""
+    big = os.urandom(1_500_000)
+    with secured(**{"a.txt": b"hello\n", "big": big}) as (url, ca, s), tempfile.TemporaryDirectory() as top:
+        certificate, key, roots = (os.path.join(top, n) for n in ("c.pem", "k.pem", "roots.pem"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", certificate,
+                        "-subj", "/CN=proxy", "-addext", "subjectAltName=DNS:localhost", "-addext", "extendedKeyUsage=serverAuth", "-days", "2"], check=True, capture_output=True)
+        with open(roots, "w") as f:
+            f.write(open(ca).read() + open(certificate).read())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+
+        class Wrapped(Tunnel):
+            def setup(self):
+                self.request = context.wrap_socket(self.request, server_side=True)
+                super().setup()
+
+        with serving(lambda: http.server.ThreadingHTTPServer(("127.0.0.1", 0), Wrapped)) as t:
+            t.seen, t.refuses, t.handle_error = [], False, lambda *_: None
+            proxy = f"localhost:{t.server_address[1]}"
+            equal(get("-x", f"https://me:p%40w@{proxy}", "--cacert", roots, f"{url}/a.txt").stdout, "hello\n")
+            equal(t.seen.pop(), (url[8:], "Basic bWU6cEB3"), "what is written as %40 is an @")
+            for version in ("--http1.1", "--http2"):
+                equal(get("-x", f"https://{proxy}", "--cacert", roots, version, f"{url}/big", text=False).stdout, big, version)
+            equal(get("-x", f"https://{proxy}", "--cacert", roots, "http://no-such.invalid/").stdout, "through")
+            said = get("-x", f"https://{proxy}", "--cacert", ca, f"{url}/a.txt", status=12).stderr
+            assert "certificate of /CN=proxy" in said, said
+            equal(get("-k", "-x", f"https://{proxy}", f"{url}/a.txt").stdout, "hello\n")
+
+
+class Misdirected(socketserver.BaseRequestHandler):
+    """HTTP/2 over TLS: the first request of a connection is answered 200, every other 421."""
+    def handle(self):
+        with contextlib.suppress(OSError), self.server.context.wrap_socket(self.request, server_side=True) as s:
+            first = True
+            s.sendall(b"\0\0\0\4\0\0\0\0\0")
+            data = b""
+            while more := s.recv(65536):
+                data += more
+                data = data[24:] if data.startswith(b"PRI * HTTP/2.0") and len(data) >= 24 else data
+                while len(data) >= 9 and not data.startswith(b"PRI") and len(data) >= 9 + int.from_bytes(data[:3], "big"):
+                    length, kind, flags, stream = int.from_bytes(data[:3], "big"), data[3], data[4], data[5:9]
+                    data = data[9 + length:]
+                    if kind == 4 and flags == 0:
+                        s.sendall(b"\0\0\0\4\1\0\0\0\0")
+                    if kind == 1: # HEADERS: ":status: 200" of the static table, or a literal
+                        block = b"\x88" if first else b"\x08\x03421"
+                        s.sendall(len(block).to_bytes(3, "big") + b"\1\5" + stream + block)
+                        first = False
+
+
+def what_is_turned_away_gets_a_connection_of_its_own():
+    """RFC 9110 15.5.20: over a connection of another origin, though address and certificate were good for both."""
+    with tempfile.TemporaryDirectory() as top, serving(lambda: socketserver.ThreadingTCPServer(("127.0.0.1", 0), Misdirected)) as t:
+        certificate, key = os.path.join(top, "c.pem"), os.path.join(top, "k.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", certificate, "-subj", "/CN=two",
+                        "-addext", "subjectAltName=DNS:a.localhost,DNS:b.localhost", "-addext", "extendedKeyUsage=serverAuth", "-days", "2"], check=True, capture_output=True)
+        t.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        t.context.load_cert_chain(certificate, key)
+        t.context.set_alpn_protocols(["h2"])
+        a, b = (f"https://{name}.localhost:{t.server_address[1]}/" for name in "ab")
+        done = get("--cacert", certificate, "-v", "-w", "%{http_code} %{num_connects} ", a, b)
+        equal(done.stdout, "200 1 200 1 ", done.stderr)
+        assert "sent again: 421" in done.stderr, done.stderr
+        done = get("--cacert", certificate, "-v", "-w", "%{http_code} %{num_connects} ", a, b, b)
+        equal(done.stdout, "200 1 200 1 200 1 ", done.stderr)
+        equal(done.stderr.count("sent again: 421"), 1, "what was turned away once does not ask there again")
+        equal(get("--cacert", certificate, "-w", "%{http_code} ", a, a).stdout, "200 421 ", "for its own host it is the answer")
+
+
+def a_login_for_a_proxy_is_sent_whole_or_not_at_all():
+    with serving(lambda: http.server.ThreadingHTTPServer(("127.0.0.1", 0), Tunnel)) as t:
+        t.seen, t.refuses = [], False
+        for n in (127, 128, 511):
+            get("-x", f"http://{'u' * n}:{'p' * n}@127.0.0.1:{t.server_address[1]}", "http://no-such.invalid/")
+            equal(t.seen.pop()[1], "Basic " + base64.b64encode(f"{'u' * n}:{'p' * n}".encode()).decode(), n)
+        for login in ("u" * 512 + ":p", "u:" + "p" * 512, "u:%00"):
+            assert "HF-CLIENT-016" in get("-x", f"http://{login}@127.0.0.1:{t.server_address[1]}", "http://no-such.invalid/", status=10).stderr, login
+        equal(t.seen, [])
+
+
 def what_was_cut_is_resumed():
     whole = os.urandom(300000)
     with folder(**{"f": whole}) as top, Server(top) as s, tempfile.TemporaryDirectory() as here:
@@ -366,4 +402,4 @@ def what_a_server_has_no_room_for_waits():
 
 
 main([f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and f.__name__ not in
-      ("get", "foreign", "Foreign", "Narrow", "Socks", "Tunnel", "pump", "read_exactly", "secured", "serving")])
+      ("get", "Misdirected", "Narrow", "Socks", "Tunnel", "pump", "read_exactly", "secured")])

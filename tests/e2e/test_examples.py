@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs of examples/, each run and asked as its own comment says; and one built against an installed prefix, in C
 and in C++, as a program of somebody else's would be."""
-import glob, json, struct, threading
+import contextlib, glob, json, struct, threading
 from e2e import *
 
 EXAMPLES = os.environ.get("HF_EXAMPLES", "build/tests")
@@ -205,6 +205,71 @@ def the_same_over_http_2():
               f"T: {os.path.getsize(__file__)} bytes in 1 files\n 2".encode(), "uploaded")
 
 
+@contextlib.contextmanager
+def streaming_by_tls():
+    with tempfile.TemporaryDirectory() as top:
+        certificate, key = os.path.join(top, "c.pem"), os.path.join(top, "k.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", certificate,
+                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,DNS:a.localhost,DNS:b.localhost", "-addext", "extendedKeyUsage=serverAuth", "-days", "2"],
+                       check=True, capture_output=True)
+        with Example("streaming", certificate, key, listen="https://127.0.0.1:0") as e:
+            yield e, certificate
+
+
+def fetch(*args, status=0, **more):
+    done = subprocess.run([os.path.join(EXAMPLES, "example_fetch"), *args], capture_output=True, timeout=120, **more)
+    assert done.returncode == status, (args, done)
+    return done.stdout, done.stderr.decode()
+
+
+def fetch_asks_for_all_at_once():
+    with Example("hello") as e:
+        out, said = fetch(*[f"http://127.0.0.1:{e.port}/hello/{n}" for n in range(20)])
+        equal(sorted(out.decode().split("\n")[:-1]), sorted(f"Hello, {n}" for n in range(20)), "all are answered")
+        connections = int(re.search(r"20 requests over (\d+) connections", said).group(1))
+        assert connections <= 6, said
+        assert ": 404, HTTP/1.1" in fetch(f"http://127.0.0.1:{e.port}/none", status=1)[1]
+        assert "does not begin with http" in fetch("ftp://x/", status=1)[1]
+        assert "refused" in fetch("http://127.0.0.1:1/", status=1)[1]
+
+
+def fetch_believes_who_it_was_told_to():
+    needs_program("openssl")
+    with streaming_by_tls() as (e, certificate):
+        out, said = fetch("--roots", certificate, f"https://localhost:{e.port}/bytes/100000", f"https://localhost:{e.port}/bytes/200000")
+        assert len(out) == 300000 and "HTTP/2, " in said and "2 requests over 1 connections" in said, said
+        out, said = fetch("--roots", certificate, f"https://127.0.0.1:{e.port}/bytes/10", status=1)
+        assert "HF-TLS" in said, said
+        equal(fetch("--roots", certificate, "-T", f"https://localhost:{e.port}/sum", input=b"\1" * 3_000_000)[0], b"3000000\n", "sent as it came")
+
+
+def bodies_are_sent_as_they_are_read():
+    needs_program("openssl")
+    body = bytes([1]) * 1_500_000
+    with streaming_by_tls() as (e, certificate), tempfile.NamedTemporaryFile() as f:
+        f.write(body)
+        f.flush()
+        for version, option, data in (("--http1.1", "-T", "-"), ("--http2", "-T", "-"), ("--http3-only", "-T", "-"), ("--http1.1", "--data-binary", "@-"), ("--http2", "-T", f.name)):
+            done = subprocess.run([HANDFAST, "get", "-sS", "--cacert", certificate, "-X", "POST", version, option, data, "-w", "%{size_upload}",
+                                   f"https://localhost:{e.port}/sum"], input=body, capture_output=True, timeout=120)
+            equal((done.returncode, done.stdout, done.stderr), (0, b"1500000\n1500000", b""), (version, option, data))
+        # RFC 9113 9.1.1, RFC 9114 3.3: one address and one certificate serve two origins over one connection; a third has a name that it lacks
+        for version, wanted in (("--http1.1", "1 1 0 "), ("--http2", "1 0 0 "), ("--http3-only", "1 0 0 ")):
+            done = subprocess.run([HANDFAST, "get", "-s", "--cacert", certificate, version, *["-o", os.devnull] * 3, "-w", "%{num_connects} ",
+                                   "--resolve", f"c.localhost:{e.port}:127.0.0.1", # else QUIC to ::1, where nobody listens, is waited for: 10 s
+                                   *[f"https://{name}.localhost:{e.port}/bytes/10" for name in "abc"]], capture_output=True, text=True, timeout=120)
+            equal((done.returncode, done.stdout), (12, wanted), (version, done.stderr))
+        # slowly, from a pipe, while another URL is answered
+        process = subprocess.Popen([HANDFAST, "get", "-sS", "-X", "POST", "--cacert", certificate, "-T", "-", f"https://localhost:{e.port}/sum"], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(5):
+            process.stdin.write(b"\1" * 1000)
+            process.stdin.flush()
+            time.sleep(0.02)
+        out, said = process.communicate(timeout=60)
+        equal((process.returncode, out, said), (0, b"5000\n", b""), "in pieces")
+
+
 CPP = r"""
 #include <handfast/server.h>
 #include <cstdio>
@@ -228,6 +293,24 @@ int main(int, char **argv)
 """
 
 
+CPP_CLIENT = r"""
+#include <handfast/client.h>
+#include <cstdio>
+int main(int, char **argv)
+{
+    hf_client *client = nullptr;
+    hf_client_request request = {};
+    request.url = argv[1];
+    if (hf_client_open(&client, nullptr).code != 0)
+        return 1;
+    const hf_client_answer *a = hf_client_ask(client, &request);
+    const bool good = a->err.code == 0 && std::fwrite(a->body.ptr, 1, a->body.len, stdout) == a->body.len;
+    hf_client_close(client);
+    return good ? 0 : 1;
+}
+"""
+
+
 def an_installed_library_is_enough_for_c_and_cpp():
     needs_program("meson"), needs_program("pkg-config"), needs_program("cc")
     if os.environ.get("HF_SANITIZE", "none") != "none":
@@ -242,6 +325,8 @@ def an_installed_library_is_enough_for_c_and_cpp():
         libraries = os.path.dirname(glob.glob(top + "/**/libhandfast.so", recursive=True)[0])
         with open(os.path.join(top, "hello.cpp"), "w") as f:
             f.write(CPP)
+        with open(os.path.join(top, "fetch.cpp"), "w") as f:
+            f.write(CPP_CLIENT)
         shutil.copy(os.path.join(SOURCE, "examples/hello.c"), top)
         for compiler, standard, source in (("cc", "-std=c11", "hello.c"), ("c++", "-std=c++17", "hello.cpp")):
             if shutil.which(compiler) is None:
@@ -255,6 +340,11 @@ def an_installed_library_is_enough_for_c_and_cpp():
                 with Example(compiler) as e:
                     status, body, _ = e.ask("GET", "/hello/you")
                     assert status == 200 and b"Hello" in body and b"you" in body, body
+                    if compiler == "c++":
+                        client = os.path.join(top, "fetch")
+                        subprocess.run([compiler, standard, "-Wall", "-Wextra", "-Werror", os.path.join(top, "fetch.cpp"), "-o", client, *flags], check=True)
+                        done = subprocess.run([client, f"http://127.0.0.1:{e.port}/hello/you"], capture_output=True, text=True, check=True, timeout=60)
+                        equal(done.stdout, "Hello from C++, you\n", "a client in C++")
             finally:
                 EXAMPLES = before
                 del os.environ["LD_LIBRARY_PATH"]
@@ -282,4 +372,5 @@ def a_program_of_ones_own_serves_http3_by_itself():
 
 main([none_is_longer_than_150_lines, hello_greets, notes_are_added_and_listed, uploads_go_to_the_disk_and_broken_ones_leave_nothing,
       streams_come_piece_by_piece_and_wait_for_slow_readers, a_stream_is_compressed_for_who_accepts_it, a_loop_of_ones_own_serves_what_was_typed,
-      blocking_work_leaves_others_alone, the_same_over_http_2, a_program_of_ones_own_serves_http3_by_itself, an_installed_library_is_enough_for_c_and_cpp])
+      blocking_work_leaves_others_alone, the_same_over_http_2, fetch_asks_for_all_at_once, fetch_believes_who_it_was_told_to,
+      bodies_are_sent_as_they_are_read, a_program_of_ones_own_serves_http3_by_itself, an_installed_library_is_enough_for_c_and_cpp])

@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`handfast explain URL` against servers that work and servers that fail, each in its own layer; `handfast ports` against tables that are given."""
-import json, ssl, struct, subprocess, tempfile, threading
-from datetime import datetime, timedelta, timezone
-from e2e import *
+import json, struct, subprocess, tempfile, xml.dom.minidom
+from strangers import *
 
 PATIENCE = "3"  # --timeout, where it is meant to pass
 
 
 def explain(*args, status=0, **more):
-    done = subprocess.run([os.path.abspath(HANDFAST), "explain", *map(str, args)], capture_output=True, text=True, timeout=280, **more)
-    if done.returncode != status:
-        raise AssertionError(f"explain {args}: status {done.returncode}, not {status}: {done.stdout} {done.stderr}")
-    return done.stdout
+    return run_program("explain", *args, status=status, **more).stdout
 
 
 def hops(*args, status=0, **more):
@@ -24,112 +20,14 @@ def says(text, *parts):
         assert part in text, (part, text)
 
 
-# ---- servers that others wrote, badly -------------------------------------------------------------------------------
-
-class Raw:
-    """A port of 127.0.0.1; `deal` has each connection, in a thread. `context`: of TLS."""
-
-    def __init__(self, deal, context=None):
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        self.deal, self.context, self.stop = deal, context, threading.Event()
-        threading.Thread(target=self.run, daemon=True).start()
-
-    def run(self):
-        with contextlib.suppress(OSError):
-            while True:
-                c, _ = self.socket.accept()
-                threading.Thread(target=self.one, args=(c,), daemon=True).start()
-
-    def one(self, c):
-        with contextlib.suppress(OSError, ssl.SSLError), c:
-            c.settimeout(200)
-            if self.context is None:
-                self.deal(self, c)
-                return
-            with self.context.wrap_socket(c, server_side=True) as s:
-                self.deal(self, s)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        self.socket.close()
-
-    @property
-    def url(self):
-        return f"{'https' if self.context else 'http'}://127.0.0.1:{self.port}"
-
-
-def request_of(c):
-    head = b""
-    while b"\r\n\r\n" not in head:
-        piece = c.recv(65536)
-        if not piece:
-            return None
-        head += piece
-    return head
-
-
-def answers(pages):
-    """Path -> the whole answer; the connection is closed behind it."""
-    def deal(_, c):
-        head = request_of(c)
-        if head:
-            c.sendall(pages.get(head.split()[1].decode(), b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"))
-    return deal
-
-
-def answer(status="200 OK", body=b"hello", *fields):
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *fields]
-    return "\r\n".join([*lines, "", ""]).encode() + body
-
-
-def silent(server, c):
-    server.stop.wait(200)
-
-
 @contextlib.contextmanager
 def certificates():
-    """NAME.pem and NAME.key by openssl: of a root, right, with another name, and expired."""
-    needs_program("openssl")
+    """Right, with another name, and expired."""
     with tempfile.TemporaryDirectory() as top:
-        def run(*args):
-            r = subprocess.run(["openssl", *args], cwd=top, capture_output=True, text=True)
-            assert r.returncode == 0, (args, r.stderr)
-
-        def key(name):
-            run("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", name + ".key")
-        key("root")
-        run("req", "-x509", "-new", "-key", "root.key", "-subj", "/CN=Root of the tests", "-days", "30", "-out", "root.pem",
-            "-addext", "keyUsage=critical,keyCertSign,cRLSign")
-        now = datetime.now(timezone.utc)
+        a = Authority(top)
         for name, san, days in (("good", "IP:127.0.0.1", (-2, 200)), ("othername", "DNS:somebody.test", (-2, 200)), ("expired", "IP:127.0.0.1", (-9, -2))):
-            key(name)
-            with open(os.path.join(top, name + ".cnf"), "w") as f:
-                f.write("[ca]\ndefault_ca=c\n[c]\nnew_certs_dir=.\ndatabase=index\nunique_subject=no\npolicy=p\nrand_serial=yes\n[p]\n"
-                        "commonName=supplied\n[x]\nbasicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
-                        f"extendedKeyUsage=serverAuth\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\nsubjectAltName={san}\n")
-            open(os.path.join(top, "index"), "w").close()
-            dates = [(now + timedelta(days=d)).strftime("%Y%m%d%H%M%SZ") for d in days]
-            run("req", "-new", "-key", name + ".key", "-subj", f"/CN={name}", "-out", name + ".csr")
-            run("ca", "-batch", "-config", name + ".cnf", "-extensions", "x", "-in", name + ".csr", "-out", name + ".pem", "-notext",
-                "-startdate", dates[0], "-enddate", dates[1], "-md", "sha256", "-cert", "root.pem", "-keyfile", "root.key")
-        yield top
-
-
-def context_of(top, name, **more):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(os.path.join(top, name + ".pem"), os.path.join(top, name + ".key"))
-    return context
-
-
-def closed_port():
-    """A port that is taken, and nobody listens on."""
-    s = socket.socket()
-    s.bind(("127.0.0.1", 0))
-    return s, s.getsockname()[1]
+            a.issue(name, san=san, days=days)
+        yield a
 
 
 # ---- layer by layer -------------------------------------------------------------------------------------------------
@@ -156,6 +54,8 @@ def tls_is_shown_with_what_was_agreed():
             says(text, "ok TLS TLS 1.3, ", "SNI: localhost; ALPN: h2,", "chain: ", "accepted for localhost", "leaf: ", "ok HTTP HTTP/2 200 OK", " days left")
             tls = hops("--roots", roots, url)[0]["tls"]
             equal((tls["ok"], tls["version"], tls["alpn"], tls["sni"], tls["chain"]["verified"]), (True, "TLS 1.3", "h2", "localhost", True))
+            http3 = hops("--roots", roots, "--http3", url)[0]["http3"]
+            equal((http3["offered"], http3["ok"], http3["port"]), (True, True, s.tls_port))
             text = explain("--insecure", url)
             says(text, "believed unseen (--insecure)", "All layers work")
             # The wrong protocol for the port, both ways.
@@ -165,20 +65,20 @@ def tls_is_shown_with_what_was_agreed():
 
 
 def a_certificate_that_does_not_hold_is_told_with_its_rule():
-    with certificates() as top:
-        roots = ["--roots", os.path.join(top, "root.pem")]
+    with certificates() as a:
+        roots = ["--roots", a.path("root.pem")]
         page = answers({"/": answer()})
         for name, code, parts in (("othername", "HF-TLS-096", ["somebody.test", "ERR_CERT_COMMON_NAME_INVALID"]), ("expired", "HF-TLS-094", ["ERR_CERT_DATE_INVALID"])):
-            with Raw(page, context_of(top, name)) as s:
+            with Raw(page, a.context(name)) as s:
                 text = explain(*roots, s.url, status=12)
                 says(text, "ok TCP ", f"fails TLS chain refused: {code}", "rule ", "got ", "wanted ", "remedy ", "explain chain", f"The certificate is refused: {code}", *parts)
                 hop, = hops(*roots, s.url, status=12)
                 equal((hop["failed"], hop["tls"]["chain"]["code"], "http" in hop), ("tls", code, False))
                 says(explain("--insecure", s.url), "ok HTTP HTTP/1.1 200 OK")
-        with Raw(page, context_of(top, "good")) as s:
+        with Raw(page, a.context("good")) as s:
             says(explain(*roots, s.url), "accepted for 127.0.0.1", "SNI: none, the host is an address", "ALPN: the server chose none")
-            says(explain("--roots", os.path.join(top, "othername.pem"), s.url, status=12), "chain refused: HF-TLS-09")
-            says(explain("--roots", os.path.join(top, "none.pem"), s.url, status=12), "TLS cannot be judged: roots: ")
+            says(explain("--roots", a.path("othername.pem"), s.url, status=12), "chain refused: HF-TLS-09")
+            says(explain("--roots", a.path("none.pem"), s.url, status=12), "TLS cannot be judged: roots: ")
             says(explain(f"http://127.0.0.1:{s.port}/", status=13), "The port speaks TLS, not plain HTTP")
 
 
@@ -196,8 +96,8 @@ def a_connection_that_cannot_be_made_is_tcps_fault():
 
 def servers_that_do_not_speak_are_told_from_those_that_speak_wrongly():
     with Raw(silent) as s:
-        says(explain("--timeout", PATIENCE, s.url, status=13), "ok TCP", "fails HTTP", "does not answer the request within 3 s")
-        says(explain("--timeout", PATIENCE, "-k", s.url.replace("http", "https"), status=12), "ok TCP", "fails TLS", "The TLS handshake fails")
+        says(explain("--timeout", "0.8", s.url, status=13), "ok TCP", "fails HTTP", "does not answer the request within 0.8 s")
+        says(explain("--timeout", "0.8", "-k", s.url.replace("http", "https"), status=12), "ok TCP", "fails TLS", "The TLS handshake fails")
     with Raw(lambda _, c: (c.sendall(b"220 mail.test ESMTP\r\n"), read_all(c))) as s:  # closing with bytes unread would be a reset
         says(explain(s.url, status=13), "fails HTTP", "What came is no HTTP, or nothing came: HF-HTTP1-", "rule ")
     with Raw(lambda _, c: request_of(c)) as s:  # hears, and hangs up
@@ -259,8 +159,41 @@ def a_stream_is_not_waited_for():
         says(explain(s.url), "HTTP/1.1 200 OK", "read no further")
 
 
+def the_timeline_is_told_and_drawn():
+    with Raw(answers({"/": answer("302 Found", b"", "Location: /b?<&>"), "/b?<&>": answer()})) as s, tempfile.TemporaryDirectory() as here:
+        path = os.path.join(here, "way.svg")
+        first, second = hops("-L", "--svg", path, f"{s.url}/")
+        equal([(x["step"], x["round_trips"]) for x in second["timeline"]], [("name", 0), ("TCP", 1), ("wait", 1), ("body", 0)])
+        picture = xml.dom.minidom.parse(path)
+        equal(len(picture.getElementsByTagName("rect")), 1 + len(first["timeline"]) + len(second["timeline"]))
+        assert any("/b?<&>" in t.firstChild.data for t in picture.getElementsByTagName("text"))
+        explain("--svg", os.path.join(here, "no", "such"), f"{s.url}/", status=1)
+
+
+def the_cache_is_told_until_when():
+    dated = "Date: Sun, 06 Nov 1994 08:49:37 GMT"
+    with Raw(answers({"/": answer("200 OK", b"x", "Cache-Control: max-age=60", dated), "/old": answer("200 OK", b"x", "Cache-Control: max-age=60", "Age: 50", dated)})) as s:
+        says(explain(f"{s.url}/"), "browsers use it again for 60 s without asking, until Sun, 06 Nov 1994 08:50:37 GMT")
+        says(explain(f"{s.url}/old"), "until Sun, 06 Nov 1994 08:49:47 GMT")
+
+
+def files_are_told_by_what_they_are():
+    record = struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 101)
+    line = '{"http.request.method":"GET","url.path":"/a","http.response.status_code":431,"duration_ms":1,"error.type":"HF-HTTP1-009"}'
+    with folder(**{"a.pcap": record, "a.log": line + "\n", "a.txt": "hello", "a.jwt": "eyJhbGciOiJub25lIn0.e30.\n"}) as top, certificates() as a:
+        told = json.loads(explain("--json", os.path.join(top, "a.pcap")))
+        equal((told["what"], told["facts"], told["findings"]), ("a capture of packets (pcap)", ["0 packets in 0.000 s: 0 connections"], []))
+        for given in ([os.path.join(top, "a.log")], [line]):
+            told = json.loads(explain("--json", *given))
+            equal([f["code"] for f in told["findings"]], ["HF-HTTP1-009"])
+        says(explain("-", input=line), "lines of a log", "head too large")
+        says(explain(os.path.join(top, "a.txt"), status=1), "nothing that is known here", "HF-EXPLAIN-020")
+        says(explain(os.path.join(top, "a.jwt"), status=1), "a token (JWT)", "nobody signed it")
+        says(explain("--roots", a.path("root.pem"), a.path("expired.pem"), status=12), "HF-TLS-094")
+
+
 def what_is_no_url_is_refused():
-    for url in ("ftp://x/", "ws://x/", "http://", "http://a b/", "://"):
+    for url in ("ftp://x/", "http://", "http://a b/", "://"):
         explain(url, status=2)
     explain("--timeout", "x", "http://127.0.0.1/", status=2)
     explain("http://127.0.0.1/", "more", status=2)
@@ -327,5 +260,4 @@ def this_machines_ports_are_told():
             equal((found[0]["others"], found[0]["from"]), (1, "127.0.0.1"))
 
 
-main([f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and "_" in f.__name__ and f.__name__ not in
-      ("request_of", "context_of", "closed_port")])
+main([f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and "_" in f.__name__])

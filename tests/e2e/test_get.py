@@ -1,68 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """`handfast get` against our server and against python's: what it writes, what it says, and with which status it ends."""
-import base64, contextlib, gzip, http.server, json, os, socket, ssl, subprocess, tempfile, threading
-from e2e import *
+import base64, gzip, json, tempfile
+from strangers import *
 
 
-def get(*args, status=0, text=True, **more):
-    done = subprocess.run([os.path.abspath(HANDFAST), "get", *map(str, args)], capture_output=True, text=text, timeout=300, **more)
-    if done.returncode != status:
-        raise AssertionError(f"get {args}: status {done.returncode}, not {status}: {done.stdout!r} {done.stderr!r}")
-    return done
+def get(*args, **more):
+    return run_program("get", *args, **more)
 
 
-class Foreign(http.server.BaseHTTPRequestHandler):
-    """Answers what a test asks of it; tells what it was asked."""
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def reply(self, status, body=b"", **fields):
-        self.send_response(status)
-        for name, value in fields.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def answer(self):
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length)
-        path, _, rest = self.path.partition("?")
-        if path.startswith("/status/") and path[8:].isdigit():
-            return self.reply(int(path[8:]), b"status", Location=rest) if rest else self.reply(int(path[8:]), b"status")
-        if path == "/gzip":
-            return self.reply(200, gzip.compress(b"squeezed " * 1000), Content_Encoding="gzip")
-        if path == "/short":
-            self.send_response(200)
-            self.send_header("Content-Length", "100")
-            self.end_headers()
-            self.wfile.write(b"half")
-            self.close_connection = True
-            return None
-        if path == "/never":
-            return self.server.stop.wait(300)
-        told = {"method": self.command, "path": self.path, "body": base64.b64encode(body).decode(), "fields": dict(self.headers)}
-        return self.reply(200, json.dumps(told).encode(), Content_Type="application/json")
-
-    do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = answer
+def reply(r):
+    """By the path: a status and where it leads, a coding, half a body, nothing; else what was asked, as JSON."""
+    path, _, rest = r.path.partition("?")
+    if path.startswith("/status/") and path[8:].isdigit():
+        return int(path[8:]), [("Location", rest)] if rest else [], b"status"
+    if path == "/gzip":
+        return 200, [("Content-Encoding", "gzip")], gzip.compress(b"squeezed " * 1000)
+    if path == "/short":
+        r.close_connection = True
+        return 200, [("Content-Length", "100")], b"half"
+    if path == "/never":
+        r.server.stop.wait(300)
+        return None
+    asked = {"method": r.command, "path": r.path, "body": base64.b64encode(r.asked).decode(), "fields": dict(r.headers)}
+    return 200, [("Content-Type", "application/json")], json.dumps(asked).encode()
 
 
 @contextlib.contextmanager
-def foreign():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Foreign)
-    server.daemon_threads = True
-    server.stop = threading.Event()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
+def mirror():
+    with foreign(reply) as server:
+        server.stop = threading.Event()
+        yield server.url
         server.stop.set()
-        server.shutdown()
-        server.server_close()
 
 
 def told(*args, **more):
@@ -96,7 +64,7 @@ def heads_are_shown_where_asked_for():
 
 
 def bodies_are_sent_as_curl_sends_them():
-    with foreign() as url, tempfile.TemporaryDirectory() as here:
+    with mirror() as url, tempfile.TemporaryDirectory() as here:
         path = os.path.join(here, "data")
         open(path, "wb").write(b"one\ntwo\r\n\x00three")
         sent = told("-d", "a=1", "-d", "b=2", url)
@@ -119,7 +87,7 @@ def bodies_are_sent_as_curl_sends_them():
 
 
 def redirects_are_followed_where_asked_for():
-    with foreign() as url, foreign() as other:
+    with mirror() as url, mirror() as other:
         equal(get(f"{url}/status/302?/x").stdout, "status")
         equal(told("-L", f"{url}/status/302?/x?y=1")["path"], "/x?y=1")
         equal(told("-L", f"{url}/status/307?x")["path"], "/status/x")
@@ -136,7 +104,7 @@ def redirects_are_followed_where_asked_for():
 
 
 def failures_name_their_layer():
-    with foreign() as url:
+    with mirror() as url:
         assert "the server answers 404" in get("-f", f"{url}/status/404", status=13).stderr
         equal(get("-f", f"{url}/status/404", status=13).stdout, "")
         equal(get(f"{url}/status/404").stdout, "status")
@@ -158,7 +126,7 @@ def failures_name_their_layer():
 
 
 def compressed_answers_are_undone():
-    with foreign() as url, folder(**{"page.html": b"<p>again and again</p>\n" * 500}) as top, Server(top) as s:
+    with mirror() as url, folder(**{"page.html": b"<p>again and again</p>\n" * 500}) as top, Server(top) as s:
         equal(get("--compressed", f"{url}/gzip").stdout, "squeezed " * 1000)
         text = get("--compressed", "-v", f"{s.url}/page.html")
         equal(text.stdout, "<p>again and again</p>\n" * 500)
@@ -200,4 +168,4 @@ def http2_is_spoken_where_it_can_be():
 
 
 main([f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and f.__name__ not in
-      ("get", "told", "foreign", "Foreign")])
+      ("get", "told", "reply", "mirror")])

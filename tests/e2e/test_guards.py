@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guards written in handfast.conf: security fields, HSTS, CORS and rates; what proxies say counts where they are trusted."""
-import base64, json
+import base64, hashlib, hmac, json, secrets, sqlite3
 from e2e import *
 
 CONFIG = """
@@ -116,6 +116,90 @@ def explain_tells_what_fires():
             assert part in done.stdout, done.stdout
 
 
+VISITORS = """
+listen http://localhost:0
+threads 1
+
+site * {{
+    files {top}/public
+    session {top}/sessions.db
+    csrf token
+
+    route POST /note {{
+        answer 201 "noted"
+    }}
+    route /open {{
+        session off
+        csrf off
+        answer 200 "for everybody"
+    }}
+    route POST /hook {{
+        session off
+        csrf off
+        jwt {top}/keys.json
+        jwt_issuer https://login.example
+        jwt_audience https://hook.example
+        jwt_algs HS256
+        idempotency required
+        answer 202 "taken"
+    }}
+}}
+"""
+TABLE = """CREATE TABLE handfast_sessions (key BLOB PRIMARY KEY NOT NULL, version INTEGER NOT NULL, created INTEGER NOT NULL, used INTEGER NOT NULL,
+until INTEGER NOT NULL, subject TEXT NOT NULL, csrf BLOB NOT NULL, csrf_before BLOB, data BLOB NOT NULL)"""
+
+
+def url64(data):
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def signed(secret, **claims):
+    text = url64(b'{"alg":"HS256","kid":"k"}') + "." + url64(json.dumps(claims).encode())
+    return text + "." + url64(hmac.digest(secret, text.encode(), "sha256"))
+
+
+def sessions_tokens_pages_and_retries_are_looked_at():
+    done = subprocess.run([HANDFAST, "version", "--json"], capture_output=True, text=True)
+    needs("sqlite", '"sqlite","version":"' in done.stdout)
+    with tempfile.TemporaryDirectory() as top:
+        session, csrf, secret = (secrets.token_bytes(32) for _ in range(3))
+        now = int(time.time())
+        os.mkdir(top + "/public")
+        with open(top + "/public/index.html", "w") as f:
+            f.write("mine")
+        base = sqlite3.connect(top + "/sessions.db")
+        with base:
+            base.execute(TABLE)
+            base.execute("INSERT INTO handfast_sessions VALUES (?, 1, ?, ?, ?, 'mary', ?, NULL, x'')",
+                         (hashlib.sha256(session).digest(), now, now, now + 3600, csrf))
+        base.close()
+        with open(top + "/keys.json", "w") as f:
+            json.dump({"keys": [{"kty": "oct", "kid": "k", "alg": "HS256", "k": url64(secret)}]}, f)
+        with open(top + "/handfast.conf", "w") as f:
+            f.write(VISITORS.format(top=top))
+        with Server("-c", top + "/handfast.conf", configured=True) as s:
+            cookie = {"Cookie": "__Host-sid=" + url64(session)}
+            status = lambda method, path, body=None, **fields: s.ask(method, path, body, {k.replace("_", "-"): v for k, v in fields.items()})[0]
+            equal(status("GET", "/"), 401, "nobody's page")
+            equal(s.ask("GET", "/", headers=cookie)[::2], (200, b"mine"), "with a session")
+            equal(status("GET", "/", Cookie="__Host-sid=" + url64(secret)), 401, "a session that the store does not know")
+            equal(status("GET", "/open"), 200, "who asks for none")
+            mask = secrets.token_bytes(32)
+            token = url64(mask + bytes(a ^ b for a, b in zip(mask, csrf)))
+            ours = {**cookie, "Sec_Fetch_Site": "same-origin"}
+            equal(status("POST", "/note", "x", **ours), 403, "without the token")
+            equal(status("POST", "/note", "x", **ours, X_CSRF_Token=token), 201, "with it")
+            equal(status("POST", "/note", "x", **cookie, Sec_Fetch_Site="cross-site", X_CSRF_Token=token), 403, "from another site")
+            claims = {"iss": "https://login.example", "aud": "https://hook.example", "exp": now + 600, "iat": now}
+            good = {"Authorization": "Bearer " + signed(secret, **claims)}
+            equal(status("POST", "/hook", "x", Idempotency_Key='"1"'), 401, "without a token")
+            equal(status("POST", "/hook", "x", Authorization="Bearer " + signed(secret, **{**claims, "aud": "https://other.example"})), 401, "for another")
+            equal(status("POST", "/hook", "x", **good), 400, "without a key")
+            equal(status("POST", "/hook", "x", **good, Idempotency_Key='"1"'), 202, "the first")
+            equal(status("POST", "/hook", "x", **good, Idempotency_Key='"1"'), 202, "its retry")
+            equal(status("POST", "/hook", "y", **good, Idempotency_Key='"1"'), 422, "another under its key")
+
+
 def the_tour_shows_denials_with_rule_got_wanted_and_fix():
     with Server("--welcome") as s:
         ask = lambda method, path, **fields: s.ask(method, path, headers={"Accept": "application/problem+json", **{k.replace("_", "-"): v for k, v in fields.items()}})
@@ -144,4 +228,4 @@ def the_tour_shows_denials_with_rule_got_wanted_and_fix():
             equal((status, fields.get("access-control-allow-origin")), (200, allowed), origin)
 
 
-main([the_tour_shows_denials_with_rule_got_wanted_and_fix, fields_are_on_every_answer_once, hsts_is_sent_over_tls_alone, scripts_of_listed_origins_may_read, each_client_has_its_rate, explain_tells_what_fires])
+main([sessions_tokens_pages_and_retries_are_looked_at, logs_hold_no_secret_is_noticed, the_tour_shows_denials_with_rule_got_wanted_and_fix, fields_are_on_every_answer_once, hsts_is_sent_over_tls_alone, scripts_of_listed_origins_may_read, each_client_has_its_rate, explain_tells_what_fires])

@@ -17,6 +17,14 @@ def until(what, condition):
     raise AssertionError(f"after {PATIENCE} s: {what}")
 
 
+def within(seconds, what, once):
+    """What takes so long on a quiet machine does so at one of five times on a busy one; what is meant to take longer never does."""
+    took = []
+    while len(took) < 5 and not (took and took[-1] <= seconds):
+        took.append(once())
+    assert took[-1] <= seconds, f"{what} took {took} s, not {seconds}"
+
+
 class Guestbook:
     def __init__(self, *store):
         path = os.path.join(EXAMPLES, "example_guestbook")
@@ -36,8 +44,10 @@ class Guestbook:
 
     def __exit__(self, *_):
         self.process.terminate()
+        said = self.process.stderr.read()
         self.process.stderr.close()
         assert self.process.wait(PATIENCE) == 0
+        no_secret_in(said)
 
 
 class Visitor:
@@ -51,6 +61,7 @@ class Visitor:
         jar = {"Cookie": "; ".join(f"{k}={v}" for k, v in self.jar.items())} if self.jar else {}
         c.request(method, path, body, {**jar, **headers})
         r = c.getresponse()
+        plant([*jar.items(), *headers.items(), *r.headers.items()])
         text = r.read().decode()
         for cookie in r.headers.get_all("Set-Cookie") or []:
             name, value = cookie.split(";")[0].split("=", 1)
@@ -64,7 +75,9 @@ class Visitor:
     def token(self):
         status, page, _ = self.ask("GET", "/")
         equal(status, 200, "the page")
-        return re.search(r"name=csrf_token value=([\w-]{86})", page).group(1)
+        token = re.search(r"name=csrf_token value=([\w-]{86})", page).group(1)
+        SECRETS.add(token)
+        return token
 
     def post(self, path, fields="", headers=HOME):
         return self.ask("POST", path, f"csrf_token={self.token()}&{fields}", headers)
@@ -263,30 +276,41 @@ def in_a_file_sessions_survive_a_restart():
 def behind_one_redis_two_processes_share_sessions():
     with tempfile.TemporaryDirectory() as top, Redis(top) as redis, Guestbook(redis.url) as one, Guestbook(redis.url) as two:
         use_it(one)
-        v = Visitor(one)
-        v.log_in("alice")
-        feed = Feed(v)
-        equal(feed.answer.status, 200, "a feed on one")
-        v.book = two
-        assert v.is_in()
-        equal(v.post("/logout-everywhere")[0], 303, "logged out on the other")
-        feed.join(PATIENCE)
-        assert not feed.is_alive(), "the feed of the first goes on"
-        v.book = one
-        assert not v.is_in()
+
+        def log_out_on_the_other():
+            v = Visitor(one)
+            v.log_in("alice")
+            feed = Feed(v)
+            equal(feed.answer.status, 200, "a feed on one")
+            v.book = two
+            assert v.is_in()
+            equal(v.post("/logout-everywhere")[0], 303, "logged out on the other")
+            begun = time.monotonic()
+            feed.join(PATIENCE)
+            took = time.monotonic() - begun
+            assert not feed.is_alive(), "the feed of the first goes on"
+            v.book = one
+            assert not v.is_in()
+            return took
+        within(2, "the feed's end", log_out_on_the_other)
 
 
 def without_redis_sessions_are_denied_and_with_it_they_are_back():
     with tempfile.TemporaryDirectory() as top, Redis(top) as redis, Guestbook(redis.url) as book:
         v = Visitor(book)
         v.log_in("alice")
-        redis.stop()
-        equal(v.ask("GET", "/")[0], 503, "who has a session")
-        equal(v.ask("POST", "/notes", "text=x", HOME)[0], 503, "what needs one")
-        equal(Visitor(book).ask("GET", "/api/me")[0], 401, "what needs none is answered")
-        redis.start()
         stranger = Visitor(book)
-        until("sessions begin again", lambda: stranger.ask("GET", "/")[0] == 200)
+
+        def restart():
+            redis.stop()
+            equal(v.ask("GET", "/")[0], 503, "who has a session")
+            equal(v.ask("POST", "/notes", "text=x", HOME)[0], 503, "what needs one")
+            equal(Visitor(book).ask("GET", "/api/me")[0], 401, "what needs none is answered")
+            redis.start()
+            begun = time.monotonic()
+            until("sessions begin again", lambda: stranger.ask("GET", "/")[0] == 200)
+            return time.monotonic() - begun
+        within(2, "the recovery", restart)
         stranger.log_in("bob")
         assert stranger.is_in()
 

@@ -427,6 +427,28 @@ def ngtcp2_moves_and_is_followed():
         shows(gtlsclient(p, s.tls_port, "--change-local-addr=50ms", "--nat-rebinding", "--delay-stream=200ms"), "PATH_CHALLENGE", "PATH_RESPONSE")
 
 
+def ngtcp2_goes_on_where_the_server_prefers():
+    with Site() as p:
+        conf = p.path("handfast.conf")
+        lines = "listen https://localhost:0\nlisten https://127.0.0.2:0\naccess_log off\nsite * {\n    files www\n}\n"
+        with open(conf, "w") as f:
+            f.write(lines)
+        with Server("-c", conf, env=p.env, configured=True) as s:
+            other = next(m.group(1) for m in (re.search(r"https://(127\.0\.0\.2:\d+)/", line) for line in s.lines) if m)
+            with open(conf, "w") as f: # its port is known now
+                f.write(f"preferred_address https://{other}\n{lines}")
+            s.process.send_signal(signal.SIGHUP)
+            until(lambda: any("reload: generation" in line for line in s.lines), PATIENCE, "the reload")
+            port = other.split(":")[1]
+            for delay in (100, 400, 1600, 6400): # of the request: on a busy machine it may be answered before the way there is proven
+                said = gtlsclient(p, s.tls_port, f"--delay-stream={delay}ms")
+                shows(said, f"selected server preferred_address is [127.0.0.2]:{port}", "PATH_CHALLENGE")
+                proven = said.find("remote:[127.0.0.2]:" + port + "} succeeded")
+                if proven >= 0 and ":status: 200" in said[proven:]:
+                    break
+            shows(said[proven:] if proven >= 0 else "", f"remote=[127.0.0.2]:{port}", ":status: 200")
+
+
 def ngtcp2_resumes():
     with Site() as p, p.serve("--access-log", "-") as s:
         for _ in range(2):
@@ -501,5 +523,5 @@ if __name__ == "__main__":
           a_server_that_ends_says_goodbye_and_waits_for_what_is_open, a_reload_keeps_connections, every_way_to_wait_serves_it, a_websocket_runs_in_a_stream,
           a_client_of_a_server_that_fell_is_told_at_once, what_came_by_quic_is_counted, qlog_tells_what_a_connection_did,
           ngtcp2_gets_files_of_every_size, ngtcp2_has_a_hundred_streams, ngtcp2_posts, ngtcp2_retries_updates_keys_and_negotiates_versions,
-          ngtcp2_moves_and_is_followed, ngtcp2_resumes, ngtcp2_asks_early, ngtcp2_gets_through_loss, chromium_loads_a_page_and_what_it_needs_over_http3,
+          ngtcp2_moves_and_is_followed, ngtcp2_goes_on_where_the_server_prefers, ngtcp2_resumes, ngtcp2_asks_early, ngtcp2_gets_through_loss, chromium_loads_a_page_and_what_it_needs_over_http3,
           *([quic_go_asks_many_things_at_once_and_posts] if os.environ.get("HF_PEERS") else [])])

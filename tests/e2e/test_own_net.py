@@ -4,7 +4,7 @@ every way to end a connection, what the wire shows, and what happens without the
 
 The whole program moves into a network namespace of its own first, so nothing of the machine is touched, and nothing is left.
 """
-import ctypes, fcntl, hashlib, http.client, json, random, select, struct
+import ctypes, fcntl, hashlib, http.client, http.server, json, random, select, ssl, struct
 from e2e import *
 
 CLONE_NEWNET, CLONE_NEWUSER = 0x40000000, 0x10000000
@@ -292,6 +292,20 @@ def tls_and_http2_stand_on_it():
                 equal(hashlib.sha256(got.stdout).hexdigest(), digests[3000000], f"{version}: {got.stderr!r}")
 
 
+def http3_stands_on_it():
+    sizes = [0, 1, 10240, 3000000]
+    with files(*sizes) as (top, digests), secure(top) as (s, place):
+        for host in (FOUR, SIX):
+            for size in sizes:
+                equal(get_by_http3(place, size, 60, host), digests[size], f"{size} bytes from {host}")
+        equal((s.status()["http3_requests"], s.network()["packets_bad"]), (2 * len(sizes), 0), "requests, bad packets")
+        client = http.client.HTTPSConnection(FOUR, 443, timeout=20, context=ssl._create_unverified_context())
+        client.request("GET", "/1")
+        answer = client.getresponse()
+        equal((answer.getheader("Alt-Svc"), len(answer.read())), ('h3=":443"; ma=86400', 1), "Alt-Svc, and the file")
+        client.close()
+
+
 # ---- what the wire shows --------------------------------------------------------------------------------------------
 
 def the_wire_shows_three_segments_to_begin_and_four_to_end():
@@ -557,7 +571,7 @@ class Relay(threading.Thread):
                     packet = os.read(self.kernel, 65536)
                     if packet[0] >> 4 == 4:
                         self.pass_on(packet, self.to_server)
-            with contextlib.suppress(BlockingIOError):
+            with contextlib.suppress(OSError): # nothing more; or the server has gone, and its device with it
                 for _ in range(64 if self.server in found else 0):
                     packet, source = self.server.recvfrom(65536)
                     if source[2] != PACKET_OUTGOING:
@@ -595,11 +609,97 @@ def a_path_that_loses_repeats_and_reorders_costs_no_byte_of_an_upload():
             raise AssertionError(f"{size} bytes were sent, {relay.dropped} packets lost, and it says {body}")
 
 
+@contextlib.contextmanager
+def secure(top, *args, **more):
+    """`Own` with a certificate, at port 443 too."""
+    needs_program("openssl")
+    with tempfile.TemporaryDirectory() as place:
+        key, certificate = os.path.join(place, "key.pem"), os.path.join(place, "cert.pem")
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", certificate,
+            "-days", "2", "-subj", "/CN=own", "-addext", f"subjectAltName=IP:{FOUR}")
+        with Own(top, "--listen", "https://*:443", "--certificate", certificate, "--key", key, *args, **more) as s:
+            yield s, place
+
+
+def get_by_http3(place, size, timeout, host=FOUR):
+    r = subprocess.run([HANDFAST, "get", "--http3-only", "-k", "-o", os.path.join(place, "got"), f"https://{f'[{host}]' if ':' in host else host}/{size}"],
+                       capture_output=True, text=True, timeout=timeout)
+    equal(r.returncode, 0, r.stderr)
+    with open(os.path.join(place, "got"), "rb") as f:
+        return hashlib.sha256(f.read()).hexdigest()
+
+
+def a_path_that_loses_repeats_and_reorders_costs_no_byte_of_http3():
+    """With HF_PEERS 100 MB each, where nothing is lost, one packet in a hundred, and one in twenty."""
+    long = bool(os.environ.get("HF_PEERS"))
+    size = 100000000 if long else 300000 if SANITIZED else 1000000
+    with files(size) as (top, digests):
+        for loss in (0.0, 0.01, 0.05) if long else (0.02,):
+            with secure(top, "--no-offload", "--limit", "send_idle_ns=120s", six=False, peers=()) as (s, place), Relay(s.device, 3, loss, 0.01, 0.01) as relay:
+                begun = time.monotonic()
+                equal(get_by_http3(place, size, 1200 if long else 60), digests[size], f"the file, at {loss:.0%}")
+                if long:
+                    print(f"# {size} bytes, {loss:.0%} lost each way: {time.monotonic() - begun:.1f} s, {relay.dropped} packets dropped", flush=True)
+                equal(relay.dropped > 0, loss > 0, "packets were lost")
+                s.stop() # while it can still be told that the client has gone
+
+
 # ---- without the right ------------------------------------------------------------------------------------------------
 
 def serve_briefly(*args, **more):
     r = subprocess.run([HANDFAST, "serve", *args], capture_output=True, text=True, timeout=30, **more)
     return r.returncode, r.stderr
+
+
+def clients_ask_by_it():
+    """`get` and `bench` on a TUN device that is there already, and has the kernel, with python's server, at its other end."""
+    ready()
+    run("ip", "tuntap", "add", "dev", "hfc", "mode", "tun")
+    run("ip", "address", "add", "10.79.0.1/24", "dev", "hfc")
+    run("ip", "link", "set", "hfc", "up")
+    data = random.Random(5).randbytes(500_000)
+
+    class Site(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_):
+            pass
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "5")
+            self.send_header("X-From", self.client_address[0])
+            self.end_headers()
+            self.wfile.write(b"hello")
+
+    server = http.server.ThreadingHTTPServer(("10.79.0.1", 0), Site)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    url = f"http://10.79.0.1:{server.server_address[1]}/"
+    own = ["--net", "tun", "--device", "hfc", "--address", "10.79.0.2/24"]
+    try:
+        for more in ([], ["--no-offload"]):
+            done = subprocess.run([HANDFAST, "get", "-i", *own, *more, url], capture_output=True, text=True, timeout=60)
+            assert done.returncode == 0 and done.stdout.endswith("hello") and "X-From: 10.79.0.2\n" in done.stdout, done
+            done = subprocess.run([HANDFAST, "get", "-sS", "--data-binary", "@-", *own, *more, url], input=data, capture_output=True, timeout=60)
+            equal((done.returncode, done.stdout == data, done.stderr), (0, True, b""), "both ways")
+        done = subprocess.run([HANDFAST, "bench", "--elsewhere", "--json", "-c", "4", "-n", "50", *own, url], capture_output=True, text=True, timeout=60)
+        equal((done.returncode, json.loads(done.stdout)["requests"], json.loads(done.stdout)["failed"]), (0, 50, 0), done.stderr)
+        done = subprocess.run([HANDFAST, "get", *own, "http://10.79.0.1:1/"], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 11 and "refused" in done.stderr, done
+        done = subprocess.run([HANDFAST, "get", "--net", "tun", url], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2 and "Give --address" in done.stderr, done
+    finally:
+        server.shutdown()
+        server.server_close()
+        run("ip", "link", "delete", "hfc")
 
 
 def without_the_right_it_says_what_is_missing():
@@ -648,7 +748,7 @@ def options_that_do_not_go_together_are_refused():
 main([
     files_arrive_over_tun, files_arrive_over_tun_without_offload, files_arrive_over_tap_where_neighbours_must_be_found,
     files_arrive_over_tap_without_offload, files_arrive_over_a_packet_socket, files_arrive_over_a_packet_socket_without_offload,
-    files_arrive_over_af_xdp, uploads_arrive_whole, tls_and_http2_stand_on_it,
+    files_arrive_over_af_xdp, uploads_arrive_whole, tls_and_http2_stand_on_it, http3_stands_on_it,
     the_wire_shows_three_segments_to_begin_and_four_to_end, on_a_clean_wire_nothing_need_be_sent_twice,
     what_a_connection_knows_is_told,
     a_closed_port_is_refused_at_once, who_closes_first_waits_and_nobody_else, a_client_that_has_ended_still_gets_its_whole_answer,
@@ -657,5 +757,6 @@ main([
     a_serving_process_that_dies_is_replaced_behind_the_same_device, a_configuration_is_served_over_it_and_reloaded,
     a_path_that_loses_repeats_and_reorders_costs_no_byte_of_an_answer,
     a_path_that_loses_repeats_and_reorders_costs_no_byte_of_an_upload,
-    without_the_right_it_says_what_is_missing, a_device_that_is_taken_or_missing_is_named, options_that_do_not_go_together_are_refused,
+    a_path_that_loses_repeats_and_reorders_costs_no_byte_of_http3,
+    clients_ask_by_it, without_the_right_it_says_what_is_missing, a_device_that_is_taken_or_missing_is_named, options_that_do_not_go_together_are_refused,
 ])

@@ -92,6 +92,52 @@ def reloads_under_load_fail_no_request():
         until(lambda: s.status()["generations_alive"] == 1, 3, "old generations are let go")
 
 
+ONE = "cors https://one.example\n    cors_credentials on\n    cors_headers X-One"
+TWO = "cors https://two.example\n    cors_headers X-Two"
+
+
+class Script(threading.Thread):
+    """Asks for /n as the page of one.example would, with a preflight each time, on one connection."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.port, self.done, self.seen = port, False, set()
+
+    def run(self):
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        ask = {"Origin": "https://one.example"}
+        while not self.done:
+            for method, more in (("OPTIONS", {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-one"}), ("GET", {})):
+                c.request(method, "/n", headers={**ask, **more})
+                answer = c.getresponse()
+                fields = [answer.headers["Access-Control-Allow-" + name] for name in ("Origin", "Credentials", "Headers")]
+                body = answer.read()
+                self.seen.add((method, answer.status, body if method == "GET" else b"", *fields))
+        c.close()
+
+
+def reloads_under_load_mix_no_two_policies():
+    one = {("OPTIONS", 204, b"", "https://one.example", "true", "X-One"), ("GET", 200, b"1", "https://one.example", "true", None)}
+    two = {("OPTIONS", 403, b"", None, None, None), ("GET", 200, b"2", None, None, None)}
+    with tempfile.TemporaryDirectory() as top, Reloadable(top, more=ONE) as s:
+        scripts = [Script(s.port) for _ in range(2)]
+        [c.start() for c in scripts]
+        for _ in range(10):
+            for n, policy in ((2, TWO), (1, ONE)):
+                s.write(n=n, more=policy)
+                assert s.reload()["accepted"]
+        s.write(n=2, more=TWO)
+        assert s.reload()["accepted"]
+        until(lambda: all(c.seen & one and c.seen & two for c in scripts), 60, "both policies are met")
+        s.write(n=3, more="cors null")
+        equal(s.reload()["accepted"], False, "a policy that is refused")
+        for c in scripts:
+            c.done = True
+            c.join(60)
+        equal(set().union(*[c.seen for c in scripts]) - one - two, set(), "neither the one nor the other")
+        equal(s.ask("GET", "/n", headers={"Origin": "https://two.example"})[1].get("access-control-allow-origin"), "https://two.example", "the last good one")
+
+
 def memory_and_descriptors_do_not_grow_with_reloads():
     with folder(index__html="x") as top, Reloadable(top, more=f"files {top}") as s:
         s.text = CONFIG
@@ -302,4 +348,4 @@ def after_a_crash_what_was_reloaded_serves():
 
 
 main([f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__"
-      and f.__name__ not in ("Reloadable", "Client", "free_port")])
+      and f.__name__ not in ("Reloadable", "Client", "Script", "free_port")])

@@ -88,6 +88,40 @@ def over_tls_it_is_kept_above_the_records_and_http2_with_its_secrets():
             assert code == 0 and out.startswith("same to the end: "), (path, out)
 
 
+def http3_is_kept_above_quic_and_plays_without_it():
+    with tempfile.TemporaryDirectory() as top, Keeping(top, "all", "keep") as s:
+        for path, code in (("/", 0), ("/none", None)):
+            run = subprocess.run([HANDFAST, "get", "--http3-only", "-k", f"https://localhost:{s.tls_port}{path}"], capture_output=True, text=True, timeout=60)
+            assert code is None or run.returncode == code, run.stderr
+        equal(run.stdout.count("home"), 0)
+        s.stop()
+        kept = s.files(2)
+        equal(len(kept), 2)
+        told = ""
+        for path in kept:
+            code, out = replay(path, "--steps")
+            assert code == 0 and "same to the end: " in out, (path, out)
+            told += out
+        assert "GET /none" in told and "GET /\n" in told, told
+
+
+def pushes_are_kept_and_play():
+    text = CONFIG.replace("files {top}/www\n", "files {top}/www\n    push /style.css\n")
+    block = b"\x82\x86\x84\x41\x09localhost"
+    ask = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0" + len(block).to_bytes(3, "big") + b"\1\5\0\0\0\1" + block
+    with tempfile.TemporaryDirectory() as top, Keeping(top, "all", "keep", text) as s:
+        with open(os.path.join(top, "www", "style.css"), "w") as f:
+            f.write("p { color: green }")
+        said, kinds = s.raw(ask), []
+        while len(said) >= 9:
+            kinds.append(said[3])
+            said = said[9 + int.from_bytes(said[:3], "big"):]
+        assert 5 in kinds, f"PUSH_PROMISE is not among {kinds}"
+        (path,) = s.files(1)
+        code, out = replay(path)
+        assert code == 0 and out.startswith("same to the end: "), out
+
+
 def secrets_of_http2_cannot_be_blanked_so_it_is_not_kept_and_said():
     with tempfile.TemporaryDirectory() as top, Keeping(top, "all") as s:
         s.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0\0\0\3\1\5\0\0\0\1\x82\x86\x84")

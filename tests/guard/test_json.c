@@ -4,6 +4,8 @@
  */
 #include "harness.h"
 
+#include <stdio.h>
+
 #include "guard_json.h"
 
 enum { NODES = 64 };
@@ -55,6 +57,22 @@ static void what_is_doubtful_is_refused(void **state)
     assert_false(reads(hf_bytes_make("{}\0", 3)));
 }
 
+static void members_of_one_object_are_bounded(void **state)
+{
+    (void)state;
+    static char text[16 * HF_JSON_MEMBERS + 64];
+    static hf_json_node many[HF_JSON_MEMBERS + 8];
+    static uint8_t names[16 * HF_JSON_MEMBERS + 64];
+    for (unsigned more = 0; more < 2; more++) {
+        size_t n = 0;
+        for (unsigned i = 0; i < HF_JSON_MEMBERS + more; i++)
+            n += (size_t)snprintf(text + n, sizeof text - n, "%c\"%u\":0", i > 0 ? ',' : '{', i);
+        text[n++] = '}';
+        hf_json j = { .nodes = many, .capacity = HF_COUNT(many), .scratch = hf_writer_make(names, sizeof names) };
+        assert_int_equal(hf_json_parse(&j, hf_bytes_make(text, n)), more == 0);
+    }
+}
+
 static void depth_and_number_are_bounded(void **state)
 {
     (void)state;
@@ -91,7 +109,7 @@ static void numbers_beyond_two_to_the_53_are_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_are_read), cmocka_unit_test(what_is_doubtful_is_refused), cmocka_unit_test(depth_and_number_are_bounded),
+        cmocka_unit_test(values_are_read), cmocka_unit_test(what_is_doubtful_is_refused), cmocka_unit_test(depth_and_number_are_bounded), cmocka_unit_test(members_of_one_object_are_bounded),
         cmocka_unit_test(numbers_beyond_two_to_the_53_are_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

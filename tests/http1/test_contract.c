@@ -72,6 +72,8 @@ static const input server_inputs[] = {
     { "early and broken", HF_LITERAL("POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3\r\nabcX"), RIG_EARLY },
     { "upgrade", HF_LITERAL("GET / HTTP/1.1\r\n" HOST "Connection: upgrade\r\nUpgrade: ws\r\n\r\nraw\r\n\r\n\0"), RIG_UPGRADE },
     { "silent", HF_LITERAL("GET / HTTP/1.1\r\n" HOST "\r\nGET / HTTP/1.1\r\n" HOST "\r\n"), RIG_SILENT },
+    { "again", HF_LITERAL("GET / HTTP/1.1\r\n" HOST "\r\nGET / HTTP/1.1\r\n" HOST "\r\nGET / HTTP/1.1\r\n" HOST "X: y\r\n\r\n"
+                          "POST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\naPOST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\nb"), RIG_ECHO },
     { "stream", HF_LITERAL("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET / HTTP/1.1\r\n" HOST "\r\n"), RIG_STREAM },
     { "cut", HF_LITERAL("POST / HTTP/1.1\r\n" HOST "Content-Length: 11\r\n\r\nhel"), RIG_ECHO },
     { "cut head", HF_LITERAL("GET / HTTP/1.1\r\nHost: a"), RIG_ECHO },

@@ -81,6 +81,114 @@ static void an_end_waits_for_what_was_put(void **state)
     teardown(&r);
 }
 
+/* Segments that came: `tcpi_segs_in` of <linux/tcp.h>, which does not go with <netinet/tcp.h>. */
+static uint32_t segments_in(int fd)
+{
+    enum { OFFSET = 140 };
+    uint8_t info[256] = { 0 };
+    socklen_t size = sizeof info;
+    uint32_t n = 0;
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size), 0);
+    assert_true(size >= OFFSET + sizeof n);
+    memcpy(&n, info + OFFSET, sizeof n);
+    return n;
+}
+
+/* The segments in which last words and the end came. */
+static uint32_t segments_of_last_words(void)
+{
+    rig r;
+    setup(&r);
+    const int fd = client_with(&r, 0);
+    side *s = accepted(&r);
+    const uint32_t before = segments_in(fd);
+    const hf_extent e = { .kind = HF_EXTENT_COPIED, .bytes = hf_text("last words") };
+    s->pier.ops->last(s->pier.self, 0);
+    assert_int_equal(put(s, &e, 1), 10);
+    assert_int_equal(end(s, HF_ENDING_FIN).code, 0);
+    uint8_t got[64];
+    size_t length;
+    assert_int_equal(read_to_end(&r, fd, got, sizeof got, &length), 0);
+    assert_int_equal(length, 10);
+    assert_memory_equal(got, "last words", 10);
+    const uint32_t n = segments_in(fd) - before;
+    close(fd);
+    teardown(&r);
+    return n;
+}
+
+/* Unless the machine stands still in between for longer than the kernel holds them back. */
+static void last_words_and_the_end_are_one_segment(void **state)
+{
+    (void)state;
+    bool once = false;
+    for (int i = 0; i < 20 && !once; i++)
+        once = segments_of_last_words() == 1;
+    assert_true(once);
+}
+
+static void who_dozes_is_looked_at_after_a_moment(void **state)
+{
+    (void)state;
+    rig r;
+    setup(&r);
+    const int fd = client_with(&r, 0);
+    side *s = accepted(&r);
+    assert_int_equal(end(s, HF_ENDING_FIN).code, 0);
+    const int64_t before = clock_ns();
+    turn(&r, 0);
+    s->pier.ops->doze(s->pier.self, 0);
+    turn(&r, 0); /* a ring is told so by the next wait */
+    turn(&r, 0);
+    say(fd, "late");
+    close(fd);
+    turn(&r, 0);
+    turn(&r, 0);
+    assert_true(!s->ended || clock_ns() - before >= HF_MILLISECONDS(5)); /* its turn comes with that of others */
+    UNTIL(&r, s->ended);
+    assert_int_equal(s->got_length, 4);
+    assert_int_equal(s->last, HF_CLOSED);
+    teardown(&r);
+}
+
+static void who_dozed_and_ends_much_later_wakes_us(void **state)
+{
+    (void)state;
+    rig r;
+    setup(&r);
+    const int fd = client_with(&r, 0);
+    side *s = accepted(&r);
+    assert_int_equal(end(s, HF_ENDING_FIN).code, 0);
+    s->pier.ops->doze(s->pier.self, 0);
+    UNTIL(&r, s->ready > 0); /* the look */
+    assert_false(s->ended);
+    for (const int64_t until = clock_ns() + HF_MILLISECONDS(20); clock_ns() < until;)
+        turn(&r, 5);
+    say(fd, "late");
+    UNTIL(&r, s->got_length == 4);
+    close(fd);
+    UNTIL(&r, s->ended);
+    assert_int_equal(s->ending, HF_ENDING_FIN);
+    assert_int_equal(s->last, HF_CLOSED);
+    teardown(&r);
+}
+
+static void who_dozes_may_be_freed(void **state)
+{
+    (void)state;
+    rig r;
+    setup(&r);
+    const int fd = client_with(&r, 0);
+    side *s = accepted(&r);
+    assert_int_equal(end(s, HF_ENDING_FIN).code, 0);
+    s->pier.ops->doze(s->pier.self, 0);
+    drop(s);
+    for (const int64_t until = clock_ns() + HF_MILLISECONDS(20); clock_ns() < until;)
+        turn(&r, 5);
+    close(fd);
+    teardown(&r);
+}
+
 static void a_reset_is_at_once_and_the_peer_sees_it(void **state)
 {
     (void)state;
@@ -336,6 +444,10 @@ static const struct CMUnitTest endings_tests[] = {
     cmocka_unit_test(the_peer_may_end_first_and_still_be_answered),
     cmocka_unit_test(we_may_end_first_and_still_receive),
     cmocka_unit_test(an_end_waits_for_what_was_put),
+    cmocka_unit_test(last_words_and_the_end_are_one_segment),
+    cmocka_unit_test(who_dozes_is_looked_at_after_a_moment),
+    cmocka_unit_test(who_dozed_and_ends_much_later_wakes_us),
+    cmocka_unit_test(who_dozes_may_be_freed),
     cmocka_unit_test(a_reset_is_at_once_and_the_peer_sees_it),
     cmocka_unit_test(a_peer_that_resets_is_told_once_and_for_good),
     cmocka_unit_test(a_peer_killed_while_we_send_ends_the_connection),

@@ -4,6 +4,8 @@
  */
 #include "socket_rig.h"
 
+#include <signal.h>
+
 /* ---- the loop ----------------------------------------------------------------------------------------------- */
 
 /* In a process of its own, because the limit is the process's. Exit status 0: as it should be. */
@@ -90,6 +92,69 @@ static void sockets_freed_while_their_events_wait_are_never_named_again(void **s
     for (size_t i = 1; i < CLIENTS; i += 2)
         assert_true(r.sides[i].ended);
     teardown(&r);
+}
+
+/* The process that waited for connections, and is killed. Its end of the pipe says when it waits. */
+static pid_t waiter(const hf_address *at, int listener, int ready)
+{
+    const pid_t pid = fork();
+    if (pid != 0)
+        return pid;
+    hf_test_world world;
+    hf_err err;
+    hf_io_event events[EVENTS];
+    hf_test_world_init(&world, 1);
+    hf_io *io = new_loop(&world.env, &err);
+    if (io == NULL || io->ops->listen(io, at, listener, NULL).code != 0)
+        _exit(1);
+    (void)io->ops->wait(io, hf_time_make(0), events, EVENTS);
+    if (write(ready, "x", 1) != 1)
+        _exit(1);
+    (void)io->ops->wait(io, HF_NEVER, events, EVENTS);
+    _exit(0);
+}
+
+static int listen_anywhere(hf_address *at)
+{
+    hf_err err;
+    struct sockaddr_storage own;
+    socklen_t size = sizeof own;
+    *at = (hf_address){ .family = 4, .ip = { 127, 0, 0, 1 } };
+    const int fd = hf_listen_socket(at, &err);
+    assert_true(fd >= 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &size), 0);
+    hf_address_from_kernel(&own, at);
+    return fd;
+}
+
+/* The kernel tears down a ring behind its process's end, and may wake the dead one alone for a connection that comes meanwhile. */
+static void a_connection_is_accepted_though_who_waited_for_it_before_was_killed(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 12 };
+    for (int round = 0; round < ROUNDS; round++) {
+        rig r;
+        int ready[2];
+        uint8_t said;
+        hf_address at;
+        setup(&r); /* there is no time for it later */
+        const int listener = listen_anywhere(&at);
+        assert_int_equal(pipe(ready), 0);
+        const pid_t before = waiter(&at, listener, ready[1]);
+        close(ready[1]); /* a waiter that fails is noticed, then */
+        assert_true(before > 0 && read(ready[0], &said, 1) == 1);
+        assert_int_equal(kill(before, SIGKILL), 0);
+        assert_int_equal(waitpid(before, NULL, 0), before);
+        r.at = at;
+        assert_int_equal(r.io->ops->listen(r.io, &at, listener, &r).code, 0);
+        turn(&r, 0);
+        const int fd = client_with(&r, 0);
+        (void)accepted(&r);
+        const int fds[] = { fd, listener, ready[0] };
+        for (size_t i = 0; i < HF_COUNT(fds); i++)
+            close(fds[i]);
+        teardown(&r);
+    }
 }
 
 static void *wake_later(void *io)
@@ -258,6 +323,7 @@ static void a_loop_that_cannot_be_made_leaves_nothing(void **state)
 static const struct CMUnitTest loop_tests[] = {
     cmocka_unit_test(without_descriptors_the_listener_rests_and_recovers),
     cmocka_unit_test(sockets_freed_while_their_events_wait_are_never_named_again),
+    cmocka_unit_test(a_connection_is_accepted_though_who_waited_for_it_before_was_killed),
     cmocka_unit_test(another_thread_can_wake_the_loop),
     cmocka_unit_test(after_unlisten_nobody_new_comes_and_who_is_there_stays),
     cmocka_unit_test(an_idle_loop_sleeps_until_the_time_it_was_told),

@@ -312,6 +312,36 @@ static void listeners_are_addresses_of_the_host(void **state)
     finish();
 }
 
+/* The host gives datagrams away as they come: what nobody fetches is bounded by its limit all the same. */
+static void datagrams_that_nobody_fetches_are_bounded(void **state)
+{
+    (void)state;
+    enum { LENGTH = 1000, BOUND = 16384, MANY = 200, BATCH = 16 };
+    const hf_address here = { .family = 4, .port = 443, .ip = { 10, 0, 0, 2 } }, there = { .family = 4, .port = 5000, .ip = { 10, 0, 0, 1 } };
+    int owner;
+    hf_io_datagram some[BATCH];
+    begin();
+    ends[1].world.limits.host_udp_bytes = BOUND;
+    assert_int_equal(ends[1].io->ops->udp_open(ends[1].io, &here, &owner).code, 0);
+    for (int i = 0; i < MANY; i++) {
+        const hf_io_datagram d = { .local = there, .remote = here, .bytes = { pattern, i % 4 == 0 ? 0 : LENGTH } };
+        assert_true(ends[0].io->ops->udp_send(ends[0].io, &d));
+        turn(&ends[0]);
+        turn(&ends[1]);
+    }
+    size_t fetched = 0;
+    for (size_t n; (n = ends[1].io->ops->udp_receive(ends[1].io, &owner, some, BATCH)) > 0; fetched += n)
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(some[i].bytes.len, LENGTH);
+    assert_in_range(fetched, 1, BOUND / LENGTH);
+    const hf_io_datagram again = { .local = there, .remote = here, .bytes = { pattern, LENGTH } };
+    assert_true(ends[0].io->ops->udp_send(ends[0].io, &again)); /* there is room again */
+    turn(&ends[0]);
+    turn(&ends[1]);
+    assert_int_equal(ends[1].io->ops->udp_receive(ends[1].io, &owner, some, BATCH), 1);
+    finish();
+}
+
 static void *wake(void *io)
 {
     ((hf_io *)io)->ops->wake(io);
@@ -357,6 +387,7 @@ int main(void)
         cmocka_unit_test(a_file_that_changes_ends_the_answer_by_a_reset),
         cmocka_unit_test(each_direction_ends_alone),
         cmocka_unit_test(listeners_are_addresses_of_the_host),
+        cmocka_unit_test(datagrams_that_nobody_fetches_are_bounded),
         cmocka_unit_test(another_thread_wakes_it),
         cmocka_unit_test(a_loop_without_memory_is_none),
     };

@@ -217,7 +217,7 @@ static void mutant_free(void *self)
 }
 
 static const hf_pier_ops mutant_ops = { "mutant", 0, mutant_event, mutant_peek, mutant_take, mutant_put,
-                                        mutant_end, mutant_open, mutant_unsent, mutant_free, NULL, NULL };
+                                        mutant_end, mutant_open, mutant_unsent, mutant_free, NULL, NULL, NULL, NULL };
 
 static hf_pier mutate(void *ctx, hf_pier pier, bool server)
 {

@@ -4,11 +4,12 @@
 development certificate, cookies and origins. It is driven by Marionette, which it brings along.
 
 HF_PROGRAM names the program."""
-import json, os, socket, subprocess, sys, tempfile, time
+import functools, json, os, socket, subprocess, sys, tempfile, time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "e2e"))
 from e2e import *
+from policy import Site, in_one
 
 PREFERENCES = {
     "browser.shell.checkDefaultBrowser": False, "datareporting.policy.dataSubmissionEnabled": False, "app.update.enabled": False,
@@ -178,4 +179,24 @@ def an_unknown_certificate_is_refused():
         raise AssertionError("it was believed")
 
 
-main([f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and f.__name__.startswith(("it_", "an_"))])
+# What it sends of forms, cookies, scripts, sockets and streams, and what a site lets through: as tests/e2e/test_policy.py has it of
+# Chromium.
+class Policed(Firefox):
+    open, js = Firefox.goto, Firefox.run
+
+
+shared = contextlib.ExitStack()
+
+
+@functools.cache
+def policy_site():
+    return shared.enter_context(Site(shared.enter_context(tempfile.TemporaryDirectory())))
+
+
+@functools.cache
+def policed():
+    return shared.enter_context(Policed(policy_site().ca))
+
+
+with shared:
+    main(in_one(policed, policy_site) + [f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and f.__name__.startswith(("it_", "an_"))])

@@ -171,6 +171,44 @@ static void a_client_moves_to_another_address(void **state)
     rig_close(&r);
 }
 
+/* Cables, radios, and a NAT that hands out another address and port: whatever happens to the way, the download goes on. */
+static void a_download_survives_five_changes_of_address(void **state)
+{
+    (void)state;
+    enum { BYTES = 2000000 };
+    rig r;
+    rig_open(&r, 32);
+    r.loss = 10000;
+    r.late = 50000;
+    rig_connect(&r);
+    r.server.echo = BYTES;
+    const hf_lane lane = rig_send(&r, &r.client, HF_LANE_BIDIRECTIONAL, 1000);
+    const rig_lane *const got = rig_lane_of(&r.client, lane);
+    for (unsigned i = 1; i <= 5; i++) {
+        for (unsigned k = 0; k < 200 && got->read < i * (BYTES / 8); k++)
+            rig_run(&r, HF_MILLISECONDS(50));
+        assert_true(got->read >= i * (BYTES / 8) && !got->fin); /* in its middle, each time */
+        hf_quic_address other = hf_quic_route(r.client.q)->path.local;
+        other.ip[15] = (uint8_t)(60 + i);
+        other.port = (uint16_t)(other.port + i);
+        if (i < 5) {
+            assert_int_equal(hf_quic_migrate(r.client.q, r.now, &other).code, 0);
+        } else { /* the last time without its knowledge */
+            r.client_address = hf_quic_route(r.client.q)->path.local;
+            r.nat = other;
+            assert_int_equal(hf_quic_update_keys(r.client.q, r.now).code, 0); /* it speaks up */
+        }
+        for (unsigned k = 0; k < 200 && hf_quic_route(r.server.q)->path.remote.ip[15] != other.ip[15]; k++)
+            rig_run(&r, HF_MILLISECONDS(50));
+        assert_int_equal(hf_quic_route(r.server.q)->path.remote.ip[15], other.ip[15]);
+    }
+    for (unsigned k = 0; k < 1000 && !got->fin; k++)
+        rig_run(&r, HF_MILLISECONDS(50));
+    assert_true(got->fin && got->read == BYTES);
+    assert_true(r.server.q->migrations >= 5);
+    rig_close(&r);
+}
+
 /* RFC 9000 19.15: the frame may come more than once; what it gave may have been used up since. */
 static void an_id_that_was_retired_does_not_come_back(void **state)
 {
@@ -468,6 +506,7 @@ int main(void)
         cmocka_unit_test(an_unknown_version_is_told_ours), cmocka_unit_test(version_negotiation_without_ours_ends_the_attempt),
         cmocka_unit_test(a_server_that_forgot_says_so), cmocka_unit_test(a_server_sends_no_more_than_three_times_what_it_got),
         cmocka_unit_test(a_new_port_of_the_client_is_followed), cmocka_unit_test(a_client_moves_to_another_address),
+        cmocka_unit_test(a_download_survives_five_changes_of_address),
         cmocka_unit_test(an_id_that_was_retired_does_not_come_back),
         cmocka_unit_test(keys_are_updated_by_either_side), cmocka_unit_test(a_session_resumes),
         cmocka_unit_test(both_sides_learn_of_the_end), cmocka_unit_test(lanes_end_in_all_ways),

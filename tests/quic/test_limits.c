@@ -128,7 +128,7 @@ static void limit_quic_window_bytes(void **state)
     r.server.no_read = true;
     const hf_lane lane = rig_send(&r, &r.client, HF_LANE_UNIDIRECTIONAL, 5000);
     rig_run(&r, HF_SECONDS(1));
-    assert_int_equal(hf_stream_find(r.server.q, lane)->in.highest, 2000);
+    assert_int_equal(hf_stream_find(r.server.q, lane)->in->highest, 2000);
     r.server.no_read = false;
     rig_read(&r, &r.server, rig_lane_of(&r.server, lane));
     rig_run(&r, HF_SECONDS(2));

@@ -43,7 +43,7 @@ static size_t any_mtu(void)
 static void move_nat(rig *r)
 {
     const hf_quic_address own = hf_quic_route(r->client.q)->path.local;
-    for (unsigned i = 0; i < HF_QUIC_ROUTES; i++)
+    for (unsigned i = 0; i < r->client.q->route_count; i++)
         if (i != r->client.q->route && r->client.q->routes[i].on) /* it is about to move: a NAT has one address for it */
             return;
     r->client_address = own; /* behind the NAT */
@@ -96,6 +96,8 @@ static void set_up(rig *r, uint64_t seed)
     r->config[0].version_2 = below(4) == 0;
     r->config[1].version_2 = below(4) == 0;
     r->config[0].idle_ns = r->config[1].idle_ns = HF_SECONDS(300);
+    if (below(3) == 0) /* it wants its clients elsewhere, where it may not be */
+        r->config[0].preferred[0] = (hf_quic_address){ .ip = { [10] = 0xff, 0xff, 198, 51, 100, 7 }, .port = 8443 };
     r->config[1].keep_alive_ns = HF_MILLISECONDS(250); /* who only receives must speak up after a NAT forgot him */
     r->filter = attack;
     r->server.keeps = true;

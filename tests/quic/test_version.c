@@ -175,7 +175,7 @@ static void a_wrong_version_in_the_parameters_ends_it(void **state)
                 (void)rig_next(&r, hf_time_after(r.now, HF_SECONDS(1)));
             assert_non_null(r.server.q);
         }
-        e->q->theirs = (hf_quic_params){ .chosen = HF_QUIC_V2 };
+        e->q->theirs = (hf_quic_terms){ .chosen = HF_QUIC_V2 };
         assert_false(hf_quic_version_agrees(e->q));
         e->q->theirs.chosen = HF_QUIC_V1;
         assert_true(hf_quic_version_agrees(e->q));
@@ -261,6 +261,39 @@ static void early_data_and_a_change_of_version_go_together(void **state)
     rig_close(&r);
 }
 
+/* Before each of the first packets to the client, a copy that says that it is of version 2: its header is as good as any, but it does not open. */
+static bool forge_version(rig *r, rig_packet *p)
+{
+    if (p->to_server || r->client.q->forged == 3 || (p->bytes[0] & 0xf0) != 0xc0 || r->flying + 2 > RIG_FLIGHT)
+        return true;
+    rig_packet forged = *p;
+    forged.at = hf_time_after(p->at, -1);
+    forged.bytes = malloc(p->length);
+    memcpy(forged.bytes, p->bytes, p->length);
+    forged.bytes[0] = (uint8_t)(forged.bytes[0] + 0x10);
+    memcpy(forged.bytes + 1, "\x6b\x33\x43\xcf", 4);
+    r->flight[r->flying++] = forged;
+    return true;
+}
+
+/* RFC 9368 2.3 lets the server choose, and nobody on the way: a header alone changes nothing at the client. */
+static void a_forged_packet_of_another_version_changes_nothing(void **state)
+{
+    (void)state;
+    for (unsigned server = 0; server < 2; server++) {
+        rig r;
+        rig_open(&r, 500 + server);
+        r.config[0].version_2 = server;
+        r.filter = forge_version;
+        rig_start(&r);
+        rig_run(&r, HF_SECONDS(3));
+        assert_true(server == 1 || r.client.q->forged > 0);
+        r.filter = NULL;
+        transfer(&r, server ? HF_QUIC_V2 : HF_QUIC_V1);
+        rig_close(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +301,7 @@ int main(void)
         cmocka_unit_test(what_is_said_of_versions_is_held_to_its_form), cmocka_unit_test(versions_meet),
         cmocka_unit_test(versions_meet_whatever_is_lost), cmocka_unit_test(a_wrong_version_in_the_parameters_ends_it),
         cmocka_unit_test(sessions_and_tokens_are_of_one_version), cmocka_unit_test(early_data_and_a_change_of_version_go_together),
+        cmocka_unit_test(a_forged_packet_of_another_version_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,10 +4,12 @@
  */
 #include "server/config_world.h"
 
+#include <handfast/store.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "config_tree.h"
+#include "guard_sources.h"
 
 #define SITE "site * {\n answer 200 x\n}\n"
 static table_config t;
@@ -259,6 +261,57 @@ static const hf_route *route_of(const hf_config_plan *plan, size_t site, const c
 static uint64_t body_of(const hf_route *r)
 {
     return r->max_body > 0 ? r->max_body : r->limits != NULL ? r->limits->body_bytes : 0;
+}
+
+static const char *const guarded = "site a {\n session s.db\n session_cookie id\n csrf token\n csrf_origins https://b.example\n answer 200 x\n"
+    " route POST /r {\n session off\n csrf off\n jwt k\n jwt_issuer i\n jwt_audience b\n idempotency required\n rate_limit 9\n answer 202 x\n }\n}\n";
+static const char *const key_set = "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"1\",\"x\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\","
+    "\"y\":\"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM\"}]}";
+
+static void who_is_answered_is_explained_and_asked_in_order(void **state)
+{
+    (void)state;
+    const table_file files[] = { { "c", guarded }, { "k", key_set }, { "s.db", "" }, { 0 } };
+    hf_config_plan plan;
+    if (hf_sqlite_store_library() == NULL)
+        skip(); /* needs SQLite */
+    assert_string_equal(table_load(&t, files, NULL), "");
+    assert_int_equal(hf_config_plan_make(&t.config, &plan).code, 0);
+    const hf_route *const own = route_of(&plan, 0, "/{rest...}"), *const r = route_of(&plan, 0, "/r");
+    assert_ptr_equal(own->guards[1]->check, hf_guard_session_check); /* behind the fields */
+    assert_ptr_equal(own->guards[2]->check, hf_guard_csrf_check);
+    assert_null(own->guards[3]);
+    const hf_csrf_guard *const csrf = (const hf_csrf_guard *)own->guards[2];
+    assert_ptr_equal(csrf->sessions, own->guards[1]);
+    assert_int_equal(csrf->policy.mode, HF_CSRF_ORIGIN_AND_TOKEN);
+    assert_string_equal(csrf->policy.trusted_origins[0], "https://b.example");
+    assert_ptr_equal(r->guards[1]->check, hf_guard_rate_check);
+    assert_ptr_equal(r->guards[2]->check, hf_guard_jwt_check);
+    assert_null(r->guards[3]);
+    assert_int_equal(r->idempotency, HF_IDEMPOTENT_REQUIRED);
+    assert_int_equal(own->idempotency, HF_IDEMPOTENT_NOT);
+    assert_explains("GET", "http://a/x", "session only who has one in s.db, by the cookie __Host-id; others are answered 401 (c:2:2)");
+    assert_explains("POST", "http://a/r", "token   only who sends one of i for b, signed by a key of k; others are answered 401 (c:10:2)");
+    assert_explains("POST", "http://a/r", "again   a retry with the same Idempotency-Key gets the first answer; without one, 400 (c:13:2)");
+    table_end(&t);
+}
+
+static void a_store_that_cannot_be_opened_denies_and_is_tried_again(void **state)
+{
+    (void)state;
+    static const uint8_t key[32] = { 1 };
+    uint8_t room[64];
+    hf_session_store store, again;
+    hf_session_record record;
+    assert_true(hf_source_store("/nowhere/sessions.db", &store));
+    assert_true(store.blocks);
+    assert_int_equal(store.get(store.self, key, &record, (hf_span){ room, sizeof room }).code, HF_ERR_SESSION_STORE);
+    assert_int_equal(store.destroy(store.self, key).code, HF_ERR_SESSION_STORE);
+    assert_true(hf_source_store("/nowhere/sessions.db", &again));
+    assert_ptr_equal(store.self, again.self); /* a reload asks for the same */
+    assert_true(hf_source_store("/nowhere/others.db", &again));
+    assert_ptr_not_equal(store.self, again.self);
+    assert_ptr_equal(hf_source_keys("k"), hf_source_keys("k"));
 }
 
 static void sites_and_routes_have_limits_and_logs_of_their_own_and_listeners_their_proxies(void **state)
@@ -519,6 +572,8 @@ int main(void)
         cmocka_unit_test(effective_text_is_a_configuration_again),
         cmocka_unit_test(explain_names_site_route_and_answer),
         cmocka_unit_test(redirects_never_leave_for_a_host_of_the_clients_choice),
+        cmocka_unit_test(who_is_answered_is_explained_and_asked_in_order),
+        cmocka_unit_test(a_store_that_cannot_be_opened_denies_and_is_tried_again),
         cmocka_unit_test(sites_and_routes_have_limits_and_logs_of_their_own_and_listeners_their_proxies),
         cmocka_unit_test(every_limit_that_a_site_may_have_is_named_where_it_is_told),
         cmocka_unit_test(every_default_of_the_schema_is_a_value_of_its_type),

@@ -102,6 +102,7 @@ static uint64_t fake_put(void *self, hf_lane lane, const hf_extent *extents, siz
     }
     assert_true(count <= FAKE_PIECES);
     p->puts++;
+    p->puts_behind += p->lasts > 0;
     for (size_t i = 0; i < count; i++) {
         hf_extent e = extents[i];
         uint8_t *copy = NULL;
@@ -249,10 +250,27 @@ static uint64_t fake_untaken(const void *self, hf_lane lane)
     return fake_unsent(self, lane) + p->buffered;
 }
 
+static void fake_last(void *self, hf_lane lane)
+{
+    fake_pier *p = self;
+    assert_int_equal(lane, 0);
+    assert_false(p->fin_sent);
+    p->lasts++;
+}
+
+static void fake_doze(void *self, hf_lane lane)
+{
+    fake_pier *p = self;
+    assert_int_equal(lane, 0);
+    assert_true(p->fin_sent);
+    p->dozes = true;
+}
+
 hf_pier fake_pier_get(fake_pier *p)
 {
     static const hf_pier_ops ops = { .name = "fake", .can = HF_PIER_TAKES_FILES, .event = fake_event, .peek = fake_peek, .take = fake_take,
-        .put = fake_put, .end = fake_end, .open = fake_open_lane, .unsent = fake_unsent, .free = fake_free, .read = fake_read };
+        .put = fake_put, .end = fake_end, .open = fake_open_lane, .unsent = fake_unsent, .free = fake_free, .read = fake_read,
+        .last = fake_last, .doze = fake_doze };
     static hf_pier_ops ending, buffering;
     ending = buffering = ops;
     ending.can |= HF_PIER_FREE_ENDS;

@@ -28,6 +28,8 @@ typedef struct fake_pier {
     size_t puts;         /* calls that were accepted */
     size_t refusals;     /* calls that were not */
     bool fin_sent, reset_sent, freed;
+    size_t lasts, puts_behind; /* calls of last; of put, that were accepted behind it */
+    bool dozes;
     size_t taken;        /* bytes of input */
     size_t reads, most_read; /* of files: calls, and the longest */
     bool telling;            /* each byte of a file tells its place; otherwise they are all 'F' */

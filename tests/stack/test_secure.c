@@ -463,6 +463,51 @@ static void an_idle_connection_holds_little(void **state)
 
 /* ---- ends --------------------------------------------------------------------------------------------------- */
 
+/* One packet where there were three: the answer, close_notify, FIN. And who said close is not waited for by itself. */
+static void the_last_answer_leaves_with_close_notify_and_fin(void **state)
+{
+    (void)state;
+    static const char *const last[] = { "GET /text HTTP/1.0\r\n\r\n", "GET /text HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" };
+    for (size_t i = 0; i < HF_COUNT(last); i++) {
+        static rig r;
+        setup(&r, H1_TLS);
+        const size_t puts = r.pier.puts;
+        say(&r, last[i]);
+        run(&r);
+        assert_int_equal(r.pier.puts, puts + 1);
+        assert_int_equal(r.pier.lasts, 1);
+        assert_int_equal(r.pier.puts_behind, 1);
+        assert_true(r.pier.fin_sent);
+        assert_true(r.pier.dozes);
+        assert_non_null(strstr((const char *)r.text, "hello"));
+        assert_true(r.end_told);
+        assert_int_equal(r.ended.code, 0);
+        assert_false(r.closed);
+        r.pier.fin = true;
+        drive(&r);
+        assert_true(r.closed);
+        assert_int_equal(r.why, 0);
+        teardown(&r);
+    }
+}
+
+static void an_answer_with_others_behind_it_is_not_the_last(void **state)
+{
+    (void)state;
+    static rig r;
+    setup(&r, H1_TLS);
+    say(&r, GET("/text"));
+    run(&r);
+    assert_int_equal(r.pier.lasts, 0);
+    say(&r, "GET /file HTTP/1.0\r\n\r\n"); /* more than leaves in one put */
+    run(&r);
+    assert_true(r.pier.fin_sent);
+    assert_true(r.pier.puts_behind <= 1);
+    assert_int_equal(r.ended.code, 0);
+    assert_true(r.text_length > FILE_BYTES);
+    teardown(&r);
+}
+
 static void close_notify_leaves_behind_the_answer_and_before_fin(void **state)
 {
     (void)state;
@@ -842,6 +887,8 @@ int main(void)
         cmocka_unit_test(any_slicing_of_what_leaves_gives_the_same),
         cmocka_unit_test(any_allocation_may_fail),
         cmocka_unit_test(an_idle_connection_holds_little),
+        cmocka_unit_test(the_last_answer_leaves_with_close_notify_and_fin),
+        cmocka_unit_test(an_answer_with_others_behind_it_is_not_the_last),
         cmocka_unit_test(close_notify_leaves_behind_the_answer_and_before_fin),
         cmocka_unit_test(the_frames_of_a_file_are_read_by_the_batch),
         cmocka_unit_test(a_file_that_changes_in_mid_answer_is_cut_and_never_looks_whole),

@@ -56,6 +56,8 @@ MUTANTS = [
      "return hf_chain_signs(h->work->chain) ||", "return true ||", "test_tls_strict", "a_certificate_whose_key_may_not_sign_signs_nothing"),
     ("bytes behind the end of a flight are taken", "src/tls/tls_handshake.c",
      "return behind.len == 0 ||", "return true ||", "test_tls_strict", "nothing_lies_behind_the_end_of_a_flight"),
+    ("a share that fails leaves half of the secret", "src/crypto/crypto_exchange.c",
+     "hf_wipe(secret, HF_SHARED_MOST);", "(void)secret;", "test_tls_hybrid", "a_share_that_fails_leaves_no_secret"),
 ]
 
 

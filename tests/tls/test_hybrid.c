@@ -293,6 +293,41 @@ static void a_changed_share_opens_nothing(void **state)
     hf_exchange_fini(&x);
 }
 
+static void expect_nothing(const uint8_t *secret, size_t n)
+{
+    static const uint8_t zeros[HF_SHARED_MOST];
+    assert_memory_equal(secret, zeros, HF_SHARED_MOST);
+    assert_int_equal(n, 0);
+}
+
+/* The first half of the secret is there when the second fails: whoever is told of an error has neither. */
+static void a_share_that_fails_leaves_no_secret(void **state)
+{
+    (void)state;
+    static const hf_group groups[] = { HF_GROUP_X25519MLKEM768, HF_GROUP_X25519, HF_GROUP_P256 };
+    for (size_t i = 0; i < HF_COUNT(groups); i++) {
+        hf_exchange x;
+        uint8_t share[HF_SHARE_MOST], reply[HF_SHARE_MOST], secret[HF_SHARED_MOST];
+        const size_t asked = hf_group_share(groups[i]), answered = hf_group_reply(groups[i]);
+        const size_t last = groups[i] == HF_GROUP_P256 ? 64 : 32; /* the part that is a point: zeros are none, or give a zero */
+        size_t n = 77;
+        assert_true(hf_exchange_make(r.crypto, &x, groups[i]) && hf_exchange_share(&x, share));
+        assert_int_equal(hf_exchange_reply(r.crypto, groups[i], hf_bytes_make(share, asked), reply, secret, &n).code, 0);
+        memset(share + asked - last, 0, last);
+        memset(secret, 0xaa, sizeof secret);
+        assert_int_equal(hf_exchange_reply(r.crypto, groups[i], hf_bytes_make(share, asked), reply, secret, &n).code, HF_ERR_TLS_KEY_SHARE);
+        expect_nothing(secret, n);
+        memset(reply + answered - last, 0, last);
+        memset(secret, 0xaa, sizeof secret);
+        assert_int_equal(hf_exchange_finish(&x, hf_bytes_make(reply, answered), secret, &n).code, HF_ERR_TLS_KEY_SHARE);
+        expect_nothing(secret, n);
+        memset(secret, 0xaa, sizeof secret);
+        assert_int_equal(hf_exchange_finish(&x, hf_bytes_make(reply, answered - 1), secret, &n).code, HF_ERR_TLS_KEY_SHARE);
+        expect_nothing(secret, n);
+        hf_exchange_fini(&x);
+    }
+}
+
 static void with_the_real_ml_kem(void **state)
 {
     (void)state;
@@ -319,7 +354,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         T(both_have_it_and_take_it), T(a_server_without_it_takes_the_other_half), T(it_may_be_asked_for_by_a_retry),
-        T(tls_1_2_does_not_know_it), T(a_changed_share_opens_nothing), T(with_the_real_ml_kem), T(without_it_nothing_of_it_is_said),
+        T(tls_1_2_does_not_know_it), T(a_changed_share_opens_nothing), T(a_share_that_fails_leaves_no_secret), T(with_the_real_ml_kem),
+        T(without_it_nothing_of_it_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What guards of a configuration ask: stores of sessions and sets of keys, one for each name, for as long as the process
+ * lives. A reload may drop a configuration while a thread still asks for it, and a name that stays keeps what is open. Nothing
+ * is opened before the first question, so that the supervisor, which is asked none, never holds any of it.
+ */
+#ifndef HF_SERVER_GUARD_SOURCES_H
+#define HF_SERVER_GUARD_SOURCES_H
+
+#include <handfast/guards.h>
+
+/* The store of this name: a file of SQLite, which must be there, or a URL of Redis. It blocks. False: memory ended. */
+bool hf_source_store(const char *name, hf_session_store *store);
+/* The set of keys in this file; NULL: memory ended. */
+hf_jwks *hf_source_keys(const char *path);
+/* Could `name` be a store at all? `why` says why not. Nothing stays open. */
+hf_err hf_source_store_check(const char *name, hf_why *why);
+
+#endif
