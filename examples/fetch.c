@@ -18,7 +18,7 @@ static void tell(void *context, hf_client_call *call, const hf_client_answer *a)
         fprintf(stderr, "%s: %s\n", url, a->words);
         failed = 1;
     } else {
-        fprintf(stderr, "%s: %u, HTTP/%g, %zu bytes in %.1f ms%s\n", url, a->status, a->version / 10.0, a->body.len, (double)a->took_ns / 1e6,
+        fprintf(stderr, "%s: %u, HTTP/%g, %zu bytes in %.1f ms%s\n", url, a->status, (double)a->version / 10, a->body.len, (double)a->took_ns / 1e6,
                 a->reused ? ", over a connection that was there" : "");
         fwrite(a->body.ptr, 1, a->body.len, stdout);
         failed = failed || a->status >= 400;

@@ -66,7 +66,7 @@ static int set_up(void **state)
     snprintf(roots, sizeof roots, "%s", temp_path(&folder, "ca.pem"));
     const hf_server_options options = { .listen = { "https://localhost:0", "http://localhost:0" }, .routes = routes, .route_count = HF_COUNT(routes), .threads = 1,
         .identities = { { certificate, key } } };
-    asked = 0;
+    __atomic_store_n(&asked, 0, __ATOMIC_RELAXED);
     if (hf_server_open(&server, &options).code != 0)
         fail_msg("%s", hf_server_why(server));
     return hf_server_start(server).code;
@@ -98,7 +98,7 @@ static void a_set_comes_by_https(void **state)
     size_t n;
     assert_int_equal(fetch("https", 0, "/keys", roots, 65536, &n).code, 0);
     assert_int_equal(fetch("https", 0, "/keys", roots, strlen(SET), &n).code, 0);
-    assert_int_equal(asked, 2);
+    assert_int_equal(__atomic_load_n(&asked, __ATOMIC_RELAXED), 2);
 }
 
 static void nothing_else_is_believed(void **state) /* A42 */
@@ -121,7 +121,7 @@ static void nothing_else_is_believed(void **state) /* A42 */
     for (size_t i = 0; i < HF_COUNT(cases); i++)
         if (fetch(cases[i].scheme, cases[i].listener, cases[i].path, cases[i].unknown ? other : roots, cases[i].room, &n).code != HF_ERR_JWT_KEYS_UNREACHABLE || n != 0)
             fail_msg("%s %s", cases[i].scheme, cases[i].path);
-    assert_int_equal(asked, 1); /* by the last, which had no room for it */
+    assert_int_equal(__atomic_load_n(&asked, __ATOMIC_RELAXED), 1); /* by the last, which had no room for it */
 }
 
 static void who_says_nothing_is_waited_for_as_long_as_was_said(void **state)
