@@ -161,7 +161,10 @@ static void quiet_gives_it_back(void **state)
 /* The number in the target that is remembered. */
 static int remembered(void)
 {
-    return r.h->memo != NULL ? atoi((const char *)r.h->memo->said.ptr + 5) : -1;
+    int number = r.h->memo != NULL ? 0 : -1;
+    for (size_t i = 5; r.h->memo != NULL && i < 11 && i < r.h->memo->said.len; i++) /* behind "GET /" */
+        number = 10 * number + (r.h->memo->said.ptr[i] - '0');
+    return number;
 }
 
 static void who_never_says_the_same_is_not_remembered_each_time(void **state)
