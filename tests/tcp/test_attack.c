@@ -3,37 +3,7 @@
  * What an attacker off the path may try (RFC 5961, 4953), and what one on it may send to cost us: nothing moves, nothing
  * is delivered, and the answers are bounded.
  */
-#include "tcp/world.h"
-
-static world w;
-static app *client, *server;
-static const app silent = { .most_read = UINT64_MAX };
-static hf_segment forged; /* as the client's next segment would be */
-
-static void begin(void)
-{
-    world_init(&w, 51);
-    w.accept.end_after = false;
-    serve(&w, 80);
-    client = dial(&w, &silent, 80);
-    run_for(&w, HF_SECONDS(1));
-    server = accepted_app(&w, 0);
-    client->total = server->total = 500;
-    app_write(client);
-    app_write(server);
-    run_for(&w, HF_SECONDS(1));
-    assert_int_equal(server->received, 500);
-    w.quiet = true;
-    forged = (hf_segment){ .source = client->tcp->pair.local_port, .destination = 80, .seq = server->tcp->rcv_nxt, .ack = server->tcp->nxt, .flags = HF_ACK,
-                           .window = 512, .has_stamp = true, .stamp = server->tcp->recent };
-}
-static void end(void)
-{
-    for (unsigned i = 0; i < w.app_count; i++)
-        if (!w.apps[i].freed)
-            hf_tcp_free(w.apps[i].tcp);
-    world_fini(&w);
-}
+#include "tcp/open_pair.h"
 
 static void a_reset_must_hit_the_exact_number(void **state)
 {
