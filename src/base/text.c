@@ -190,6 +190,21 @@ int hf_hex_digit(uint8_t c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+bool hf_parse_hex(hf_bytes b, uint64_t *n)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < b.len; i++) {
+        const int digit = hf_hex_digit(b.ptr[i]);
+        if (digit < 0)
+            return false;
+        sum = sum << 4 | (uint64_t)digit;
+    }
+    if (b.len == 0 || b.len > 16)
+        return false;
+    *n = sum;
+    return true;
+}
+
 bool hf_text_same(hf_bytes a, hf_bytes b)
 {
     if (a.len != b.len)

@@ -61,6 +61,8 @@ void hf_write_html(hf_writer *w, hf_bytes b);
 bool hf_parse_decimal(hf_bytes b, uint64_t *n);
 /* -1 for what is no hexadecimal digit. */
 int hf_hex_digit(uint8_t c);
+/* 1 to 16 hexadecimal digits and nothing else; otherwise false and *n unchanged. */
+bool hf_parse_hex(hf_bytes b, uint64_t *n);
 /* ASCII only. */
 static inline uint8_t hf_lower(uint8_t c)
 {

@@ -118,18 +118,6 @@ hf_bytes hf_eventstream_ring_at(const hf_eventstream_ring *r, uint64_t number)
     return hf_bytes_make(hf_queue_peek(&r->bytes).ptr + (from - r->start), (size_t)(end_of(r, number) - from));
 }
 
-static bool parse_hex(hf_bytes text, uint64_t *n)
-{
-    *n = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        const int digit = hf_hex_digit(text.ptr[i]);
-        if (digit < 0)
-            return false;
-        *n = *n << 4 | (uint64_t)digit;
-    }
-    return text.len > 0 && text.len <= 16;
-}
-
 hf_eventstream_resume hf_eventstream_ring_resume(const hf_eventstream_ring *r, hf_bytes last_id, uint64_t *number)
 {
     hf_bytes rest = last_id, epoch_text;
@@ -137,7 +125,7 @@ hf_eventstream_resume hf_eventstream_ring_resume(const hf_eventstream_ring *r, h
     *number = r->next;
     if (last_id.len == 0)
         return HF_EVENTSTREAM_FRESH;
-    const bool ours = hf_split(&rest, '-', &epoch_text) && parse_hex(epoch_text, &epoch) && epoch == r->epoch &&
+    const bool ours = hf_split(&rest, '-', &epoch_text) && hf_parse_hex(epoch_text, &epoch) && epoch == r->epoch &&
                       rest.ptr != NULL && hf_parse_decimal(rest, &seen) && seen < r->next;
     if (!ours || seen + 1 < r->first) {
         *number = r->first;

@@ -34,18 +34,6 @@ static bool next_word(hf_bytes *rest, hf_bytes *word)
     return n > 0;
 }
 
-static bool parse_hex(hf_bytes text, uint64_t *n)
-{
-    *n = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        const int digit = hf_hex_digit(text.ptr[i]);
-        if (digit < 0)
-            return false;
-        *n = *n << 4 | (uint64_t)digit;
-    }
-    return text.len > 0 && text.len <= 16;
-}
-
 /* "0100007F:1F90": words of 32 bits as this machine has them in memory, so that their bytes are in network order. */
 static bool parse_address(hf_bytes text, uint8_t ip[16], uint8_t *family, uint16_t *port)
 {
@@ -53,11 +41,11 @@ static bool parse_address(hf_bytes text, uint8_t ip[16], uint8_t *family, uint16
     const uint8_t *const colon = text.len > 0 ? memchr(text.ptr, ':', text.len) : NULL;
     const size_t n = colon != NULL ? (size_t)(colon - text.ptr) : 0;
     uint64_t number;
-    if ((n != 8 && n != 32) || !parse_hex(hf_bytes_make(colon + 1, text.len - n - 1), &number) || number > 65535)
+    if ((n != 8 && n != 32) || !hf_parse_hex(hf_bytes_make(colon + 1, text.len - n - 1), &number) || number > 65535)
         return false;
     *port = (uint16_t)number;
     for (size_t i = 0; i < n / 8; i++) {
-        if (!parse_hex(hf_bytes_make(text.ptr + 8 * i, 8), &number))
+        if (!hf_parse_hex(hf_bytes_make(text.ptr + 8 * i, 8), &number))
             return false;
         const uint32_t word = (uint32_t)number;
         memcpy(ip + 4 * i, &word, 4);
@@ -82,8 +70,8 @@ static bool parse_row(hf_bytes text, hf_port_row *row)
         !next_word(&text, &state) || !next_word(&text, &queues) || !next_word(&text, &timer))
         return false;
     if (!parse_address(local, row->local, &row->family, &row->local_port) || !parse_address(remote, row->remote, &family, &row->remote_port) ||
-        !parse_hex(state, &n) || n == 0 || n >= HF_PORTS_STATES || timer.len < 4 || timer.ptr[2] != ':' ||
-        !parse_hex(hf_bytes_make(timer.ptr + 3, timer.len - 3), &ticks))
+        !hf_parse_hex(state, &n) || n == 0 || n >= HF_PORTS_STATES || timer.len < 4 || timer.ptr[2] != ':' ||
+        !hf_parse_hex(hf_bytes_make(timer.ptr + 3, timer.len - 3), &ticks))
         return false;
     row->state = (uint8_t)n;
     row->left_s = (uint8_t)(ticks / TICKS < HF_PORTS_WAIT_S ? ticks / TICKS : HF_PORTS_WAIT_S);

@@ -21,18 +21,6 @@ static void broken(hf_topic_bridge *b, hf_time now)
     hf_topic_hang_up(b, HF_TOPIC_LISTEN, now, hf_text("its answer makes no sense"));
 }
 
-static bool parse_hex(hf_bytes text, uint64_t *n)
-{
-    *n = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        const int digit = hf_hex_digit(text.ptr[i]);
-        if (digit < 0)
-            return false;
-        *n = *n << 4 | (uint64_t)digit;
-    }
-    return text.len > 0 && text.len <= 16;
-}
-
 /* ---- joining -------------------------------------------------------------------------------------------------- */
 
 static void join(hf_topic_bridge *b, hf_time now)
@@ -76,7 +64,7 @@ static void take_join(hf_topic_bridge *b, hf_time now, hf_bytes reply)
 {
     const hf_resp epoch = hf_resp_next(&reply), last = hf_resp_next(&reply);
     uint64_t e, n;
-    if (!parse_hex(epoch.text, &e) || e == 0 || !hf_parse_decimal(last.text, &n)) {
+    if (!hf_parse_hex(epoch.text, &e) || e == 0 || !hf_parse_decimal(last.text, &n)) {
         broken(b, now);
         return;
     }
@@ -119,7 +107,7 @@ static bool take_nothing(hf_topic_bridge *b, hf_time now, hf_topic_bridge_event 
 static void take_check(hf_topic_bridge *b, hf_time now, hf_resp v)
 {
     uint64_t e;
-    if (parse_hex(v.text, &e) && e == b->joined.epoch)
+    if (hf_parse_hex(v.text, &e) && e == b->joined.epoch)
         hf_topic_listen_on(b, now);
     else
         join(b, now);
@@ -182,7 +170,7 @@ static bool read_field(entry *e, hf_bytes name, hf_bytes value)
         e->whole = true;
         return hf_parse_decimal(value, &e->before);
     case 'o':
-        return parse_hex(value, &e->origin);
+        return hf_parse_hex(value, &e->origin);
     case 'q':
         return hf_parse_decimal(value, &e->seq);
     case 't':

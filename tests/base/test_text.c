@@ -178,6 +178,19 @@ static void html_escapes_what_could_end_text_or_attribute(void **state)
     assert_written(&w, "&lt;a href=&quot;x&quot; id=&#39;y&#39;&gt;&amp;\xc3\xa9&lt;/a&gt;");
 }
 
+static void hexadecimals_are_sixteen_digits_at_most(void **state)
+{
+    (void)state;
+    uint64_t n = 7;
+    static const char *const bad[] = { "", "g", "0x1", "1 ", "-1", "00000000000000001", "ffffffffffffffff0" };
+    for (size_t i = 0; i < HF_COUNT(bad); i++) {
+        assert_false(hf_parse_hex(hf_text(bad[i]), &n));
+        assert_int_equal(n, 7);
+    }
+    assert_true(hf_parse_hex(hf_text("0aF"), &n) && n == 0xaf);
+    assert_true(hf_parse_hex(hf_text("ffffffffffffffff"), &n) && n == UINT64_MAX);
+}
+
 static void decimals_are_digits_only(void **state)
 {
     (void)state;
@@ -271,6 +284,7 @@ int main(void)
         cmocka_unit_test(json_passes_every_code_point),
         cmocka_unit_test(html_escapes_what_could_end_text_or_attribute),
         cmocka_unit_test(decimals_are_digits_only),
+        cmocka_unit_test(hexadecimals_are_sixteen_digits_at_most),
         cmocka_unit_test(hex_digits_are_the_sixteen_in_both_cases),
         cmocka_unit_test(case_is_folded_in_ASCII_only),
         cmocka_unit_test(starts_with_compares_bytes),
