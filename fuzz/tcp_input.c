@@ -6,6 +6,7 @@
  * The input is a row of steps: a byte that says what, then what it needs. Sequence numbers are given as distances from the
  * right ones, so that a fuzzer comes near what matters.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "fuzz_env.h"
@@ -34,8 +35,11 @@ static uint8_t bytes[65536];
 
 static void holds(void)
 {
-    if (hf_tcp_endpoint_wrong(ep) != NULL)
+    const char *wrong = hf_tcp_endpoint_wrong(ep);
+    if (wrong != NULL) {
+        fprintf(stderr, "tcp_input: %s\n", wrong);
         abort();
+    }
 }
 
 static void drain(void)

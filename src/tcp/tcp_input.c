@@ -205,6 +205,24 @@ static bool takes_text(const hf_tcp *t)
     return t->state == HF_TCP_ESTABLISHED || t->state == HF_TCP_FIN_WAIT_1 || t->state == HF_TCP_FIN_WAIT_2;
 }
 
+/* How much of a text that begins `away` beyond what came in order lies within `room` of it. */
+static size_t within(size_t len, int32_t away, uint32_t room)
+{
+    const int64_t most = (int64_t)room - away;
+    return most <= 0 ? 0 : (int64_t)len < most ? len : (size_t)most;
+}
+
+/* RFC 9293 3.6: a FIN means "I have no more data to send". What a peer sent beyond it is forgotten: kept, it would lie where
+   the FIN's own number is. */
+static void learn_fin(hf_tcp *t, hf_seq at)
+{
+    if (t->fin_known || hf_seq_before(at, t->rcv_nxt))
+        return;
+    t->fin_known = true;
+    t->fin_at = at;
+    hf_tcp_receive_cut(&t->in, t->ep->alloc, at);
+}
+
 /* Text and FIN. */
 static void take_text(hf_tcp *t, hf_time now, const hf_segment *s)
 {
@@ -218,9 +236,14 @@ static void take_text(hf_tcp *t, hf_time now, const hf_segment *s)
     const uint32_t window = (uint32_t)hf_seq_from(t->edge, t->rcv_nxt);
     const int32_t away = hf_seq_from(s->seq, t->rcv_nxt);
     /* RFC 9293 3.10.7.4: "trim ... the segment to fit in the window" */
-    if (away + (int64_t)text.len > (int64_t)window) {
-        text.len = (size_t)((int64_t)window - away);
+    text.len = within(text.len, away, window);
+    if (text.len < s->payload.len)
         fin = false;
+    if (t->fin_known) {
+        const size_t len = within(text.len, away, (uint32_t)hf_seq_from(t->fin_at, t->rcv_nxt));
+        if (len < text.len)
+            acknowledge(t);
+        text.len = len;
     }
     hf_tcp_received how = HF_RECEIVED_NOTHING;
     if (text.len > 0) {
@@ -254,9 +277,8 @@ static void take_text(hf_tcp *t, hf_time now, const hf_segment *s)
         schedule_ack(t, now, how, text.len);
     }
     if (fin) {
-        t->fin_known = true;
-        t->fin_at = hf_seq_add(s->seq, (uint32_t)s->payload.len);
-        if (!hf_seq_same(t->fin_at, t->rcv_nxt))
+        learn_fin(t, hf_seq_add(s->seq, (uint32_t)s->payload.len));
+        if (!t->fin_known || !hf_seq_same(t->fin_at, t->rcv_nxt))
             acknowledge(t);
     }
     if (t->fin_known && hf_seq_same(t->fin_at, t->rcv_nxt))

@@ -147,6 +147,18 @@ hf_tcp_received hf_tcp_receive_put(hf_tcp_receive_queue *q, const hf_allocator *
     return HF_RECEIVED_IN_ORDER;
 }
 
+void hf_tcp_receive_cut(hf_tcp_receive_queue *q, const hf_allocator *a, hf_seq at)
+{
+    unsigned kept = 0;
+    while (kept < q->range_count && hf_seq_before(q->ranges[kept].start, at)) {
+        if (hf_seq_before(at, q->ranges[kept].end))
+            q->ranges[kept].end = at;
+        kept++;
+    }
+    if (kept < q->range_count)
+        remove_ranges(q, a, kept, q->range_count - kept);
+}
+
 hf_span hf_tcp_receive_peek(const hf_tcp_receive_queue *q)
 {
     return (hf_span){ q->length == 0 ? NULL : q->lent != NULL ? q->lent : q->memory + q->head, q->length };

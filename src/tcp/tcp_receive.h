@@ -29,6 +29,8 @@ typedef enum hf_tcp_received {
  * `most_ranges` bounds the list. */
 hf_tcp_received hf_tcp_receive_put(hf_tcp_receive_queue *q, const hf_allocator *a, hf_seq *next, hf_seq seq, hf_bytes b, uint32_t most, unsigned most_ranges,
     bool lasts);
+/* What lies beyond a gap and from `at` on is forgotten. */
+void hf_tcp_receive_cut(hf_tcp_receive_queue *q, const hf_allocator *a, hf_seq at);
 /* What was lent is taken home: this cannot fail. */
 void hf_tcp_receive_settle(hf_tcp_receive_queue *q);
 hf_span hf_tcp_receive_peek(const hf_tcp_receive_queue *q);

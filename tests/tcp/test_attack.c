@@ -68,6 +68,41 @@ static void data_with_an_acknowledgement_out_of_range_is_not_delivered(void **st
     }
 }
 
+/* Three segments, each text of 100 bytes at a distance, or a FIN there, in any order: nothing beyond the FIN is delivered or kept. */
+static void what_lies_beyond_a_fin_is_never_delivered(void **state)
+{
+    (void)state;
+    static const struct {
+        struct { int at; bool fin; } sent[3];
+        uint64_t received;
+        bool ends;
+    } rows[] = {
+        { { { 1, false }, { 0, true }, { 0, false } }, 500, true },         /* text that begins behind the FIN's own number */
+        { { { 0, true }, { 0, false }, { 1, false } }, 500, true },
+        { { { 200, false }, { 150, true }, { 0, false } }, 600, false },    /* a gap is left */
+        { { { 100, false }, { 150, true }, { 0, false } }, 650, true },     /* what was kept is cut */
+        { { { 150, true }, { 100, false }, { 0, false } }, 650, true },     /* what comes later is, too */
+        { { { 150, true }, { 200, false }, { 0, false } }, 600, false },
+        { { { 100, true }, { 50, true }, { 0, false } }, 600, true },       /* the first that is said holds */
+        { { { -50, true }, { 100, true }, { 0, false } }, 600, true },      /* none ends where more was read already */
+    };
+    for (size_t i = 0; i < HF_COUNT(rows); i++) {
+        begin();
+        const hf_seq next = forged.seq;
+        for (unsigned j = 0; j < 3; j++) {
+            const int at = rows[i].sent[j].at;
+            forged.seq = hf_seq_add(next, (uint32_t)at);
+            forged.flags = rows[i].sent[j].fin ? HF_ACK | HF_FIN : HF_ACK;
+            inject(&w, 1, forged, (uint64_t)(500 + at), rows[i].sent[j].fin ? 0 : 100);
+        }
+        settle(&w);
+        assert_int_equal(server->received, rows[i].received);
+        assert_int_equal(server->peer_ended, rows[i].ends);
+        assert_true(!rows[i].ends || info_of(server).ranges == 0);
+        end();
+    }
+}
+
 static void limit_tcp_challenges(void **state)
 {
     (void)state;
@@ -264,6 +299,7 @@ int main(void)
         cmocka_unit_test(a_reset_must_hit_the_exact_number),
         cmocka_unit_test(a_syn_on_an_open_connection_is_challenged_wherever_it_lies),
         cmocka_unit_test(data_with_an_acknowledgement_out_of_range_is_not_delivered),
+        cmocka_unit_test(what_lies_beyond_a_fin_is_never_delivered),
         cmocka_unit_test(limit_tcp_challenges),
         cmocka_unit_test(two_ends_that_disagree_do_not_talk_for_ever),
         cmocka_unit_test(acknowledging_what_was_never_sent_changes_nothing),
