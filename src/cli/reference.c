@@ -295,6 +295,24 @@ static void print_libraries(FILE *out, bool json)
     }
 }
 
+/* "http  1.0, 1.1"; in JSON ,"http":["1.0","1.1"]. */
+static void print_list(FILE *out, bool json, const char *name, const char *const *items)
+{
+    fprintf(out, json ? ",\"%s\":[" : "  %-9s ", name);
+    for (size_t i = 0; items[i] != NULL; i++)
+        fprintf(out, json ? "%s\"%s\"" : "%s%s", i == 0 ? "" : json ? "," : ", ", items[i]);
+    fputs(json ? "]" : "\n", out);
+}
+
+static void print_abilities(FILE *out, bool json)
+{
+    static const char *const http[] = { "1.0", "1.1", "2", "3", NULL }, *const tls[] = { "1.2", "1.3", NULL };
+    const char *const io[] = { "epoll", hf_uring_is_built() ? "uring" : NULL, NULL };
+    print_list(out, json, "http", http);
+    print_list(out, json, "tls", tls);
+    print_list(out, json, "io", io);
+}
+
 int hf_command_version(hf_cli *cli, const hf_arguments *arguments)
 {
     char libc[64] = "unknown";
@@ -305,14 +323,15 @@ int hf_command_version(hf_cli *cli, const hf_arguments *arguments)
         hf_print_json(cli->out, HF_VERSION);
         json_member(cli->out, "compiler", compiler);
         json_member(cli->out, "libc", libc);
-        fprintf(cli->out, ",\"http\":[\"1.0\",\"1.1\",\"2\"],\"tls\":[\"1.2\",\"1.3\"],\"io\":[\"epoll\"%s],\"libraries\":[",
-                hf_uring_is_built() ? ",\"uring\"" : "");
+        print_abilities(cli->out, true);
+        fputs(",\"libraries\":[", cli->out);
         print_libraries(cli->out, true);
         fputs("]}\n", cli->out);
         return HF_EXIT_OK;
     }
-    fprintf(cli->out, "handfast " HF_VERSION "\n  http      1.0, 1.1, 2, 3\n  tls       1.2, 1.3\n  io        epoll%s\n  libraries ",
-            hf_uring_is_built() ? ", uring" : "");
+    fputs("handfast " HF_VERSION "\n", cli->out);
+    print_abilities(cli->out, false);
+    fputs("  libraries ", cli->out);
     print_libraries(cli->out, false);
     fprintf(cli->out, "\n  compiler  %s\n  libc      %s\n", compiler, libc);
     return HF_EXIT_OK;

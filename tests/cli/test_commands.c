@@ -137,6 +137,8 @@ static void version_is_the_headers(void **state)
     assert_string_equal(said("version"), by_option);
     free(by_option);
     begins(said("version|--json"), "{\"version\":\"" HF_VERSION "\",");
+    assert_non_null(strstr(said("version|--json"), "\"http\":[\"1.0\",\"1.1\",\"2\",\"3\"],\"tls\":[\"1.2\",\"1.3\"],\"io\":[\"epoll\""));
+    assert_non_null(strstr(said("version"), "  http      1.0, 1.1, 2, 3\n  tls       1.2, 1.3\n  io        epoll"));
 }
 
 static void errors_lists_the_whole_catalogue(void **state)
