@@ -47,6 +47,20 @@ static void send_all(int fd, const void *bytes, size_t n)
     }
 }
 
+/* As a peer with much to say does: what may be sent at once leaves together. */
+static void send_frames(int fd, uint64_t count)
+{
+    static uint8_t together[BUFFER];
+    const size_t most = sizeof together / frame_length;
+    while (count > 0) {
+        const size_t n = count < most ? (size_t)count : most;
+        for (size_t i = 0; i < n; i++)
+            memcpy(together + i * frame_length, frame, frame_length);
+        send_all(fd, together, n * frame_length);
+        count -= n;
+    }
+}
+
 /* A mask of zero is a mask, and leaves the payload as it is. */
 static void make_frame(size_t bytes)
 {
@@ -144,12 +158,19 @@ static void raise_descriptors(void)
     }
 }
 
+/* So that `in_flight` are. */
+static void send_on(connection *c, uint64_t messages, uint64_t in_flight)
+{
+    const uint64_t to = messages - c->heard < in_flight ? messages : c->heard + in_flight;
+    send_frames(c->fd, to - c->sent);
+    c->sent = to;
+}
+
 static uint64_t echo(connection *all, size_t count, int epoll, uint64_t messages, uint64_t in_flight)
 {
     uint64_t heard = 0;
     for (size_t i = 0; i < count; i++)
-        for (; all[i].sent < in_flight && all[i].sent < messages; all[i].sent++)
-            send_all(all[i].fd, frame, frame_length);
+        send_on(&all[i], messages, in_flight);
     while (heard < messages * count) {
         struct epoll_event ready[256];
         const int n = epoll_wait(epoll, ready, 256, 10000);
@@ -158,8 +179,7 @@ static uint64_t echo(connection *all, size_t count, int epoll, uint64_t messages
         for (int i = 0; i < n; i++) {
             connection *const c = ready[i].data.ptr;
             heard += hear(c);
-            for (; c->sent < c->heard + in_flight && c->sent < messages; c->sent++)
-                send_all(c->fd, frame, frame_length);
+            send_on(c, messages, in_flight);
         }
     }
     return heard;
@@ -171,8 +191,9 @@ static uint64_t broadcast(connection *all, size_t count, int epoll, int speaker,
     uint64_t heard = 0, sent = 0, slowest = 0;
     while (slowest < messages) {
         struct epoll_event ready[256];
-        for (; sent < slowest + in_flight && sent < messages; sent++)
-            send_all(speaker, frame, frame_length);
+        const uint64_t to = messages - slowest < in_flight ? messages : slowest + in_flight;
+        send_frames(speaker, to - sent);
+        sent = to;
         const int n = epoll_wait(epoll, ready, 256, 10000);
         if (n <= 0)
             die("nothing came for ten seconds");

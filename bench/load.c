@@ -58,12 +58,13 @@ typedef struct client {
 
 static struct {
     uint16_t port;
+    uint32_t address;
     unsigned connections, depth, sources;
     double warm, seconds;
     uint64_t requests; /* 0: as many as fit in `seconds` */
     const char *path, *body_file, *fields;
     bool close, idle;
-} options = { .connections = 64, .depth = 1, .sources = 1, .warm = 0.3, .seconds = 1, .path = "/", .fields = "" };
+} options = { .address = INADDR_LOOPBACK, .connections = 64, .depth = 1, .sources = 1, .warm = 0.3, .seconds = 1, .path = "/", .fields = "" };
 
 static client *clients;
 static int epoll_fd;
@@ -101,7 +102,7 @@ static void open_connection(client *c)
     static unsigned next_source;
     const int one = 1;
     const struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(options.port),
-        .sin_addr = { htonl(INADDR_LOOPBACK) } };
+        .sin_addr = { htonl(options.address) } };
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (c->fd < 0)
         die("socket: %s", strerror(errno));
@@ -391,20 +392,21 @@ static void prepare(void)
 }
 
 static const char usage[] =
-    "usage: load --port N [--connections N] [--depth N] [--path /P] [--body FILE] [--field 'Name: value'] [--close]\n"
+    "usage: load --port N [--address A] [--connections N] [--depth N] [--path /P] [--body FILE] [--field 'Name: value'] [--close]\n"
     "            [--sources N] [--warm SECONDS] [--seconds SECONDS | --requests N] [--idle]\n"
-    "Asks http://127.0.0.1:N/P over and over; checks each answer against FILE, or against \"Hello World\\n\".\n"
+    "Asks http://A:N/P (A: 127.0.0.1) over and over; checks each answer against FILE, or against \"Hello World\\n\".\n"
     "Prints \"ready\" after the warm-up, waits for a line on standard input, then prints one JSON object.\n";
 
 static void parse(int argc, char **argv)
 {
-    static const struct option names[] = { { "port", 1, NULL, 'p' }, { "connections", 1, NULL, 'c' }, { "depth", 1, NULL, 'd' },
+    static const struct option names[] = { { "port", 1, NULL, 'p' }, { "address", 1, NULL, 'a' }, { "connections", 1, NULL, 'c' }, { "depth", 1, NULL, 'd' },
         { "path", 1, NULL, 'u' }, { "body", 1, NULL, 'b' }, { "field", 1, NULL, 'f' }, { "close", 0, NULL, 'k' },
         { "sources", 1, NULL, 's' }, { "warm", 1, NULL, 'w' }, { "seconds", 1, NULL, 't' }, { "requests", 1, NULL, 'n' },
         { "idle", 0, NULL, 'i' }, { NULL, 0, NULL, 0 } };
     static char fields[1024];
     for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         switch (c) {
+        case 'a': options.address = ntohl(inet_addr(optarg)); break;
         case 'p': options.port = (uint16_t)atoi(optarg); break;
         case 'c': options.connections = (unsigned)atoi(optarg); break;
         case 'd': options.depth = (unsigned)atoi(optarg); break;

@@ -1,14 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our own TCP without a network: what connections hold while they are idle and in TIME_WAIT, and what a large segment takes."""
+"""Our own TCP. Without a network: what connections hold while they are idle and in TIME_WAIT, and what a large segment takes.
+On devices, beside the kernel's: tcp_net.py."""
 import json
 import subprocess
 
+import tcp_net
 from harness import Failed, say, spread, table
 
 MARKS = {"idle": 600, "timewait": 64, "segment": 400}  # bytes, bytes, nanoseconds at most
 
 
 def run(room, only):
+    unknown = [name for name in only or [] if name not in MARKS and name not in tcp_net.CASES]
+    if unknown:
+        raise Failed(f"no such case: {', '.join(unknown)} (there are: {', '.join([*MARKS, *tcp_net.CASES])})")
+    results = core(room, only) if not only or set(only) & set(MARKS) else {}
+    if not only or set(only) & set(tcp_net.CASES):
+        results["net"] = tcp_net.run(room, only)
+    return results
+
+
+def core(room, only):
     room.make("bench/tcp_core")
     connections = 1_000_000
     rounds, milliseconds = (7, 50) if room.quick else (21, 100)

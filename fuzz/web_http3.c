@@ -147,7 +147,14 @@ static void meddle(hf_exchange x)
         if (pick(6) == 0)
             hf_web_cancel(w.web, x, hf_err_make(HF_ERR_HTTP_HANDLER));
         break;
-    default: hf_web_prioritise(w.web, x, pick(8), pick(2) == 0); break;
+    default: {
+        const unsigned urgency = pick(8);
+        if (pick(2) == 0 && urgency < 2)
+            hf_web_pace(w.web, x, (hf_pace){ (uint64_t)HF_MILLISECONDS(urgency + 1), 1000 * urgency });
+        else
+            hf_web_prioritise(w.web, x, urgency, urgency == 5);
+        break;
+    }
     }
 }
 

@@ -87,6 +87,13 @@ struct hf_websocket_event;
 struct hf_guard;
 enum { HF_ROUTE_GUARDS = 8, HF_ROUTE_PROTOCOLS = 16 };
 
+/* Whether a route answers requests that came neither over TLS nor, as a proxy that may be believed says, over https. */
+typedef enum hf_https {
+    HF_HTTPS_AS_SERVER = 0, /* as the whole server does: the library answers them */
+    HF_HTTPS_ALWAYS,        /* no: 308 to https at the same host, where the first https listener is: there must be one. Who names no host: 421 */
+    HF_HTTPS_NEVER_NEEDED   /* yes, also where the server sends all others to https */
+} hf_https;
+
 /* A row of the const route table: data, printable, checked when the server opens. */
 typedef struct hf_route {
     const char *method; /* "GET", "POST", ...; NULL with `files`. HEAD and OPTIONS come for free */
@@ -101,6 +108,7 @@ typedef struct hf_route {
     hf_upload_handler *upload;  /* with HF_TAKES_FORM: takes the files. NULL: they are held like the other values */
     hf_idempotency idempotency; /* Idempotency-Key, with `handle` and without `body` and `upload` */
     uint64_t handler_ns;        /* until the answer must have begun, where it is given later; 0: the limit handler_ns */
+    hf_https https;             /* what becomes of requests over plain HTTP; HF_HTTPS_AS_SERVER unless it says otherwise */
     bool not_early;             /* it changes something although its method is safe: in 0-RTT it is answered with 425 */
     bool raw_query;             /* the query is the handler's own affair: unchecked, and hf_req_query finds nothing */
     /* Live routes (realtime.h), with "GET" and instead of handle */
@@ -120,7 +128,7 @@ typedef struct hf_route {
                                    answer was for everybody: asked for without cookies, and not private */
     struct hf_guard *guards[HF_ROUTE_GUARDS]; /* asked in this order; the first that denies has answered. NULL ends them */
     const hf_limits *limits;    /* begins as a copy of the server's: its body_bytes (where max_body is 0), handler_ns (where that is 0),
-                                   compress_bytes and, with `files`, those of ranges, listings and hot files hold here. NULL: the server's. Lent until close */
+                                   body_idle_ns, body_rate, compress_bytes and, with `files`, those of ranges, listings and hot files hold here. NULL: the server's. Lent until close */
 } hf_route;
 
 /* A row by its usual members, the others zero: for C++ before C++20, which has no designated initialisers. */

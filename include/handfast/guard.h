@@ -291,6 +291,15 @@ HF_API hf_rate *hf_rate_new(const hf_env *env, const hf_rate_rules *rules, const
 HF_API void hf_rate_free(hf_rate *rate);
 /* HF_ERR_GUARD_RATE: *wait_s seconds from now one more is allowed. */
 HF_API hf_err hf_rate_take(hf_rate *rate, hf_bytes key, hf_time now, uint32_t *wait_s, hf_why *why);
+HF_API hf_rate_rules hf_rate_rules_of(const hf_rate *rate);
+
+/* Where processes and machines count together: called by any thread; may block. */
+typedef struct hf_rate_store {
+    void *self;
+    /* One more request of `key` under the limit that is called `name`. HF_ERR_GUARD_RATE with *wait_s; HF_ERR_SESSION_STORE: it
+     * cannot be asked. NULL: there is none. */
+    hf_err (*take)(void *self, hf_bytes name, hf_bytes key, const hf_rate_rules *rules, uint32_t *wait_s);
+} hf_rate_store;
 
 /* ---- sessions ----------------------------------------------------------------------------------------------- */
 

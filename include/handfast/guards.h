@@ -93,6 +93,8 @@ typedef struct hf_jwks_source {
     const char *url;     /* "https://issuer.example/.well-known/jwks.json" */
     const char *roots;   /* PEM file of those who are believed; NULL: the system's */
     int64_t patience_ns; /* for all of it; 0: 5 s */
+    void (*failed)(const char *url, hf_err why, const char *words); /* told, in the thread that fetched, why there was no answer:
+                            `words` is a sentence without its full stop, lent for the call. NULL: nobody is */
 } hf_jwks_source;
 HF_API hf_err hf_jwks_url(void *source, char *out, size_t room, size_t *length);
 
@@ -115,11 +117,21 @@ typedef struct hf_cors_guard {
     const hf_cors *cors;
 } hf_cors_guard;
 
-/* So many requests for each address (IPv6: each /64). Denied: 429 with Retry-After. */
+typedef enum hf_rate_by {
+    HF_RATE_BY_ADDRESS = 0, /* IPv6: each /64 */
+    HF_RATE_BY_SESSION      /* that a session guard before it found; by address where there is none */
+} hf_rate_by;
+
+/* So many requests for each address or session, on all routes that have this guard: one guard a route, one rate a route. Denied: 429
+ * with Retry-After. `shared` counts what other processes let through, too: it is asked in a thread that may block, and only for what
+ * this process alone would let through; while it cannot be asked, each process counts for itself. */
 typedef struct hf_rate_guard {
     hf_guard guard;
     hf_rate *rate;
     uint32_t lock; /* its own; 0 at first */
+    hf_rate_by by;
+    hf_rate_store shared; /* hf_redis_store_rates; take NULL: this process counts alone */
+    const char *name;     /* of the limit, where several are in one store: the same in each process. NULL: the route's method and path */
 } hf_rate_guard;
 
 /* Security fields (hf_security_write) on every answer of the route, errors and denials too: put it first. A field that the

@@ -95,6 +95,12 @@ typedef enum hf_target_form { HF_TARGET_ORIGIN, HF_TARGET_ABSOLUTE, HF_TARGET_AU
 #define HF_LENGTH_NONE (-1)
 #define HF_LENGTH_UNKNOWN (-2)
 
+/* How slowly the body of one request may come: the longest pause, and the least average rate (0: none). */
+typedef struct hf_pace {
+    uint64_t pause_ns; /* limit body_idle_ns */
+    uint64_t rate;     /* limit body_rate */
+} hf_pace;
+
 typedef struct hf_request_head {
     hf_method method;
     hf_version version;

@@ -56,6 +56,10 @@ HF_API void hf_http1_free(hf_http1 *h);
 
 /* Behind an upgrade: gives back what only messages need. False: there is output that has not left. */
 HF_API bool hf_http1_slim(hf_http1 *h);
+/* Server, behind an upgrade, for who keeps cores in reserve: the core has nothing to say, and carries another connection of the same
+ * environment next (hf_http1_resume, or this one's way back). True: *rest is what remains. False: it is not so, and nothing changed. */
+HF_API bool hf_http1_leave_tunnel(hf_http1 *h, hf_http1_rest *rest);
+HF_API void hf_http1_enter_tunnel(hf_http1 *h, uint64_t id, const hf_http1_rest *rest);
 /* Server: frees a core that is quiet between messages, has given back its memory already (at `wake`) and is not draining.
  * True: *rest is what remains, and hf_http1_server_wake makes the same core of it. False: it is not so, and nothing changed. */
 HF_API bool hf_http1_sleep(hf_http1 *h, hf_http1_rest *rest);
@@ -82,6 +86,10 @@ HF_API hf_time hf_http1_wake(const hf_http1 *h);
 
 /* The first `n` bytes of the last BODY event were consumed; what was not taken comes again. */
 HF_API void hf_http1_take(hf_http1 *h, size_t n);
+
+/* Server: holds the body of the open request to this in place of the limits body_idle_ns and body_rate: for whoever knows by now
+ * whose the request is. */
+HF_API void hf_http1_pace(hf_http1 *h, hf_pace pace);
 
 /* Server: answers the open request. `head` is copied. A 1xx status is interim: the final answer is still owed.
  * content_length decides the framing: a number (then put exactly that much), NONE, or UNKNOWN (chunked for HTTP/1.1,

@@ -142,6 +142,8 @@ HF_API bool hf_http2_can_push(const hf_http2 *h);
 /* RFC 9218: urgency 0 (first) to 7, 3 by default. Server: overrides what the client asked for. Client: tells the server.
  * Unknown streams are ignored. */
 HF_API void hf_http2_prioritise(hf_http2 *h, hf_http2_stream stream, unsigned urgency, bool incremental);
+/* Server: holds the body of this request to `pace` in place of the limits body_idle_ns and body_rate. Unknown streams are ignored. */
+HF_API void hf_http2_pace(hf_http2 *h, hf_http2_stream stream, hf_pace pace);
 /* One PING; PONG comes back. HF_ERR_BASE_LIMIT while one is on its way. */
 HF_API hf_err hf_http2_ping(hf_http2 *h);
 /* Server: names origins that this connection is authoritative for (RFC 8336). HF_ERR_BASE_LIMIT: more than a frame. */

@@ -185,6 +185,8 @@ HF_API void hf_http3_cancel_push(hf_http3 *h, uint64_t push);
 /* RFC 9218: urgency 0 (first) to 7, 3 by default. Server: overrides what the client asked for. Client: tells the
  * server. Unknown lanes are ignored. */
 HF_API void hf_http3_prioritise(hf_http3 *h, hf_lane lane, unsigned urgency, bool incremental);
+/* Server: holds the body of this request to `pace` in place of the limits body_idle_ns and body_rate. Unknown lanes are ignored. */
+HF_API void hf_http3_pace(hf_http3 *h, hf_lane lane, hf_pace pace);
 /* Finish what is under way, then close. A server says GOAWAY twice, `wait_ns` (a round trip or more) apart, so that no
  * request in flight is lost (RFC 9114 5.2). */
 HF_API void hf_http3_drain(hf_http3 *h, hf_time now, int64_t wait_ns);

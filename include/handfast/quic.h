@@ -297,6 +297,8 @@ HF_API void hf_quic_info_of(const hf_quic *q, hf_quic_info *info);
 
 /* Between EARLY and OPENED, or EARLY_REJECTED. */
 HF_API bool hf_quic_is_early(const hf_quic *q);
+/* Did the handshake go on from a session before it (after OPENED, at a server after EARLY)? */
+HF_API bool hf_quic_is_resumed(const hf_quic *q);
 
 /* What was agreed (after OPENED, at a server after EARLY): as in tls.h. */
 HF_API const char *hf_quic_suite(const hf_quic *q);

@@ -52,6 +52,9 @@ typedef struct hf_server_options {
     const char *topics_redis; /* servers with the same Redis (5 or later) share their topics: "redis://[user:password@]host[:port][/database]",
                                  "unix:///path[?db=database]". What one publishes all tell, in one order; who comes back to another is
                                  told what was missed. NULL: topics are this server's own. Lent until close */
+    const char *topics_file; /* a file of SQLite in which the history of topics outlives the process: what is published is in it before
+                                anybody is told, so who comes back after a restart, or a kill, is told what was missed. One server has it at a
+                                time. Not together with topics_redis. NULL: histories end with the process. Lent until close */
     const hf_key_store *keys; /* where answers are kept by Idempotency-Key beside the memory, so that they outlive the process:
                                  hf_sqlite_keys_open (store.h), or one of your own. NULL: in memory alone. Lent until close */
     uint32_t threads;       /* 0: as many as the CPUs that the process may use */

@@ -42,6 +42,9 @@ typedef struct hf_redis_store hf_redis_store;
 /* `url`: redis://[user:password@]host[:port][/database], or unix:///path[?db=database]. Gives *store; as above. */
 HF_API hf_err hf_redis_store_open(const hf_env *env, const char *url, hf_redis_store **store, hf_session_store *table, hf_why *why);
 HF_API void hf_redis_store_close(hf_redis_store *store);
+/* Rates that machines share, over the same connections: what hf_rate_guard.shared takes. Lends until close. Redis' own clock counts, and
+ * keys are hashed by who asks or are addresses; each is gone by itself when it says nothing any more. */
+HF_API hf_rate_store hf_redis_store_rates(hf_redis_store *store);
 /* The version of hiredis; NULL: none is built in. */
 HF_API const char *hf_redis_store_library(void);
 
@@ -49,7 +52,7 @@ HF_API const char *hf_redis_store_library(void);
 
 /* A request with a key. Digests, for nothing that a client sent is written down. */
 typedef struct hf_key_claim {
-    uint8_t key[32];     /* of the key and its route */
+    uint8_t key[32];     /* of the key, its route and its host */
     uint8_t request[32]; /* of all that the request and its retries must share: target, credentials, body */
     hf_wall now, until;  /* `until`: remembered so long */
 } hf_key_claim;
@@ -88,6 +91,40 @@ typedef struct hf_sqlite_keys hf_sqlite_keys;
 HF_API hf_err hf_sqlite_keys_open(const hf_env *env, const char *file, hf_sqlite_keys **keys, hf_key_store *table, hf_why *why);
 /* After the servers that use it. NULL is fine. */
 HF_API void hf_sqlite_keys_close(hf_sqlite_keys *keys);
+
+/* ---- what was published to topics --------------------------------------------------------------------------------- */
+
+/* For hf_server_options.topics_file, which opens one itself: this is for programs that keep a history of their own. */
+typedef struct hf_kept_message {
+    uint64_t number;
+    hf_bytes topic, name, data;
+} hf_kept_message;
+
+/* Of the numbers of `epoch` those above `before` up to `last` are kept. */
+typedef struct hf_kept_place {
+    uint64_t epoch, before, last;
+} hf_kept_place;
+
+/* In a file of SQLite, made for its owner alone: one unbroken run of numbers, at most the limits topics_saved_events and topics_bytes,
+ * of which the oldest go. Whoever has it open has it alone. What append has answered is on the disk: it survives a kill, and a crash of
+ * the machine. For one thread at a time; calls block. */
+typedef struct hf_sqlite_topics hf_sqlite_topics;
+/* Gives *topics. Copies *env's allocator and limits. `epoch`, not 0 and below 2^63: of a file that is made now, or whose content is no
+ * such run. HF_ERR_SESSION_STORE_ADDRESS with SQLite's own words, also while another has it for longer than the limit store_ns;
+ * HF_ERR_TOPIC_SAVED likewise: what is there could not be read, and nothing of it changed. HF_ERR_SESSION_STORE_ABSENT in a build
+ * without SQLite. */
+HF_API hf_err hf_sqlite_topics_open(const hf_env *env, const char *file, uint64_t epoch, hf_sqlite_topics **topics, hf_why *why);
+/* NULL is fine. */
+HF_API void hf_sqlite_topics_close(hf_sqlite_topics *topics);
+HF_API hf_kept_place hf_sqlite_topics_place(const hf_sqlite_topics *topics);
+/* Did the opening find what is no unbroken run, and let it go? */
+HF_API bool hf_sqlite_topics_anew(const hf_sqlite_topics *topics);
+/* The first message above `number`, lent until the next call; *found false: there is none. HF_ERR_TOPIC_SAVED. */
+HF_API hf_err hf_sqlite_topics_next(hf_sqlite_topics *topics, uint64_t number, hf_kept_message *message, bool *found);
+/* Their numbers go on from the last, one by one. HF_ERR_TOPIC_SAVED: none of them was written. */
+HF_API hf_err hf_sqlite_topics_append(hf_sqlite_topics *topics, const hf_kept_message *all, size_t count);
+/* All of it goes, and numbers go on above `last` in another epoch. HF_ERR_TOPIC_SAVED: nothing changed. */
+HF_API hf_err hf_sqlite_topics_restart(hf_sqlite_topics *topics, uint64_t epoch, uint64_t last);
 
 #ifdef __cplusplus
 }

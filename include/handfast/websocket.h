@@ -82,6 +82,20 @@ HF_API hf_websocket *hf_websocket_server_new(const hf_env *env, uint64_t id, con
 HF_API hf_websocket *hf_websocket_client_new(const hf_env *env, uint64_t id, const hf_websocket_options *options, hf_time now);
 HF_API void hf_websocket_free(hf_websocket *w);
 
+/* What remains of a server's core on which nothing is under way: so a few cores serve many connections. */
+typedef struct hf_websocket_rest {
+    uint64_t offset;
+    hf_time heard, spoken, refilled;
+    uint32_t control_used;
+} hf_websocket_rest;
+
+/* True: *rest is what remains, and the core may carry another connection of the same environment next. False: something is
+ * under way, or compression keeps a context; nothing changed. */
+HF_API bool hf_websocket_pause(const hf_websocket *w, hf_websocket_rest *rest);
+HF_API void hf_websocket_resume(hf_websocket *w, uint64_t id, const hf_websocket_options *options, const hf_websocket_rest *rest, hf_time now);
+/* When it would have to be stepped. */
+HF_API hf_time hf_websocket_rest_wake(const hf_env *env, const hf_websocket_options *options, const hf_websocket_rest *rest);
+
 /* ---- below -------------------------------------------------------------------------------------------------- */
 
 /* Eats bytes and time; yields at most one event. Payload is unmasked in place, and a message that came in one frame and

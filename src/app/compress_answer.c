@@ -8,7 +8,7 @@
 
 static hf_fields given(const hf_req *rq)
 {
-    return (hf_fields){ rq->fields, rq->field_count };
+    return (hf_fields){ rq->room->fields, rq->field_count };
 }
 
 static bool has(hf_fields fields, hf_field_id id)

@@ -103,18 +103,20 @@ static hf_err begin_idempotent(hf_req *rq, bool *waits)
 {
     hf_idempotency_store *store = rq->service->app->idempotency;
     const hf_bytes said = field(rq, "Idempotency-Key");
-    hf_idempotency_request r = { .route = rq->match.route };
-    if (store == NULL || (said.ptr == NULL && rq->match.route->idempotency == HF_IDEMPOTENT_TAKEN))
+    const hf_route *const route = rq->match.route;
+    hf_bytes chosen;
+    if (store == NULL || (said.ptr == NULL && route->idempotency == HF_IDEMPOTENT_TAKEN))
         return HF_OK;
     if (is_said_twice(rq, hf_text("Idempotency-Key")))
         return hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_IDEMPOTENCY_TWICE), said);
-    if (!read_key(said, &r.key))
+    if (!read_key(said, &chosen))
         return hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_IDEMPOTENCY_MISSING), said);
     struct hf_req_more *more = hf_req_more_of(rq);
     if (more == NULL)
         return hf_err_make(HF_ERR_BASE_MEMORY);
     const hf_bytes parts[] = { rq->head.method_name, rq->head.authority, rq->path, rq->head.query, field(rq, "Authorization"),
         field(rq, "Cookie"), field(rq, "Content-Type") };
+    hf_idempotency_request r = { .key = { rq->head.authority, hf_text(route->method), hf_text(route->path), chosen } };
     memcpy(r.parts, parts, sizeof parts);
     r.part_count = HF_COUNT(parts);
     const hf_span body = hf_queue_peek(&rq->body);
@@ -144,7 +146,7 @@ void hf_req_note(hf_req *rq, uint16_t status, const hf_extent *extents, size_t c
     if (status >= 500)
         hf_idempotent_abandon(held);
     else if (whole)
-        hf_idempotent_keep(held, status, (hf_fields){ rq->fields, rq->field_count }, pieces, count);
+        hf_idempotent_keep(held, status, (hf_fields){ rq->room->fields, rq->field_count }, pieces, count);
     else
         hf_idempotent_lose(held);
 }

@@ -23,6 +23,24 @@ static bool is_lasting(hf_bytes authority)
     return host.len > 0 && !(host.ptr[host.len - 1] >= '0' && host.ptr[host.len - 1] <= '9');
 }
 
+/* Names that everybody can look up: RFC 6761, 6762 2, 8375 and 9476 keep those below for networks of one's own. */
+bool hf_host_is_public(hf_bytes authority)
+{
+    static const char *const own[] = { ".local", ".lan", ".internal", ".home.arpa", ".test", ".invalid", ".alt" };
+    hf_bytes host;
+    int32_t port;
+    if (!is_lasting(authority) || hf_authority_parse(authority, &host, &port).code != 0)
+        return false;
+    while (host.len > 0 && host.ptr[host.len - 1] == '.')
+        host.len--;
+    for (size_t i = 0; i < HF_COUNT(own); i++) {
+        const hf_bytes end = hf_text(own[i]);
+        if (host.len >= end.len && hf_text_same(hf_bytes_make(host.ptr + host.len - end.len, end.len), end))
+            return false;
+    }
+    return memchr(host.ptr, '.', host.len) != NULL;
+}
+
 hf_err hf_guard_headers_check(hf_guard *self, hf_req *rq, hf_why *why)
 {
     const hf_headers_guard *const g = (const hf_headers_guard *)self;
@@ -36,7 +54,7 @@ hf_err hf_guard_headers_check(hf_guard *self, hf_req *rq, hf_why *why)
     hf_err err = hf_csp_nonce(c, found->nonce);
     found->has_nonce = err.code == 0;
     if (err.code == 0)
-        err = hf_security_write(&g->rules, hf_req_is_secure(rq) && is_lasting(rq->head.authority), hf_bytes_make(found->nonce, HF_NONCE), (hf_fields){ rq->fields, rq->field_count }, f);
+        err = hf_security_write(&g->rules, hf_req_is_secure(rq) && is_lasting(rq->head.authority), hf_bytes_make(found->nonce, HF_NONCE), (hf_fields){ rq->room->fields, rq->field_count }, f);
     for (size_t i = 0; err.code == 0 && i < f->count; i++) {
         memcpy(name, f->fields[i].name.ptr, f->fields[i].name.len); /* all are shorter */
         name[f->fields[i].name.len] = 0;
@@ -60,8 +78,8 @@ bool hf_guards_replace(hf_req *rq, const hf_field *field)
     for (size_t i = 0; i < HF_COUNT(single); i++)
         known = known || hf_text_same(field->name, hf_text(single[i]));
     for (size_t i = 0; known && i < rq->field_floor; i++)
-        if (hf_text_same(rq->fields[i].name, field->name)) {
-            rq->fields[i] = *field;
+        if (hf_text_same(rq->room->fields[i].name, field->name)) {
+            rq->room->fields[i] = *field;
             return true;
         }
     return false;

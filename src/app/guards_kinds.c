@@ -6,17 +6,6 @@
 
 #include "text.h"
 
-/* Short: a table's entry is looked up, a signature checked. */
-static void lock(uint32_t *l)
-{
-    while (__atomic_exchange_n(l, 1, __ATOMIC_ACQUIRE) != 0)
-        ;
-}
-static void unlock(uint32_t *l)
-{
-    __atomic_store_n(l, 0, __ATOMIC_RELEASE);
-}
-
 /* ---- CSRF ----------------------------------------------------------------------------------------------------- */
 
 /* Our own origin is compared with what a browser says of others: where it says that the page is ours, or where the token alone is
@@ -97,7 +86,7 @@ hf_err hf_req_csrf_token(hf_req *rq, hf_bytes *token)
     return hf_csrf_token(c, secret, out);
 }
 
-/* ---- CORS, rates ---------------------------------------------------------------------------------------------- */
+/* ---- CORS ------------------------------------------------------------------------------------------------------ */
 
 hf_err hf_cors_put(hf_req *rq, const hf_cors_answer *a)
 {
@@ -118,21 +107,4 @@ hf_err hf_guard_cors_check(hf_guard *self, hf_req *rq, hf_why *why)
     (void)why;
     hf_cors_decide(((hf_cors_guard *)self)->cors, &rq->head, self->explain, &answer);
     return hf_cors_put(rq, &answer);
-}
-
-hf_err hf_guard_rate_check(hf_guard *self, hf_req *rq, hf_why *why)
-{
-    hf_rate_guard *const g = (hf_rate_guard *)self;
-    const hf_address client = hf_req_source_of(rq).client, *const peer = &client;
-    uint32_t wait;
-    uint8_t text[16];
-    hf_writer w = hf_writer_make(text, sizeof text);
-    lock(&g->lock);
-    const hf_err err = hf_rate_take(g->rate, hf_bytes_make(peer->ip, peer->family == 6 ? 8 : 4), rq->service->now, &wait, why);
-    unlock(&g->lock);
-    if (err.code == 0)
-        return err;
-    hf_write_decimal(&w, wait);
-    const hf_err field = hf_reply_field(rq, "Retry-After", hf_written(&w));
-    return field.code != 0 ? field : err;
 }

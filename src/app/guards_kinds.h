@@ -24,6 +24,10 @@ struct hf_guarded {
     /* guards_session.c */
     struct hf_fetched *fetched; /* of a store that blocks (guards_session.c) */
     hf_time look_at;            /* live routes: when it is looked next whether the session is still there; 0: was not yet */
+    /* guards_rate.c: what the shared count said of this guard's limit */
+    const hf_rate_guard *rated;
+    hf_err rated_err;
+    uint32_t rated_wait;
     void *proof; /* what the guard of passwords left to be proven (guards_password.c) */
 };
 
@@ -33,6 +37,8 @@ struct hf_guarded *hf_guarded_of(hf_req *rq);
 struct hf_guarded *hf_guarded_found(const hf_req *rq);
 /* One for each thread, made when it is first needed. NULL when memory ends. */
 struct hf_crypto *hf_crypto_of(hf_req *rq);
+/* Is it the name of a host on the Internet, and no address: what a browser may be told to keep in mind (guards_headers.c)? */
+bool hf_host_is_public(hf_bytes authority);
 /* The fields of a CORS decision onto the answer. */
 hf_err hf_cors_put(hf_req *rq, const hf_cors_answer *answer);
 

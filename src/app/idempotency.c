@@ -26,9 +26,8 @@ struct hf_idempotent {
     bool based;             /* the base has claimed it, too, by this name */
     uint8_t name[32];
     hf_time until;
-    const void *route;
     uint64_t hash;
-    hf_bytes key, request;  /* memory of the entry */
+    hf_bytes key, request;  /* memory of the entry; the key with its scope */
     uint8_t *memory;        /* of both */
     size_t memory_size;
     uint16_t status;
@@ -65,18 +64,18 @@ hf_idempotency_store *hf_idempotency_new(const hf_allocator *alloc, const hf_lim
 
 /* FNV-1a: the key is the client's, and a crowd of keys in one bucket slows its sender's own requests; how many there can
  * be is bounded. */
-static uint64_t hash_of(const void *route, hf_bytes key)
+static uint64_t hash_of(hf_bytes key)
 {
-    uint64_t h = 14695981039346656037u ^ (uint64_t)(uintptr_t)route;
+    uint64_t h = 14695981039346656037u;
     for (size_t i = 0; i < key.len; i++)
         h = (h ^ key.ptr[i]) * 1099511628211u;
     return h ^ h >> 32;
 }
 
-static entry **place_of(hf_idempotency_store *s, uint64_t hash, const void *route, hf_bytes key)
+static entry **place_of(hf_idempotency_store *s, uint64_t hash, hf_bytes key)
 {
     entry **at = &s->buckets[hash % BUCKETS];
-    while (*at != NULL && !((*at)->hash == hash && (*at)->route == route && hf_bytes_equal((*at)->key, key)))
+    while (*at != NULL && !((*at)->hash == hash && hf_bytes_equal((*at)->key, key)))
         at = &(*at)->chain;
     return at;
 }
@@ -118,7 +117,8 @@ static bool make_room(hf_idempotency_store *s, hf_time now, uint64_t bytes)
     return s->count < s->limits.idempotency_keys && s->bytes + bytes <= s->limits.idempotency_bytes;
 }
 
-static entry *add_entry(hf_idempotency_store *s, hf_time now, const hf_idempotency_request *r, hf_bytes whole, uint64_t hash)
+/* The first `name` bytes of `whole` are its key. */
+static entry *add_entry(hf_idempotency_store *s, hf_time now, hf_bytes whole, size_t name, uint64_t hash)
 {
     entry *e = hf_alloc_zeroed(&s->alloc, sizeof *e);
     uint8_t *memory = hf_alloc(&s->alloc, whole.len);
@@ -128,8 +128,8 @@ static entry *add_entry(hf_idempotency_store *s, hf_time now, const hf_idempoten
         return NULL;
     }
     memcpy(memory, whole.ptr, whole.len);
-    *e = (entry){ .store = s, .held = true, .route = r->route, .hash = hash, .memory = memory, .memory_size = whole.len,
-        .key = hf_bytes_make(memory, r->key.len), .request = hf_bytes_make(memory + r->key.len, whole.len - r->key.len),
+    *e = (entry){ .store = s, .held = true, .hash = hash, .memory = memory, .memory_size = whole.len,
+        .key = hf_bytes_make(memory, name), .request = hf_bytes_make(memory + name, whole.len - name),
         .until = hf_time_after(now, (int64_t)s->limits.idempotency_ns), .older = s->newest,
         .chain = s->buckets[hash % BUCKETS] };
     s->buckets[hash % BUCKETS] = e;
@@ -156,25 +156,35 @@ void hf_idempotency_drop(hf_idempotency_store *s)
 
 /* ---- requests ----------------------------------------------------------------------------------------------- */
 
-/* Key and parts in one run, each part behind its length, so that no two requests look alike. Gives memory; ptr is NULL
- * when there is none. */
-static hf_span gather(const hf_allocator *alloc, const hf_idempotency_request *r)
+static size_t gathered_size(const hf_bytes *parts, size_t count)
 {
-    size_t size = r->key.len;
-    for (size_t i = 0; i < r->part_count; i++)
-        size += sizeof r->parts[i].len + r->parts[i].len;
-    uint8_t *memory = hf_alloc(alloc, size), *p = memory;
-    if (memory == NULL)
-        return (hf_span){ NULL, size };
-    memcpy(p, r->key.ptr, r->key.len);
-    p += r->key.len;
-    for (size_t i = 0; i < r->part_count; i++) {
-        memcpy(p, &r->parts[i].len, sizeof r->parts[i].len);
-        p += sizeof r->parts[i].len;
-        if (r->parts[i].len > 0)
-            memcpy(p, r->parts[i].ptr, r->parts[i].len);
-        p += r->parts[i].len;
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += sizeof parts[i].len + parts[i].len;
+    return size;
+}
+
+/* Each behind its length, so that no two lists look alike. */
+static uint8_t *gather_parts(uint8_t *p, const hf_bytes *parts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        memcpy(p, &parts[i].len, sizeof parts[i].len);
+        p += sizeof parts[i].len;
+        if (parts[i].len > 0)
+            memcpy(p, parts[i].ptr, parts[i].len);
+        p += parts[i].len;
     }
+    return p;
+}
+
+/* The key with its scope, of *name bytes, and the parts, in one run. Gives memory; ptr is NULL when there is none. */
+static hf_span gather(const hf_allocator *alloc, const hf_idempotency_request *r, size_t *name)
+{
+    *name = gathered_size(r->key, HF_COUNT(r->key));
+    const size_t size = *name + gathered_size(r->parts, r->part_count);
+    uint8_t *const memory = hf_alloc(alloc, size);
+    if (memory != NULL)
+        (void)gather_parts(gather_parts(memory, r->key, HF_COUNT(r->key)), r->parts, r->part_count);
     return (hf_span){ memory, size };
 }
 
@@ -209,19 +219,21 @@ static bool copy_answer(const entry *e, hf_idempotency_answer *a, void *(*copy)(
 hf_idempotency_verdict hf_idempotency_begin(hf_idempotency_store *s, hf_time now, const hf_idempotency_request *r,
     hf_idempotent **held, hf_idempotency_answer *answer, void *(*copy)(void *self, size_t size), void *self)
 {
-    const uint64_t hash = hash_of(r->route, r->key);
-    const hf_span whole = gather(&s->alloc, r);
+    size_t name;
+    const hf_span whole = gather(&s->alloc, r, &name);
     *held = NULL;
     if (whole.ptr == NULL)
         return HF_IDEMPOTENCY_MEMORY;
+    const hf_bytes key = hf_bytes_make(whole.ptr, name);
+    const uint64_t hash = hash_of(key);
     hf_idempotency_verdict verdict;
     pthread_mutex_lock(&s->lock);
-    entry *e = *place_of(s, hash, r->route, r->key);
+    entry *e = *place_of(s, hash, key);
     if (e != NULL && !e->held && !hf_time_before(now, e->until)) {
         remove_entry(e);
         e = NULL;
     }
-    if (e != NULL && !hf_bytes_equal(e->request, hf_bytes_make(whole.ptr + r->key.len, whole.len - r->key.len)))
+    if (e != NULL && !hf_bytes_equal(e->request, hf_bytes_make(whole.ptr + name, whole.len - name)))
         verdict = HF_IDEMPOTENCY_MISMATCH;
     else if (e != NULL && e->state == ANSWERED)
         verdict = copy_answer(e, answer, copy, self) ? HF_IDEMPOTENCY_AGAIN : HF_IDEMPOTENCY_MEMORY;
@@ -229,7 +241,7 @@ hf_idempotency_verdict hf_idempotency_begin(hf_idempotency_store *s, hf_time now
         verdict = e->state == LOST ? HF_IDEMPOTENCY_LOST : HF_IDEMPOTENCY_BUSY;
     else if (!make_room(s, now, whole.len))
         verdict = HF_IDEMPOTENCY_FULL;
-    else if ((e = add_entry(s, now, r, hf_bytes_make(whole.ptr, whole.len), hash)) == NULL)
+    else if ((e = add_entry(s, now, hf_bytes_make(whole.ptr, whole.len), name, hash)) == NULL)
         verdict = HF_IDEMPOTENCY_MEMORY;
     else {
         atomic_fetch_add_explicit(&s->references, 1, memory_order_relaxed);

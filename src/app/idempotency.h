@@ -27,8 +27,7 @@ void hf_idempotency_stay(hf_idempotency_store *s);
 
 /* What two requests must share to be one. Lent for the call. */
 typedef struct hf_idempotency_request {
-    const void *route;
-    hf_bytes key;
+    hf_bytes key[4];   /* the host, the route's method and path, and what the client chose: a reload changes none of them */
     hf_bytes parts[8]; /* method, target, credentials, body: compared whole */
     size_t part_count;
 } hf_idempotency_request;

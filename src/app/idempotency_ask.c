@@ -65,12 +65,10 @@ static bool digest(hf_crypto *c, const hf_bytes *parts, size_t count, uint8_t ou
 static bool make_claim(hf_req *rq, const hf_idempotency_request *r, hf_key_claim *claim)
 {
     const uint64_t lasts = rq->service->env->limits->idempotency_ns / (uint64_t)HF_SECONDS(1);
-    const hf_route *const route = r->route;
-    const hf_bytes key[] = { hf_text(route->method), hf_text(route->path), r->key };
     hf_crypto *const c = hf_crypto_of(rq);
     claim->now = rq->service->wall;
     claim->until = (hf_wall){ claim->now.s + (int64_t)lasts + 1 };
-    return c != NULL && digest(c, key, HF_COUNT(key), claim->key) && digest(c, r->parts, r->part_count, claim->request);
+    return c != NULL && digest(c, r->key, HF_COUNT(r->key), claim->key) && digest(c, r->parts, r->part_count, claim->request);
 }
 
 hf_err hf_idempotent_inquire(hf_req *rq, hf_idempotent *held, const hf_idempotency_request *r)

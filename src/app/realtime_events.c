@@ -59,7 +59,7 @@ static bool is(const hf_req *rq, const char *field, const char *value)
 static bool may_read(const hf_req *rq)
 {
     for (size_t i = 0; i < rq->field_count; i++)
-        if (hf_text_same(rq->fields[i].name, hf_text("Access-Control-Allow-Origin")))
+        if (hf_text_same(rq->room->fields[i].name, hf_text("Access-Control-Allow-Origin")))
             return true;
     return false;
 }

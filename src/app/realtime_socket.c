@@ -10,7 +10,9 @@
 
 struct hf_socket {
     hf_bytes protocol; /* one of the route's */
-    hf_websocket *core;
+    hf_websocket *core; /* NULL: asleep, and `pause` is what it was */
+    hf_websocket_rest pause;
+    hf_websocket_deflate deflate; /* as agreed */
     hf_queue rest;    /* of the input: the part of a frame's head, or what came while output was full */
     bool fin;         /* of the input */
     bool told_closed;
@@ -61,6 +63,42 @@ static bool origin_is_fit(const hf_req *rq)
     if (hf_fields_find(rq->head.fields, HF_FIELD_ORIGIN) == NULL)
         return hf_fields_find(rq->head.fields, HF_FIELD_COOKIE) == NULL;
     return hf_live_origin_is_ours(rq);
+}
+
+/* ---- the core, which few have at a time ----------------------------------------------------------------------- */
+
+static hf_websocket_options options_of(const hf_req *rq)
+{
+    return (hf_websocket_options){ .message_bytes = rq->match.route->max_body, .deflate = rq->more->socket->deflate };
+}
+
+/* NULL: memory ended. */
+static hf_websocket *core_of(const hf_req *rq)
+{
+    struct hf_socket *const s = rq->more->socket;
+    hf_service *const service = rq->service;
+    if (s->core != NULL)
+        return s->core;
+    const hf_websocket_options options = options_of(rq);
+    s->core = service->socket_count > 0 ? service->sockets[--service->socket_count]
+                                        : hf_websocket_server_new(service->env, rq->dialog->id, &options, service->now);
+    if (s->core != NULL)
+        hf_websocket_resume(s->core, rq->dialog->id, &options, &s->pause, service->now);
+    return s->core;
+}
+
+/* Nothing is under way: another connection has the core next. */
+static void rest(hf_req *rq)
+{
+    struct hf_socket *const s = rq->more->socket;
+    hf_service *const service = rq->service;
+    if (s->busy || s->ended || s->core == NULL || !hf_websocket_pause(s->core, &s->pause))
+        return;
+    if (service->socket_count < HF_SPARE_SOCKETS)
+        service->sockets[service->socket_count++] = s->core;
+    else
+        hf_websocket_free(s->core);
+    s->core = NULL;
 }
 
 /* ---- the handshake ------------------------------------------------------------------------------------------ */
@@ -124,7 +162,6 @@ static hf_err answer(hf_req *rq, hf_bytes protocol, const hf_websocket_deflate *
 hf_err hf_socket_open(hf_req *rq)
 {
     const hf_allocator *const alloc = &rq->service->env->alloc;
-    hf_websocket_options options = { .message_bytes = rq->match.route->max_body };
     const hf_websocket_deflate ready = ready_for(rq);
     const hf_err bad = check(rq);
     if (bad.code != 0)
@@ -135,20 +172,16 @@ hf_err hf_socket_open(hf_req *rq)
         return hf_err_make(HF_ERR_BASE_MEMORY);
     *s = (struct hf_socket){ .busy = true, .protocol = choose_protocol(rq) };
     hf_queue_init(&s->rest, alloc);
-    hf_websocket_deflate_choose(rq->head.fields, &ready, &options.deflate);
-    s->core = hf_websocket_server_new(rq->service->env, rq->dialog->id, &options, rq->service->now);
-    if (s->core == NULL)
-        return hf_err_make(HF_ERR_BASE_MEMORY);
-    const hf_err err = answer(rq, s->protocol, &options.deflate);
-    if (err.code != 0) {
-        hf_websocket_free(s->core);
+    hf_websocket_deflate_choose(rq->head.fields, &ready, &s->deflate);
+    s->pause = (hf_websocket_rest){ .heard = rq->service->now, .spoken = rq->service->now, .refilled = rq->service->now };
+    const hf_err err = answer(rq, s->protocol, &s->deflate);
+    if (err.code != 0)
         return err;
-    }
     more->socket = s;
     rq->complete = true; /* what follows is not the request's */
     hf_err opened = rq->match.route->websocket(rq, NULL);
     if (opened.code != 0)
-        opened = hf_websocket_close(s->core, HF_WEBSOCKET_INTERNAL, hf_text(""));
+        opened = core_of(rq) != NULL ? hf_websocket_close(s->core, HF_WEBSOCKET_INTERNAL, hf_text("")) : hf_err_make(HF_ERR_BASE_MEMORY);
     s->busy = false;
     return opened.code != 0 ? opened : hf_stream_pump(rq);
 }
@@ -160,12 +193,17 @@ static struct hf_socket *socket_of(const hf_req *rq)
 
 /* ---- turning ------------------------------------------------------------------------------------------------ */
 
+static uint64_t unsent(const struct hf_socket *s)
+{
+    return s->core != NULL ? hf_websocket_unsent(s->core) : 0;
+}
+
 /* What the core has to say, as far as the connection has room. */
 static hf_err emit(hf_req *rq)
 {
     struct hf_socket *const s = rq->more->socket;
     hf_extent pieces[16];
-    for (;;) {
+    while (s->core != NULL) {
         hf_out out = { .pieces = pieces, .capacity = HF_COUNT(pieces), .room = hf_reply_room(rq) };
         hf_err err = HF_OK;
         if (out.room == 0 || hf_websocket_emit(s->core, rq->service->now, &out) == 0)
@@ -175,6 +213,7 @@ static hf_err emit(hf_req *rq)
         if (err.code != 0)
             return err;
     }
+    return HF_OK;
 }
 
 hf_err hf_socket_flush(hf_req *rq)
@@ -185,13 +224,14 @@ hf_err hf_socket_flush(hf_req *rq)
     hf_err err = emit(rq);
     while (err.code == 0 && rq->more->subscriber != NULL && hf_socket_has_room(rq)) {
         err = hf_topics_pump(rq);
-        if (err.code != 0 || hf_websocket_unsent(s->core) == 0)
+        if (err.code != 0 || unsent(s) == 0)
             break;
         err = emit(rq);
     }
     if (err.code != 0)
         return err;
-    return s->ended && hf_websocket_unsent(s->core) == 0 ? hf_reply_end(rq) : HF_OK;
+    rest(rq);
+    return s->ended && unsent(s) == 0 ? hf_reply_end(rq) : HF_OK;
 }
 
 static hf_err tell(hf_req *rq, const hf_websocket_event *event)
@@ -205,7 +245,7 @@ static hf_err tell(hf_req *rq, const hf_websocket_event *event)
         return HF_OK;
     if (rq->error.code == 0)
         rq->error = err;
-    if (!s->told_closed)
+    if (!s->told_closed && s->core != NULL)
         (void)hf_websocket_close(s->core, HF_WEBSOCKET_INTERNAL, hf_text("")).code; /* closing already is as good */
     return HF_OK;
 }
@@ -238,6 +278,8 @@ static hf_err turn(hf_req *rq, hf_bytes fresh)
 {
     struct hf_socket *const s = rq->more->socket;
     hf_err err = HF_OK;
+    if (core_of(rq) == NULL)
+        return hf_err_make(HF_ERR_BASE_MEMORY);
     s->busy = true;
     if (hf_queue_length(&s->rest) > 0 || fresh.len == 0) {
         if (!hf_queue_append(&s->rest, fresh))
@@ -277,7 +319,11 @@ void hf_socket_turn(hf_req *rq)
 
 hf_time hf_socket_wake(const hf_req *rq)
 {
-    return rq->answer_ended ? HF_NEVER : hf_websocket_wake(rq->more->socket->core);
+    const struct hf_socket *const s = rq->more->socket;
+    if (rq->answer_ended || s->core != NULL)
+        return rq->answer_ended ? HF_NEVER : hf_websocket_wake(s->core);
+    const hf_websocket_options options = options_of(rq);
+    return hf_websocket_rest_wake(rq->service->env, &options, &s->pause);
 }
 
 void hf_socket_fini(hf_req *rq)
@@ -304,25 +350,34 @@ static hf_err after_command(hf_req *rq, hf_err err)
     return err.code == 0 ? hf_stream_pump(rq) : err;
 }
 
+/* May something be said? Then there is a core to say it. */
+static hf_err before_command(hf_req *rq)
+{
+    if (socket_of(rq) == NULL)
+        return hf_err_make(HF_ERR_BASE_USAGE);
+    return core_of(rq) != NULL ? HF_OK : hf_err_make(HF_ERR_BASE_MEMORY);
+}
+
 hf_err hf_socket_send(hf_req *rq, hf_websocket_type type, hf_bytes message)
 {
-    struct hf_socket *const s = socket_of(rq);
-    return s == NULL ? hf_err_make(HF_ERR_BASE_USAGE) : after_command(rq, hf_websocket_send(s->core, type, message));
+    const hf_err err = before_command(rq);
+    return err.code != 0 ? err : after_command(rq, hf_websocket_send(rq->more->socket->core, type, message));
 }
 
 hf_err hf_socket_send_shared(hf_req *rq, const hf_websocket_shared *plain, const hf_websocket_shared *deflated)
 {
-    struct hf_socket *const s = socket_of(rq);
-    if (s == NULL)
-        return hf_err_make(HF_ERR_BASE_USAGE);
+    const hf_err err = before_command(rq);
+    if (err.code != 0)
+        return err;
+    struct hf_socket *const s = rq->more->socket;
     const bool small = hf_websocket_shares(s->core) == HF_WEBSOCKET_SHARED_DEFLATED && deflated != NULL;
     return after_command(rq, hf_websocket_send_shared(s->core, small ? deflated : plain, 0));
 }
 
 hf_err hf_socket_close(hf_req *rq, uint16_t code, hf_bytes reason)
 {
-    struct hf_socket *const s = socket_of(rq);
-    return s == NULL ? hf_err_make(HF_ERR_BASE_USAGE) : after_command(rq, hf_websocket_close(s->core, code, reason));
+    const hf_err err = before_command(rq);
+    return err.code != 0 ? err : after_command(rq, hf_websocket_close(rq->more->socket->core, code, reason));
 }
 
 /* ---- for topics --------------------------------------------------------------------------------------------- */
@@ -333,28 +388,31 @@ enum { TOPICS_AHEAD = 65536 };
 bool hf_socket_has_room(const hf_req *rq)
 {
     const struct hf_socket *const s = socket_of(rq);
-    return s != NULL && !s->ended && hf_reply_room(rq) > 0 && hf_websocket_unsent(s->core) < TOPICS_AHEAD;
+    return s != NULL && !s->ended && hf_reply_room(rq) > 0 && unsent(s) < TOPICS_AHEAD;
 }
 
 bool hf_socket_is_deflated(const hf_req *rq)
 {
-    return hf_websocket_shares(rq->more->socket->core) == HF_WEBSOCKET_SHARED_DEFLATED;
+    return rq->more->socket->deflate.on && core_of(rq) != NULL && hf_websocket_shares(rq->more->socket->core) == HF_WEBSOCKET_SHARED_DEFLATED;
 }
 
 hf_err hf_socket_tell(hf_req *rq, hf_bytes frames)
 {
     const hf_websocket_shared shared = { .ptr = (uint8_t *)(uintptr_t)frames.ptr, .len = frames.len, .capacity = frames.len };
-    return hf_websocket_send_shared(rq->more->socket->core, &shared, 0);
+    const hf_err err = before_command(rq);
+    return err.code != 0 ? err : hf_websocket_send_shared(rq->more->socket->core, &shared, 0);
 }
 
 hf_err hf_socket_tell_text(hf_req *rq, hf_bytes text)
 {
-    return hf_websocket_send(rq->more->socket->core, HF_WEBSOCKET_TEXT, text);
+    const hf_err err = before_command(rq);
+    return err.code != 0 ? err : hf_websocket_send(rq->more->socket->core, HF_WEBSOCKET_TEXT, text);
 }
 
 hf_err hf_socket_let_go(hf_req *rq)
 {
-    return hf_websocket_close(rq->more->socket->core, HF_WEBSOCKET_TRY_LATER, hf_text("too slow: come back with what you have seen"));
+    const hf_err err = before_command(rq);
+    return err.code != 0 ? err : hf_websocket_close(rq->more->socket->core, HF_WEBSOCKET_TRY_LATER, hf_text("too slow: come back with what you have seen"));
 }
 
 /* ---- for handlers ------------------------------------------------------------------------------------------- */
@@ -368,7 +426,7 @@ hf_bytes hf_socket_protocol(const hf_req *rq)
 uint64_t hf_socket_unsent(const hf_req *rq)
 {
     const struct hf_socket *const s = socket_of(rq);
-    return s != NULL ? hf_websocket_unsent(s->core) : 0;
+    return s != NULL ? unsent(s) : 0;
 }
 
 /* ---- the end of the server ---------------------------------------------------------------------------------- */

@@ -20,9 +20,9 @@ hf_err hf_reply_field(hf_req *rq, const char *name, hf_bytes value)
     const hf_bytes n = hf_text(name);
     if (rq->answered || !hf_is_token(n) || !hf_is_field_value(value))
         return hf_err_make(HF_ERR_HTTP1_BAD_HEAD);
-    if (rq->field_count == HF_COUNT(rq->fields))
+    if (rq->field_count == HF_COUNT(rq->room->fields))
         return hf_err_make(HF_ERR_BASE_LIMIT);
-    uint8_t *copy = hf_req_memory(rq, n.len + value.len + 1);
+    uint8_t *copy = hf_req_brief_memory(rq, n.len + value.len + 1);
     if (copy == NULL)
         return hf_err_make(HF_ERR_BASE_MEMORY);
     memcpy(copy, n.ptr, n.len);
@@ -30,7 +30,7 @@ hf_err hf_reply_field(hf_req *rq, const char *name, hf_bytes value)
         memcpy(copy + n.len, value.ptr, value.len);
     const hf_field field = { .name = hf_bytes_make(copy, n.len), .value = hf_bytes_make(copy + n.len, value.len), .id = hf_field_identify(n) };
     if (rq->field_floor == 0 || !hf_guards_replace(rq, &field))
-        rq->fields[rq->field_count++] = field;
+        rq->room->fields[rq->field_count++] = field;
     return HF_OK;
 }
 
@@ -38,9 +38,9 @@ hf_err hf_req_field(hf_req *rq, hf_field_id id, hf_bytes value)
 {
     if (rq->answered)
         return hf_err_make(HF_ERR_HTTP1_BAD_HEAD);
-    if (rq->field_count == HF_COUNT(rq->fields))
+    if (rq->field_count == HF_COUNT(rq->room->fields))
         return hf_err_make(HF_ERR_BASE_LIMIT);
-    rq->fields[rq->field_count++] = (hf_field){ hf_field_spelling(id), value, id };
+    rq->room->fields[rq->field_count++] = (hf_field){ hf_field_spelling(id), value, id };
     return HF_OK;
 }
 
@@ -102,7 +102,7 @@ static size_t add_usual(const hf_req *rq, hf_response_head *head, hf_field *fiel
     const hf_service *s = rq->service;
     bool dated = false, named = false, ruled = false;
     for (size_t i = 0; i < rq->field_count; i++) {
-        const hf_field_id id = rq->fields[i].id;
+        const hf_field_id id = rq->room->fields[i].id;
         dated = dated || id == HF_FIELD_DATE;
         named = named || id == HF_FIELD_SERVER;
         ruled = ruled || id == HF_FIELD_CACHE_CONTROL;
@@ -138,14 +138,15 @@ static void write_alternative(hf_field *fields, size_t *count, uint16_t port, hf
 /* The head; with `body`, which is all of it, the whole answer where that is possible at once. */
 static hf_err send_head(hf_req *rq, uint16_t status, int64_t length, const hf_answer_coding *coding, const hf_bytes *body)
 {
-    hf_field fields[HF_COUNT(rq->fields) + 6];
+    hf_field fields[HF_COUNT(rq->room->fields) + 6];
     uint8_t vary[256], alternative[32];
     hf_writer other = hf_writer_make(alternative, sizeof alternative);
     hf_writer room = hf_writer_make(vary, sizeof vary);
     hf_response_head head = { .status = status, .content_length = length, .close = rq->close, .lines[1] = rq->lines };
     rq->lines = hf_bytes_make(NULL, 0);
     size_t n = add_usual(rq, &head, fields);
-    memcpy(fields + n, rq->fields, rq->field_count * sizeof *fields);
+    if (rq->field_count > 0)
+        memcpy(fields + n, rq->room->fields, rq->field_count * sizeof *fields);
     n += rq->field_count;
     write_coding(fields, &n, coding, &room);
     write_alternative(fields, &n, rq->dialog->http3_port, &other);

@@ -20,13 +20,15 @@ typedef struct hf_values {
     hf_value_node *first, *last;
 } hf_values;
 
+enum { HF_TRAILERS = 8 };
+
 struct hf_req_more {
     hf_values query, form;
     /* a multipart body */
     hf_multipart *multipart;
     uint64_t form_bytes;
     bool in_file;       /* the part goes to the upload handler */
-    hf_upload upload;
+    hf_upload *upload; /* NULL: none came yet */
     bool fault;         /* the error is the client's doing, not a handler's; with `got` */
     hf_bytes got;
     struct json_t *json;
@@ -47,7 +49,7 @@ struct hf_req_more {
     struct hf_compressor *coder; /* NULL: what is written leaves as it is */
     size_t unflushed;   /* bytes that the coder was fed since its last flush */
     hf_time turn;       /* not HF_NEVER: the producer goes on then, for others want to be served */
-    hf_field trailers[8];
+    hf_field *trailers; /* room for HF_TRAILERS; NULL: none yet */
     size_t trailer_count;
     /* Idempotency-Key */
     hf_idempotent *idempotent;
@@ -157,6 +159,19 @@ hf_err hf_guards_end(hf_req *rq);
 hf_err hf_req_let_in(hf_req *rq);
 /* What came of the body while a guard waited goes to whom it is for. */
 void hf_req_feed_early(hf_req *rq);
+
+/* ---- request_memory.c ------------------------------------------------------------------------------------------- */
+
+/* Copies into the request's memory. False when memory ends. */
+bool hf_req_keep_bytes(hf_req *rq, hf_bytes *b);
+/* The head is lent by the core until its next step: who answers later keeps a copy, in one piece. */
+bool hf_req_keep_head(hf_req *rq);
+/* Keeps nothing of it but numbers. */
+void hf_req_forget_head(hf_req *rq);
+/* The route is a live one: what the request keeps lies apart from its room from now on. False when memory ends. */
+bool hf_req_outlast_room(hf_req *rq);
+/* The room goes back if the request is a live one under way. */
+void hf_req_give_room_back(hf_req *rq);
 
 /* ---- reply.c, service.c ----------------------------------------------------------------------------------------- */
 

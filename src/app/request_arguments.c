@@ -108,10 +108,10 @@ static bool copy(hf_req *rq, hf_bytes *b)
 static hf_err call_upload(hf_req *rq, hf_bytes piece, bool first, bool last)
 {
     struct hf_req_more *more = rq->more;
-    more->upload.piece = piece;
-    more->upload.first = first;
-    more->upload.last = last;
-    return rq->match.route->upload(rq, &more->upload);
+    more->upload->piece = piece;
+    more->upload->first = first;
+    more->upload->last = last;
+    return rq->match.route->upload(rq, more->upload);
 }
 
 static hf_err begin_part(hf_req *rq, const hf_multipart_event *e)
@@ -119,7 +119,9 @@ static hf_err begin_part(hf_req *rq, const hf_multipart_event *e)
     struct hf_req_more *more = rq->more;
     more->in_file = e->filename.ptr != NULL && rq->match.route->upload != NULL;
     if (more->in_file) {
-        more->upload = (hf_upload){ .name = e->name, .filename = e->filename, .content_type = e->content_type };
+        if (more->upload == NULL && (more->upload = hf_req_memory(rq, sizeof *more->upload)) == NULL)
+            return hf_err_make(HF_ERR_BASE_MEMORY);
+        *more->upload = (hf_upload){ .name = e->name, .filename = e->filename, .content_type = e->content_type };
         return call_upload(rq, hf_text(""), true, false);
     }
     hf_value value = { .name = e->name, .filename = e->filename, .content_type = e->content_type, .value = hf_text("") };

@@ -30,15 +30,27 @@ void hf_service_init(hf_service *s, const hf_env *env, const hf_app *app, const 
     *s = (hf_service){ .env = env, .app = app, .hooks = *hooks, .dated = { INT64_MIN } };
 }
 
+static void free_request(hf_service *s, hf_req *rq)
+{
+    if (rq->room != NULL)
+        hf_free(&s->env->alloc, rq->room, sizeof *rq->room);
+    hf_free(&s->env->alloc, rq, sizeof *rq);
+}
+
 void hf_service_fini(hf_service *s)
 {
     while (s->spare != NULL) {
         hf_req *rq = s->spare;
         s->spare = rq->next;
-        hf_free(&s->env->alloc, rq, sizeof *rq);
+        free_request(s, rq);
     }
+    if (s->spare_room != NULL)
+        hf_free(&s->env->alloc, s->spare_room, sizeof *s->spare_room);
+    s->spare_room = NULL;
     s->spares = 0;
     hf_hints_fini(s);
+    while (s->socket_count > 0)
+        hf_websocket_free(s->sockets[--s->socket_count]);
     hf_crypto_free(s->crypto);
     s->crypto = NULL;
 }
@@ -72,6 +84,20 @@ void hf_service_tick(hf_service *s, hf_time now, hf_wall wall)
     write_lines(s);
 }
 
+/* One that was not used before, with its room. */
+static hf_req *new_request(hf_service *s)
+{
+    hf_req *const rq = hf_alloc(&s->env->alloc, sizeof *rq);
+    if (rq == NULL)
+        return NULL;
+    rq->room = s->spare_room != NULL ? s->spare_room : hf_alloc(&s->env->alloc, sizeof *rq->room);
+    s->spare_room = NULL;
+    if (rq->room != NULL)
+        return rq;
+    hf_free(&s->env->alloc, rq, sizeof *rq);
+    return NULL;
+}
+
 static hf_req *open_request(hf_dialog *d, hf_exchange x)
 {
     hf_service *s = d->service;
@@ -79,10 +105,10 @@ static hf_req *open_request(hf_dialog *d, hf_exchange x)
     if (rq != NULL) {
         s->spare = rq->next;
         s->spares--;
-    } else if ((rq = hf_alloc(&s->env->alloc, sizeof *rq)) == NULL) {
+    } else if ((rq = new_request(s)) == NULL) {
         return NULL;
     }
-    memset(rq, 0, offsetof(hf_req, match.arguments)); /* what lies behind is written before it is read */
+    memset(rq, 0, offsetof(hf_req, room)); /* what lies behind is written before it is read */
     rq->service = s;
     rq->dialog = d;
     rq->exchange = x;
@@ -131,8 +157,8 @@ static void close_request(hf_req *rq)
     hf_arena_fini(&rq->arena);
     hf_queue_fini(&rq->body);
     hf_decompressor_free(rq->decoder);
-    if (s->spares == SPARES) {
-        hf_free(&s->env->alloc, rq, sizeof *rq);
+    if (s->spares == SPARES || rq->room == NULL) {
+        free_request(s, rq);
         return;
     }
     rq->next = s->spare;
@@ -156,67 +182,16 @@ void hf_dialog_close(hf_dialog *d, hf_err why)
     }
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------- */
-
-void *hf_req_memory(hf_req *rq, size_t size)
-{
-    const size_t at = (rq->near_used + 15) & ~(size_t)15;
-    if (size <= sizeof rq->near && at <= sizeof rq->near - size) {
-        rq->near_used = at + size;
-        return rq->near + at;
-    }
-    return hf_arena_get(&rq->arena, size);
-}
-
-static bool keep_bytes(hf_req *rq, hf_bytes *b)
-{
-    if (b->len == 0)
-        return true;
-    uint8_t *copy = hf_req_memory(rq, b->len);
-    if (copy == NULL)
-        return false;
-    memcpy(copy, b->ptr, b->len);
-    b->ptr = copy;
-    return true;
-}
-
-static void forget_head(hf_req *rq)
-{
-    hf_request_head *const h = &rq->head;
-    *h = (hf_request_head){ .method = h->method, .version = h->version, .form = h->form, .content_length = h->content_length,
-        .keep_alive = h->keep_alive };
-    rq->head_kept = true;
-}
-
-/* The head is lent by the core until its next step: who answers later keeps a copy. */
-static bool keep_head(hf_req *rq)
-{
-    if (rq->head_kept)
-        return true;
-    hf_request_head *h = &rq->head;
-    hf_field *fields = hf_req_memory(rq, h->fields.count * sizeof *fields);
-    bool good = fields != NULL && keep_bytes(rq, &h->method_name) && keep_bytes(rq, &h->target) &&
-        keep_bytes(rq, &h->scheme) && keep_bytes(rq, &h->authority) && keep_bytes(rq, &h->path) &&
-        keep_bytes(rq, &h->query) && keep_bytes(rq, &h->upgrade);
-    for (size_t i = 0; good && i < h->fields.count; i++) {
-        fields[i] = h->fields.at[i];
-        good = keep_bytes(rq, &fields[i].name) && keep_bytes(rq, &fields[i].value);
-    }
-    if (good)
-        h->fields.at = fields;
-    else /* nothing may point to what is lent no longer: the log still asks */
-        forget_head(rq);
-    rq->head_kept = true;
-    return good;
-}
+/* ---- what outlives an event ---------------------------------------------------------------------------------- */
 
 /* The request goes on, and what the core lent of its head does not. */
 static void outlive_event(hf_req *rq)
 {
     if (rq->service->hooks.unlogged && rq->answer_ended && rq->complete) /* it only waits until its answer has left */
-        forget_head(rq);
-    else if (!keep_head(rq))
+        hf_req_forget_head(rq);
+    else if (!hf_req_keep_head(rq))
         hf_req_settle(rq, hf_err_make(HF_ERR_BASE_MEMORY));
+    hf_req_give_room_back(rq);
 }
 
 /* ---- the contract of methods -------------------------------------------------------------------------------- */
@@ -466,6 +441,43 @@ static bool is_too_early(const hf_req *rq)
                          (route != NULL && (route->not_early || route->websocket != NULL)));
 }
 
+/* The core began with the server's limits: it cannot know whose the request is. */
+static void keep_pace(hf_req *rq)
+{
+    const hf_limits *const own = hf_req_limits(rq), *const usual = rq->service->env->limits;
+    if (own != usual && has_body(&rq->head) && (own->body_idle_ns != usual->body_idle_ns || own->body_rate != usual->body_rate))
+        hf_web_pace(rq->dialog->web, rq->exchange, (hf_pace){ own->body_idle_ns, own->body_rate });
+}
+
+/* False: memory ends. RFC 8441 5: what GET with Upgrade is in HTTP/1.1 is CONNECT in the others. */
+static bool find_route(hf_req *rq, const hf_router *router)
+{
+    const hf_method method = rq->head.method;
+    hf_route_match *const match = &rq->room->match;
+    hf_router_match(router, method == HF_METHOD_CONNECT ? HF_METHOD_GET : method, rq->path, match);
+    rq->match.route = match->route;
+    rq->match.methods = match->methods;
+    rq->match.argument_count = (uint32_t)match->argument_count;
+    rq->match.arguments = match->arguments;
+    return match->route == NULL || (match->route->websocket == NULL && match->route->events == NULL) || hf_req_outlast_room(rq);
+}
+
+/* The server sends plain requests to https: is this route an exception? */
+static bool needs_no_https(hf_req *rq, const hf_router *router)
+{
+    hf_route_match match;
+    if (router == NULL || rq->head.method == HF_METHOD_UNKNOWN || normalise_path(rq).code != 0)
+        return false;
+    hf_router_match(router, rq->head.method, rq->path, &match);
+    return match.route != NULL && match.route->https == HF_HTTPS_NEVER_NEEDED;
+}
+
+static bool needs_https(const hf_req *rq)
+{
+    const hf_route *const route = rq->match.route;
+    return route != NULL && route->https == HF_HTTPS_ALWAYS && !hf_req_is_secure(rq);
+}
+
 /* Routes the request and, where nothing of it is missing, answers it. HF_OK also when the body is awaited. */
 static hf_err begin(hf_req *rq)
 {
@@ -476,7 +488,7 @@ static hf_err begin(hf_req *rq)
         rq->close = true;
         return hf_req_refuse(rq, rq->dialog->refusal.code != 0 ? rq->dialog->refusal : hf_err_make(HF_ERR_HTTP_MEMORY_LIMIT), hf_text(""));
     }
-    if (rq->dialog->https_port > 0 && h->authority.len > 0)
+    if (rq->dialog->https_port > 0 && h->authority.len > 0 && !needs_no_https(rq, router))
         return send_to_https(rq, rq->dialog->https_port);
     if (!scheme_is_fit(rq->dialog, h->scheme))
         return hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_MISDIRECTED), h->scheme);
@@ -493,8 +505,12 @@ static hf_err begin(hf_req *rq)
     hf_err err = normalise_path(rq);
     if (err.code != 0)
         return hf_req_refuse(rq, err, h->path);
-    /* RFC 8441 5: what GET with Upgrade is in HTTP/1.1 is CONNECT here */
-    hf_router_match(router, h->method == HF_METHOD_CONNECT ? HF_METHOD_GET : h->method, rq->path, &rq->match);
+    if (!find_route(rq, router))
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    keep_pace(rq);
+    if (needs_https(rq)) /* who names no host cannot be told where */
+        return h->authority.len > 0 ? send_to_https(rq, app->https_port > 0 ? app->https_port : 443)
+                                    : hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_MISDIRECTED), h->authority);
     if (is_too_early(rq))
         return hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_TOO_EARLY), h->method_name);
     err = hf_guards_begin(rq, router);
@@ -512,10 +528,10 @@ hf_err hf_req_let_in(hf_req *rq)
         err = check_query(rq);
         return err.code != 0 || rq->answered ? err : hf_socket_open(rq);
     }
-    if (h->method == HF_METHOD_CONNECT)
-        return hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_CONNECT_REFUSED), h->target);
     if (route == NULL && rq->match.methods == 0)
         return hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_NOT_FOUND), h->path);
+    if (h->method == HF_METHOD_CONNECT)
+        return hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_CONNECT_REFUSED), h->target);
     if (route != NULL && route->max_body > 0)
         rq->body_limit = route->max_body;
     else if (route != NULL && route->limits != NULL)
@@ -542,7 +558,7 @@ hf_err hf_req_let_in(hf_req *rq)
     err = check_content(rq, hf_content_begin);
     if (err.code != 0 || rq->answered)
         return err;
-    if (!keep_head(rq))
+    if (!hf_req_keep_head(rq))
         return hf_err_make(HF_ERR_BASE_MEMORY);
     /* The path lies in our memory already, and the arguments in the path. */
     return h->expect_continue ? hf_web_respond(rq->dialog->web, rq->exchange, &(hf_response_head){ .status = 100 }) : HF_OK;
@@ -764,7 +780,7 @@ static void refused(hf_dialog *d, const hf_web_event *event)
                    : hf_reply_problem(rq, fault->status, fault->err, hf_bytes_make(fault->got, fault->got_length)));
     if (rq->answer_ended && !rq->waits_for_sent && (rq->complete || rq->headless))
         close_request(rq);
-    else if (!keep_head(rq))
+    else if (!hf_req_keep_head(rq))
         hf_req_settle(rq, hf_err_make(HF_ERR_BASE_MEMORY));
 }
 
@@ -773,6 +789,7 @@ bool hf_req_after_event(hf_req *rq)
     go_on(rq);
     if (rq->more != NULL && rq->more->unflushed > 0)
         hf_req_settle(rq, hf_stream_flush(rq));
+    hf_req_give_room_back(rq);
     if (!rq->answer_ended || rq->waits_for_sent || !(rq->complete || rq->headless))
         return false;
     close_request(rq);
@@ -879,15 +896,18 @@ hf_bytes hf_req_body(const hf_req *rq)
 hf_bytes hf_req_id(const hf_req *rq)
 {
     hf_req *own = (hf_req *)rq; /* the text is made on first use */
-    if (own->id_length == 0) {
-        hf_writer w = hf_writer_make(own->id, sizeof own->id);
+    uint8_t id[40];
+    if (own->id.len == 0) {
+        hf_writer w = hf_writer_make(id, sizeof id);
         hf_write_byte(&w, 'c');
         hf_write_hex(&w, rq->dialog->id);
         hf_write_byte(&w, '-');
         hf_write_decimal(&w, rq->number);
-        own->id_length = w.length;
+        own->id = hf_written(&w);
+        if (!hf_req_keep_bytes(own, &own->id))
+            own->id = hf_text("");
     }
-    return hf_bytes_make(own->id, own->id_length);
+    return own->id;
 }
 hf_req_source hf_req_source_of(const hf_req *rq)
 {

@@ -26,6 +26,7 @@ typedef struct hf_app {
     struct hf_pool *pool;    /* for blocking work; NULL: it runs at once, in the loop thread */
     struct hf_idempotency_store *idempotency; /* NULL: keys are not looked at */
     struct hf_topics *topics; /* NULL: there are none */
+    uint16_t https_port;     /* where routes are served that need https; 0: at the usual port */
 } hf_app;
 
 /* What the room above does for a service. */
@@ -61,6 +62,15 @@ typedef struct hf_typed_lines {
     size_t length;
 } hf_typed_lines;
 
+/* What a request needs until its answer is under way. A live one (a WebSocket, an event stream) gives it back then. */
+typedef struct hf_req_room {
+    hf_route_match match;
+    hf_field fields[32];
+    _Alignas(16) uint8_t near[2048]; /* the arena's first bytes, without an allocation */
+} hf_req_room;
+
+enum { HF_SPARE_SOCKETS = 8 };
+
 typedef struct hf_service {
     const hf_env *env;
     const hf_app *app;
@@ -73,8 +83,9 @@ typedef struct hf_service {
     size_t lines_length; /* without Cache-Control; 0: they do not fit, or must not leave unchecked */
     size_t lines_ruled;  /* with it */
     hf_typed_lines typed[HF_TYPED_LINES];
-    hf_req *spare;    /* requests to use again */
+    hf_req *spare;    /* requests to use again, with their rooms */
     size_t spares;
+    hf_req_room *spare_room; /* one that a live request gave back. NULL: there is none */
     size_t open;      /* requests that are not over */
     bool refusing;    /* the limit memory_bytes is near: new requests are answered 503 */
     struct hf_hints *hints;   /* what answers linked to (hints.h); NULL: nothing yet */
@@ -82,6 +93,8 @@ typedef struct hf_service {
     struct hf_topics_member *topics; /* of the thread; lent. NULL: there are none */
     uint64_t coders; /* bytes that the compressors of answers under way hold */
     struct hf_crypto *crypto;   /* for WebSocket handshakes; made when it is first needed */
+    struct hf_websocket *sockets[HF_SPARE_SOCKETS]; /* cores that no WebSocket needs at the moment */
+    size_t socket_count;
 } hf_service;
 
 /* One connection as the application sees it. */
@@ -125,21 +138,24 @@ struct hf_req {
     bool headless;       /* the core refused it: there is no head but what the log may show of it */
     bool versioned;      /* of that the version came, too */
     bool early;          /* it came in 0-RTT, or says that it did on its way: it may be a replay */
+    bool lasting;        /* a live one: what lies in its room is not needed for long */
     size_t field_count, field_floor; /* of the answer; the guards' own stay on every answer */
     struct hf_hold *holds;
     struct hf_req_more *more; /* what few requests need (request.h) */
     hf_extent *pending; /* what put did not take yet */
     size_t pending_count;
-    size_t id_length;
+    hf_bytes id;
     hf_arena arena;
     size_t near_used;
     hf_bytes lines; /* hf_req_lines */
-    hf_route_match match;
-    /* Behind the match's arguments nothing is zero at first. */
+    struct {
+        const hf_route *route; /* as in hf_route_match */
+        const hf_path_argument *arguments;
+        uint32_t methods, argument_count;
+    } match;
+    /* What stands below is not zero at first. */
+    hf_req_room *room; /* NULL: it was given back */
     hf_request_head head;
-    hf_field fields[32];
-    char id[40];
-    _Alignas(16) uint8_t near[2048]; /* the arena's first bytes, without an allocation */
 };
 
 void hf_service_init(hf_service *s, const hf_env *env, const hf_app *app, const hf_service_hooks *hooks);
@@ -183,5 +199,7 @@ hf_req_source hf_req_source_of(const hf_req *rq);
 hf_err hf_req_proceed(hf_req *rq);
 /* Bytes of the request's memory, uninitialised. */
 void *hf_req_memory(hf_req *rq, size_t size);
+/* The same, not needed any more once the answer's head was handed on, which it was not yet. */
+void *hf_req_brief_memory(hf_req *rq, size_t size);
 
 #endif

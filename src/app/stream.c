@@ -130,10 +130,12 @@ hf_err hf_reply_trailer(hf_req *rq, const char *name, hf_bytes value)
         return hf_err_make(HF_ERR_BASE_MEMORY);
     if (!hf_is_token(n) || !hf_is_field_value(value))
         return hf_err_make(HF_ERR_HTTP1_BAD_HEAD);
-    if (more->trailer_count == HF_COUNT(more->trailers))
+    if (more->trailer_count == HF_TRAILERS)
         return hf_err_make(HF_ERR_BASE_LIMIT);
+    if (more->trailers == NULL)
+        more->trailers = hf_req_memory(rq, HF_TRAILERS * sizeof *more->trailers);
     uint8_t *copy = hf_req_memory(rq, n.len + value.len + 1);
-    if (copy == NULL)
+    if (copy == NULL || more->trailers == NULL)
         return hf_err_make(HF_ERR_BASE_MEMORY);
     memcpy(copy, n.ptr, n.len);
     if (value.len > 0)

@@ -2,6 +2,7 @@
  *
  * An arena as a list of blocks. Blocks double from 1 KiB to 16 KiB: a small request costs one small block, a large one
  * few. What is too large for the next block gets a block of its own, behind the newest, whose room is then not lost.
+ * A thrifty arena begins with blocks that fit what is asked for, and doubles only what it holds.
  */
 #include "arena.h"
 
@@ -9,6 +10,7 @@
 
 enum {
     FIRST_BLOCK = 1024,
+    THRIFTY_BLOCK = 128,
     LARGEST_BLOCK = 16384,
     ALIGNMENT = _Alignof(max_align_t)
 };
@@ -52,11 +54,12 @@ static size_t block_size(const hf_arena *a, size_t room)
     const size_t needed = header + room;
     if (needed > left)
         return 0;
-    size_t usual = a->blocks == NULL ? FIRST_BLOCK : a->blocks->size * 2;
+    const size_t least = a->thrifty ? THRIFTY_BLOCK : FIRST_BLOCK;
+    size_t usual = a->thrifty ? a->held / 4 : a->blocks == NULL ? FIRST_BLOCK : a->blocks->size * 2;
     if (usual > LARGEST_BLOCK)
         usual = LARGEST_BLOCK;
-    if (usual < FIRST_BLOCK) /* the limit cut the block before this one short */
-        usual = FIRST_BLOCK;
+    if (usual < least) /* the limit cut the block before this one short */
+        usual = least;
     if (usual > left)
         usual = left;
     return needed > usual ? needed : usual;

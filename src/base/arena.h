@@ -14,6 +14,7 @@ typedef struct hf_arena {
     hf_arena_block *blocks; /* newest first */
     size_t held;            /* bytes obtained from the allocator */
     size_t limit;           /* of `held`; reaching it answers NULL */
+    bool thrifty;           /* small blocks: what it holds is held for long, and by many */
 } hf_arena;
 
 /* Allocates nothing yet. Lends `alloc` until fini. `limit` bounds what the arena ever holds. */

@@ -3,10 +3,13 @@
 
 #include "panic.h"
 
+/* Numbers that follow one another come to lie evenly apart (Fibonacci hashing, Knuth 6.4): side by side they would be one long
+ * run, of which remove would look at every row. */
 static uint32_t place(const hf_id_table *t, uint64_t id)
 {
     const uint64_t kind = id & ((1u << t->kind_bits) - 1);
-    return (uint32_t)(id >> t->kind_bits ^ kind << 4) & (t->capacity - 1);
+    const uint32_t spread = (uint32_t)(id >> t->kind_bits ^ kind << 4) * UINT32_C(0x9e3779b1);
+    return (uint32_t)((uint64_t)spread * t->capacity >> 32);
 }
 
 static uint32_t next(const hf_id_table *t, uint32_t i)

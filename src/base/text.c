@@ -210,7 +210,7 @@ bool hf_text_same(hf_bytes a, hf_bytes b)
     if (a.len != b.len)
         return false;
     for (size_t i = 0; i < a.len; i++)
-        if (hf_lower(a.ptr[i]) != hf_lower(b.ptr[i]))
+        if (a.ptr[i] != b.ptr[i] && hf_lower(a.ptr[i]) != hf_lower(b.ptr[i]))
             return false;
     return true;
 }

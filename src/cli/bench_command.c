@@ -6,67 +6,27 @@
  * times whatever the server does, and their time runs from when they were due: a server that stalls is not forgiven what it kept
  * waiting ("coordinated omission").
  */
-#include <errno.h>
+#include "bench.h"
+
 #include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
 
-#include "calling.h"
-#include "fetch.h"
-#include "histogram.h"
+#include "allocator.h"
 #include "text.h"
+#include "uring.h"
 
-enum { LINES_MOST = 1000, FIELDS_MOST = 32, BARS = 24 };
-
-typedef struct bench_slot {
-    struct bench_line *line;
-    hf_time due; /* when it was sent, or had to be */
-    uint64_t length, hash;
-    uint16_t status;
-    bool busy;
-} bench_slot;
-
-typedef struct bench_line {
-    hf_line line;
-    hf_fetch fetch;
-    bench_slot slots[HF_FETCH_CALLS];
-    bool begun, ready;
-    uint32_t busy;
-} bench_line;
-
-typedef struct bench {
-    hf_cli *cli;
-    const hf_arguments *arguments;
-    hf_dialer *dialer;
-    hf_calling_net *net; /* NULL: the kernel's */
-    hf_client_url url;
-    hf_version version;
-    bool fresh, json, checks;
-    uint64_t connections, streams, requests, rate;
-    int64_t span_ns;
-    hf_field fields[FIELDS_MOST + 1];
-    size_t field_count;
-    bench_line **lines;
-    /* what is known of an answer: the first one says */
-    bool known;
-    uint16_t status;
-    uint64_t length, hash;
-    /* what happened */
-    hf_histogram *took;
-    hf_time began, end;
-    uint64_t asked, answered, bytes, opened, failed;
-    hf_version spoken;
-    char wrong[300]; /* empty: nothing */
-    hf_exit result;
-} bench;
+enum { BARS = 24 };
 
 /* ---- what was given ----------------------------------------------------------------------------------------- */
 
-static const char *option(const bench *b, const char *name)
+static const char *option(const hf_bench *b, const char *name)
 {
     const hf_given *const given = hf_arguments_find(b->arguments, name);
     return given != NULL ? given->value : NULL;
 }
 
-static hf_exit take_number(const bench *b, const char *name, uint64_t least, uint64_t most, uint64_t *n)
+static hf_exit take_number(const hf_bench *b, const char *name, uint64_t least, uint64_t most, uint64_t *n)
 {
     const char *const text = option(b, name);
     if (text == NULL || (hf_parse_decimal(hf_text(text), n) && *n >= least && *n <= most))
@@ -81,14 +41,26 @@ static bool is_here(const char *host)
            (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == strlen(host));
 }
 
-static hf_exit take_all(bench *b)
+/* What does not go together. */
+static hf_exit agree(hf_bench *b)
+{
+    if (b->pipeline > 1 && (b->url.live || b->fresh || (b->version != 0 && b->version != HF_HTTP_1_1)))
+        return hf_cli_misuse(b->cli, "--pipeline is of HTTP/1.1 over connections that are kept");
+    if (b->url.live && (b->fresh || b->version > HF_HTTP_1_1))
+        return hf_cli_misuse(b->cli, "WebSockets are measured over HTTP/1.1, and kept: without --fresh, --http2 and --http3");
+    if (b->url.live || (b->pipeline > 1 && !b->url.secure))
+        b->version = HF_HTTP_1_1;
+    return HF_EXIT_OK;
+}
+
+static hf_exit take_all(hf_bench *b)
 {
     static const char *const ways[] = { "http1.1", "http2", "http3" };
     static const hf_version versions[] = { HF_HTTP_1_1, HF_HTTP_2, HF_HTTP_3 };
     uint64_t seconds = 10;
     const char *const text = b->arguments->operands[0], *const wrong = hf_client_url_parse(text, &b->url);
-    if (wrong != NULL || b->url.live)
-        return hf_cli_misuse(b->cli, "%s: %s", text, wrong != NULL ? wrong : "give it as http:// or https://");
+    if (wrong != NULL)
+        return hf_cli_misuse(b->cli, "%s: %s", text, wrong);
     if (!is_here(b->url.host) && !hf_arguments_on(b->arguments, b->cli->command, "elsewhere"))
         return hf_cli_misuse(b->cli, "%s is not this machine. A load that its owner did not ask for is an attack; with --elsewhere you say that it is yours", b->url.host);
     for (size_t i = 0; i < HF_COUNT(ways); i++)
@@ -99,224 +71,26 @@ static hf_exit take_all(bench *b)
         }
     b->fresh = hf_arguments_on(b->arguments, b->cli->command, "fresh");
     b->json = hf_arguments_on(b->arguments, b->cli->command, "json");
+    b->live = hf_arguments_on(b->arguments, b->cli->command, "live") || (!b->json && isatty(STDERR_FILENO));
     b->checks = hf_arguments_on(b->arguments, b->cli->command, "check");
     b->fields[b->field_count++] = (hf_field){ HF_LITERAL("Host"), b->url.authority, HF_FIELD_HOST };
     for (size_t i = 0; i < b->arguments->given_count; i++)
         if (strcmp(b->arguments->given[i].option->name, "header") == 0) {
-            const hf_exit bad = b->field_count <= FIELDS_MOST ? hf_calling_read_header(b->cli, b->arguments->given[i].value, &b->fields[b->field_count])
-                                                              : hf_cli_misuse(b->cli, "more than %d fields", FIELDS_MOST);
+            const hf_exit bad = b->field_count <= HF_BENCH_FIELDS ? hf_calling_read_header(b->cli, b->arguments->given[i].value, &b->fields[b->field_count])
+                                                              : hf_cli_misuse(b->cli, "more than %d fields", HF_BENCH_FIELDS);
             if (bad != HF_EXIT_OK)
                 return bad;
             b->field_count++;
         }
-    hf_exit bad = take_number(b, "connections", 1, LINES_MOST, &b->connections);
+    hf_exit bad = take_number(b, "connections", 1, HF_BENCH_LINES, &b->connections);
     bad = bad == HF_EXIT_OK ? take_number(b, "streams", 1, HF_FETCH_CALLS, &b->streams) : bad;
     bad = bad == HF_EXIT_OK ? take_number(b, "requests", 1, UINT64_MAX, &b->requests) : bad;
     bad = bad == HF_EXIT_OK ? take_number(b, "rate", 1, 1000000, &b->rate) : bad;
     bad = bad == HF_EXIT_OK ? take_number(b, "seconds", 1, 3600, &seconds) : bad;
+    bad = bad == HF_EXIT_OK ? take_number(b, "pipeline", 1, HF_FETCH_PIPELINE, &b->pipeline) : bad;
+    bad = bad == HF_EXIT_OK ? take_number(b, "message-bytes", 1, HF_BENCH_MESSAGE, &b->message) : bad;
     b->span_ns = HF_SECONDS(seconds);
-    return bad;
-}
-
-/* ---- asking ------------------------------------------------------------------------------------------------- */
-
-static void fail(bench *b, hf_exit exit, const char *what, const char *why)
-{
-    if (b->wrong[0] == 0) {
-        snprintf(b->wrong, sizeof b->wrong, "%.60s: %.220s", what, why);
-        b->result = exit;
-    }
-}
-
-static bool may_ask(const bench *b, hf_time now)
-{
-    if (b->wrong[0] != 0 || !hf_time_before(now, b->end) || (b->requests > 0 && b->asked >= b->requests))
-        return false;
-    return b->rate == 0 || now.ns - b->began.ns >= (int64_t)(b->asked * 1000000000 / b->rate);
-}
-
-static hf_time due(const bench *b, hf_time now)
-{
-    return b->rate > 0 ? hf_time_after(b->began, (int64_t)(b->asked * 1000000000 / b->rate)) : now;
-}
-
-static void begin_line(bench *b, bench_line *l)
-{
-    static const hf_bytes both[] = { HF_LITERAL("h2"), HF_LITERAL("http/1.1") };
-    const bool one = b->version == HF_HTTP_1_1;
-    const hf_line_wish wish = { .protocols = one ? both + 1 : both, .protocol_count = b->version == 0 ? 2 : 1, .quic = b->version == HF_HTTP_3,
-                                .quic_only = b->version == HF_HTTP_3 };
-    l->begun = true;
-    l->ready = false;
-    l->busy = 0;
-    b->opened++;
-    hf_line_begin(&l->line, b->dialer, &b->url, &wish);
-}
-
-static void end_line(bench_line *l)
-{
-    if (l->ready)
-        hf_fetch_close(&l->fetch);
-    if (l->begun)
-        hf_line_close(&l->line);
-    l->begun = l->ready = false;
-}
-
-/* As many as the line carries and the clock allows. */
-static void ask(bench *b, bench_line *l, hf_time now)
-{
-    const hf_request_head head = { .method = HF_METHOD_GET, .method_name = HF_LITERAL("GET"), .version = HF_HTTP_1_1,
-        .scheme = hf_text(b->url.secure ? "https" : "http"), .authority = b->url.authority, .target = b->url.target,
-        .fields = { b->fields, b->field_count }, .content_length = HF_LENGTH_NONE };
-    while (l->busy < b->streams && hf_fetch_room(&l->fetch) > 0 && !(b->fresh && l->fetch.asked > 0) && may_ask(b, now)) {
-        bench_slot *s = l->slots;
-        while (s->busy)
-            s++;
-        *s = (bench_slot){ .line = l, .due = due(b, now), .hash = UINT64_C(0xcbf29ce484222325) };
-        const hf_err err = hf_fetch_ask(&l->fetch, &head, hf_bytes_make(NULL, 0), s);
-        if (err.code == HF_ERR_BASE_LIMIT)
-            return;
-        if (err.code != 0) {
-            fail(b, HF_EXIT_HTTP, "a request cannot be sent", hf_err_text(err));
-            return;
-        }
-        s->busy = true;
-        l->busy++;
-        b->asked++;
-    }
-}
-
-/* ---- hearing ------------------------------------------------------------------------------------------------ */
-
-static void check(bench *b, const bench_slot *s)
-{
-    char words[160];
-    if (!b->known) {
-        b->known = true;
-        b->status = s->status;
-        b->length = s->length;
-        b->hash = s->hash;
-    }
-    if (!b->checks || (s->status == b->status && s->length == b->length && s->hash == b->hash))
-        return;
-    snprintf(words, sizeof words, "%u with %llu bytes%s; the first was %u with %llu", s->status, (unsigned long long)s->length,
-             s->status == b->status && s->length == b->length ? ", other ones" : "", b->status, (unsigned long long)b->length);
-    fail(b, HF_EXIT_HTTP, "answers differ (--no-check lets them)", words);
-}
-
-static void hear(bench *b, bench_line *l, const hf_fetch_event *e, hf_time now)
-{
-    bench_slot *const s = e->user;
-    switch (e->kind) {
-    case HF_FETCH_HEAD:
-        if (e->head.status >= 200)
-            s->status = e->head.status;
-        break;
-    case HF_FETCH_BODY:
-        s->length += e->body.len;
-        b->bytes += e->body.len;
-        for (size_t i = 0; b->checks && i < e->body.len; i++) /* FNV-1a */
-            s->hash = (s->hash ^ e->body.ptr[i]) * UINT64_C(0x100000001b3);
-        break;
-    case HF_FETCH_END:
-        hf_histogram_add(b->took, (uint64_t)(now.ns - s->due.ns));
-        b->answered++;
-        s->busy = false;
-        l->busy--;
-        check(b, s);
-        break;
-    case HF_FETCH_FAILED:
-        s->busy = false;
-        l->busy--;
-        b->failed++;
-        break;
-    case HF_FETCH_TRAILERS:
-    case HF_FETCH_UPGRADED: break;
-    }
-}
-
-static void lose(bench *b, bench_line *l)
-{
-    b->failed += l->busy;
-    for (size_t i = 0; i < HF_FETCH_CALLS; i++)
-        l->slots[i].busy = false;
-    l->busy = 0;
-    end_line(l);
-}
-
-static void open_on(bench *b, bench_line *l)
-{
-    const hf_step s = hf_line_step(&l->line);
-    if (s == HF_FAULT) {
-        fail(b, hf_calling_layer_of(l->line.stage), "a connection cannot be made", l->line.words);
-        end_line(l);
-    }
-    if (s != HF_EVENT)
-        return;
-    const bool two = l->line.tls != NULL ? hf_bytes_equal(hf_tls_protocol(hf_tls_pier_core(l->line.tls)), hf_text("h2")) : b->version == HF_HTTP_2;
-    l->ready = hf_fetch_open(&l->fetch, &l->line, two ? HF_HTTP_2 : HF_HTTP_1_1);
-    if (!l->ready)
-        fail(b, HF_EXIT_FAILED, "memory", "there is no more");
-    else if (b->version != 0 && hf_fetch_version(&l->fetch) != b->version)
-        fail(b, HF_EXIT_HTTP, b->url.host, hf_err_text(hf_err_make(HF_ERR_CLIENT_NO_VERSION)));
-    else
-        b->spoken = hf_fetch_version(&l->fetch);
-}
-
-/* True: something happened. */
-static bool step(bench *b, bench_line *l)
-{
-    bool any = false;
-    hf_time now = hf_dialer_now(b->dialer);
-    if (!l->begun && may_ask(b, now))
-        begin_line(b, l);
-    if (l->begun && !l->ready)
-        open_on(b, l);
-    if (!l->ready)
-        return false;
-    ask(b, l, now);
-    for (;;) {
-        hf_fetch_event e;
-        hf_err why;
-        const hf_step s = hf_fetch_turn(&l->fetch, &e, &why);
-        if (s == HF_IDLE && !(l->busy == 0 && (hf_fetch_is_over(&l->fetch) || (b->fresh && l->fetch.asked > 0))))
-            return any;
-        if (s != HF_EVENT) {
-            lose(b, l);
-            return true;
-        }
-        any = true;
-        now = hf_dialer_now(b->dialer);
-        hear(b, l, &e, now);
-        if (e.kind == HF_FETCH_END)
-            ask(b, l, now);
-    }
-}
-
-static void run(bench *b)
-{
-    b->began = hf_dialer_now(b->dialer);
-    b->end = hf_time_after(b->began, b->span_ns);
-    const hf_time last = hf_time_after(b->end, HF_SECONDS(10)); /* for what was asked in time */
-    for (bool under_way = true; under_way;) {
-        hf_time now = hf_dialer_now(b->dialer), wake = last;
-        bool any = false;
-        under_way = hf_time_before(now, b->end) && b->wrong[0] == 0 && (b->requests == 0 || b->asked < b->requests);
-        if (b->rate > 0 && under_way)
-            wake = due(b, now);
-        for (uint64_t i = 0; i < b->connections; i++) {
-            bench_line *const l = b->lines[i];
-            any = step(b, l) || any;
-            under_way = under_way || (l->busy > 0 && hf_time_before(now, last) && b->wrong[0] == 0);
-            if (l->begun)
-                wake = hf_time_earlier(wake, l->ready ? hf_fetch_wake(&l->fetch) : hf_line_wake(&l->line));
-        }
-        if (!any && under_way && b->wrong[0] == 0)
-            (void)hf_dialer_wait(b->dialer, wake, -1);
-    }
-    b->end = hf_dialer_now(b->dialer);
-    for (uint64_t i = 0; i < b->connections; i++)
-        b->failed += b->lines[i]->busy;
+    return bad == HF_EXIT_OK ? agree(b) : bad;
 }
 
 /* ---- telling ------------------------------------------------------------------------------------------------ */
@@ -331,7 +105,7 @@ static const char *version_name(hf_version v)
     return v == HF_HTTP_3 ? "3" : v == HF_HTTP_2 ? "2" : "1.1";
 }
 
-static void tell_json(const bench *b, double seconds)
+static void tell_json(const hf_bench *b, double seconds)
 {
     FILE *const out = b->cli->out;
     char text[6 * HF_CLIENT_URL_BYTES];
@@ -347,7 +121,7 @@ static void tell_json(const bench *b, double seconds)
     fputs("}}\n", out);
 }
 
-static void tell_text(const bench *b, double seconds)
+static void tell_text(const hf_bench *b, double seconds)
 {
     FILE *const out = b->cli->out;
     const double most = (double)hf_histogram_at(b->took, 1000000);
@@ -369,9 +143,45 @@ static void tell_text(const bench *b, double seconds)
     }
 }
 
+/* ---- the loop ----------------------------------------------------------------------------------------------- */
+
+static void wait_in_ring(void *self, hf_time until)
+{
+    hf_bench *const b = self;
+    hf_io_event events[256];
+    size_t n;
+    do {
+        n = b->ring->ops->wait(b->ring, until, events, HF_COUNT(events));
+        for (size_t i = 0; i < n; i++) {
+            const hf_line *const l = events[i].kind == HF_IO_READY ? events[i].owner : NULL;
+            if (l != NULL && l->stirred != NULL)
+                *l->stirred = true;
+        }
+        until = hf_time_make(0);
+    } while (n == HF_COUNT(events));
+}
+
+/* io_uring costs less where many small answers come; datagrams are the dialer's own loop's. */
+static hf_exit open_ring(hf_bench *b)
+{
+    const char *const io = option(b, "io"), *const way = io != NULL ? io : "auto";
+    uint64_t seed = 0;
+    hf_err err = HF_OK;
+    if (strcmp(way, "uring") == 0 && (b->net != NULL || b->version == HF_HTTP_3))
+        return hf_cli_misuse(b->cli, "--io uring is for the kernel's TCP");
+    if (strcmp(way, "epoll") == 0 || b->net != NULL || b->version == HF_HTTP_3)
+        return HF_EXIT_OK;
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+        return hf_cli_failed(b->cli, "the system gives no randomness");
+    hf_random_seed(&b->random, seed);
+    b->env = (hf_env){ .alloc = *hf_allocator_default(), .random = &b->random, .limits = hf_limits_default() };
+    b->ring = hf_uring_new(&b->env, false, &err);
+    return b->ring != NULL || io == NULL || strcmp(way, "auto") == 0 ? HF_EXIT_OK : hf_cli_failed(b->cli, "--io uring: %s", hf_err_text(err));
+}
+
 /* ---- the command -------------------------------------------------------------------------------------------- */
 
-static hf_exit prepare(bench *b)
+static hf_exit prepare(hf_bench *b)
 {
     char text[512];
     hf_writer why = hf_writer_make(text, sizeof text);
@@ -380,25 +190,32 @@ static hf_exit prepare(bench *b)
     bad = bad == HF_EXIT_OK ? hf_calling_open_net(b->cli, b->arguments, &b->net) : bad;
     if (bad != HF_EXIT_OK)
         return bad;
+    bad = open_ring(b);
+    if (bad != HF_EXIT_OK)
+        return bad;
     options.world = hf_calling_world(b->net);
+    if (b->ring != NULL)
+        options.world = (hf_dialer_world){ .io = b->ring, .env = &b->env, .wait = wait_in_ring, .self = b };
     b->dialer = hf_dialer_new(&options, &why);
     if (b->dialer == NULL)
         return hf_cli_failed(b->cli, "%.*s", HF_STR(hf_written(&why)));
     b->took = calloc(1, sizeof *b->took);
+    b->lately = calloc(1, sizeof *b->lately);
     b->lines = calloc(b->connections, sizeof *b->lines);
     for (uint64_t i = 0; b->lines != NULL && i < b->connections; i++)
         if ((b->lines[i] = calloc(1, sizeof **b->lines)) == NULL)
             return hf_cli_failed(b->cli, "out of memory");
-    return b->took != NULL && b->lines != NULL ? HF_EXIT_OK : hf_cli_failed(b->cli, "out of memory");
+    return b->took != NULL && b->lately != NULL && b->lines != NULL ? HF_EXIT_OK : hf_cli_failed(b->cli, "out of memory");
 }
 
 int hf_command_bench(hf_cli *cli, const hf_arguments *arguments)
 {
-    static bench b; /* large */
-    b = (bench){ .cli = cli, .arguments = arguments, .connections = 16, .streams = 1 };
+    static hf_bench b; /* large */
+    b = (hf_bench){ .cli = cli, .arguments = arguments, .connections = 16, .streams = 1, .pipeline = 1, .message = 32 };
     hf_exit result = prepare(&b);
     if (result == HF_EXIT_OK) {
-        run(&b);
+        hf_bench_run(&b);
+        hf_bench_draw_end(&b);
         const double seconds = (double)(b.end.ns - b.began.ns) / 1e9;
         if (b.json)
             tell_json(&b, seconds);
@@ -412,12 +229,15 @@ int hf_command_bench(hf_cli *cli, const hf_arguments *arguments)
     }
     for (uint64_t i = 0; b.lines != NULL && i < b.connections; i++) {
         if (b.lines[i] != NULL)
-            end_line(b.lines[i]);
+            hf_bench_end_line(b.lines[i]);
         free(b.lines[i]);
     }
     free(b.lines);
     free(b.took);
+    free(b.lately);
     hf_dialer_free(b.dialer);
+    if (b.ring != NULL)
+        b.ring->ops->free(b.ring);
     hf_calling_close_net(b.net);
     return result;
 }

@@ -129,9 +129,9 @@ static const hf_option serve_options[] = {
       .help = "Become this user once the listeners are bound. Needs root to begin with." },
     { .name = "admin", .kind = HF_OPTION_VALUE, .value = "SOCKET", .complete = HF_COMPLETE_FILE,
       .help = "Answer handfast status, connections and reload at this unix socket, for root and the server's own user only." },
-    { .name = "topics", .kind = HF_OPTION_VALUE, .value = "REDIS",
+    { .name = "topics", .kind = HF_OPTION_VALUE, .value = "WHERE", .complete = HF_COMPLETE_FILE,
       .help = "Share topics of live routes with every server that names the same Redis server: redis://[user:password@]host[:port][/database] or "
-              "unix:///path[?db=database]." },
+              "unix:///path[?db=database]. Any other value is a file of SQLite, made where there is none: in it their history outlives the server." },
     { .name = "record", .kind = HF_OPTION_VALUE, .value = "PATH", .complete = HF_COMPLETE_FILE,
       .help = "A folder that is there: keep in it each connection that ends badly, as a file for handfast replay. Any other path: record all that "
               "comes in from outside, up to the limit record_bytes, into this new file. It holds what clients send, in the clear. http listeners "
@@ -456,6 +456,8 @@ static const hf_example get_examples[] = {
     { .name = "cacert", .kind = HF_OPTION_VALUE, .value = "FILE", .preset = "$SSL_CERT_FILE, else the system's",                      \
       .complete = HF_COMPLETE_FILE, .help = "Believe the roots in this PEM file, and no others." },                                   \
     { .name = "insecure", .letter = 'k', .help = "Believe any certificate: whoever is between can read and change everything." },     \
+    { .name = "http2", .help = "Speak HTTP/2, and nothing else; without TLS, too." },                                                  \
+    { .name = "http3", .help = "Speak HTTP/3, over QUIC, and nothing else. Needs TLS." },                                              \
     { .name = "reconnect", .kind = HF_OPTION_BOOLEAN, .on = true, .help = "Give up when the connection is lost." },                   \
     { .name = "retries", .kind = HF_OPTION_VALUE, .value = "N", .preset = "10", .help = "How often to try in a row before giving up." }, \
     { .name = "json", .help = "Print a line of JSON for each." },                                                                     \
@@ -595,13 +597,16 @@ static const char *const bench_description[] = {
     "there were and how long they took, as percentiles.",
     "Without --rate a connection asks again as soon as it is answered (closed loop). With --rate requests are due at fixed times, and their time "
     "runs from when they were due, whoever was late: a server that stalls for a second is seen to have stalled for all who came in that second.",
+    "A ws:// or wss:// URL opens WebSockets: each message is to be answered by one, as an echo does.",
     "It ends after 10 seconds, or when --requests are answered; it speaks to this machine only, unless told otherwise. --fresh opens a connection "
     "for each request: what a pool of connections saves is the difference.",
     NULL,
 };
 static const hf_option bench_options[] = {
     { .name = "connections", .letter = 'c', .kind = HF_OPTION_VALUE, .value = "N", .preset = "16", .help = "So many connections, at most 1000." },
-    { .name = "streams", .letter = 'm', .kind = HF_OPTION_VALUE, .value = "N", .preset = "1", .help = "HTTP/2 and HTTP/3: so many requests at a time on each." },
+    { .name = "streams", .letter = 'm', .kind = HF_OPTION_VALUE, .value = "N", .preset = "1", .help = "HTTP/2 and HTTP/3: so many requests at a time on each; WebSocket: messages." },
+    { .name = "pipeline", .kind = HF_OPTION_VALUE, .value = "N", .preset = "1", .help = "HTTP/1.1: so many requests at a time on each, one behind the other; at most 16." },
+    { .name = "message-bytes", .kind = HF_OPTION_VALUE, .value = "N", .preset = "32", .help = "WebSocket: the length of each message, at most 65536." },
     { .name = "requests", .letter = 'n', .kind = HF_OPTION_VALUE, .value = "N", .help = "End after so many." },
     { .name = "seconds", .letter = 't', .kind = HF_OPTION_VALUE, .value = "N", .preset = "10", .help = "End after so long, at most an hour." },
     { .name = "rate", .letter = 'R', .kind = HF_OPTION_VALUE, .value = "N", .help = "So many requests a second are due, on all connections together." },
@@ -615,6 +620,9 @@ static const hf_option bench_options[] = {
     { .name = "insecure", .letter = 'k', .help = "Believe any certificate." },
     NET_OPTIONS,
     { .name = "elsewhere", .help = "Allow another machine: one that is yours, or whose owner asked for it." },
+    { .name = "io", .kind = HF_OPTION_VALUE, .value = "WAY", .preset = "auto", .complete = HF_COMPLETE_CHOICES, .choices = io_choices,
+      .help = "How to wait: epoll, uring (io_uring), or auto: io_uring where the kernel lets us, for TCP." },
+    { .name = "live", .help = "Draw answers a second while it runs, on standard error: the default where that is a terminal." },
     { .name = "json", .help = "Print one JSON object." },
 };
 static const hf_exit_row bench_exits[] = {
@@ -631,6 +639,7 @@ static const hf_example bench_examples[] = {
     { "handfast bench --rate 1000 --json http://localhost:8080/", "How long do 1000 requests a second take?" },
     { "handfast bench --fresh -n 1000 http://localhost:8080/", "And without keeping connections?" },
     { "handfast bench --http3 -m 10 -k https://localhost:8443/", "HTTP/3, ten requests at a time on each connection." },
+    { "handfast bench -c 50 -m 4 ws://localhost:8080/echo", "Messages that an echo sends back, four under way on each of 50 WebSockets." },
 };
 static const char *const doctor_description[] = {
     "Looks at this host as a server or a busy client needs it: descriptors, backlog, ports, buffers for UDP, the clock, roots, entropy, io_uring, IPv6, "

@@ -135,7 +135,7 @@ static hf_exit connect_once(stream *s)
         l->hopeless = true;
         return HF_EXIT_FAILED;
     }
-    const hf_exit failed = hf_live_ask(l, fields, l->id_length > 0 ? 3 : 2, NULL);
+    const hf_exit failed = hf_live_ask(l, fields, l->id_length > 0 ? 3 : 2, NULL, NULL);
     return failed != HF_EXIT_OK ? failed : listen_to(s);
 }
 

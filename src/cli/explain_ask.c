@@ -196,7 +196,10 @@ static void hear(listening *l)
             h->http_err = hf_err_make(HF_ERR_IO_TIMEOUT);
         h->cut = h->http_err.code == 0 && is_enough(l, now, late); /* late, and it never rests: it was read for long enough */
         h->body_ns = now.ns - l->began.ns;
+        if (h->answered && h->by_head.out == 0)
+            (void)hf_line_packets(l->fetch->line, &h->by_head.out, &h->by_head.in);
     }
+    (void)hf_line_packets(l->fetch->line, &h->by_end.out, &h->by_end.in);
 }
 
 /* ---- asking --------------------------------------------------------------------------------------------------- */

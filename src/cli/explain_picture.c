@@ -21,21 +21,29 @@ static void add(hf_trail_span spans[HF_TRAIL_STEPS], size_t *n, int64_t *at, hf_
     spans[(*n)++] = span;
 }
 
+/* What a span added to what there had been before it. */
+static hf_trail_packets beyond(hf_trail_packets to, hf_trail_packets from)
+{
+    return to.out >= from.out && to.in >= from.in ? (hf_trail_packets){ to.out - from.out, to.in - from.in } : (hf_trail_packets){ 0, 0 };
+}
+
 size_t hf_trail_spans(const hf_trail_hop *h, hf_trail_span spans[HF_TRAIL_STEPS])
 {
     size_t n = 0;
     int64_t at = 0;
+    const hf_trail_packets none = { 0, 0 };
     const bool old = strcmp(h->tls_version, "TLS 1.2") == 0;
     if (h->looked_up[0] != 0)
         add(spans, &n, &at, (hf_trail_span){ .name = "name", .ns = h->name_ns, .round_trips = hf_trail_is_named(h), .packets = hf_trail_is_named(h) ? "query, answer" : NULL });
     for (size_t i = 0; i < h->try_count && n + 4 < HF_TRAIL_STEPS; i++)
-        add(spans, &n, &at, (hf_trail_span){ .name = "TCP", .ns = h->tries[i].ns, .round_trips = h->tries[i].err.code == 0, .packets = h->tries[i].err.code == 0 ? "SYN, SYN-ACK, ACK" : "SYN" });
+        add(spans, &n, &at, (hf_trail_span){ .name = "TCP", .ns = h->tries[i].ns, .round_trips = h->tries[i].err.code == 0,
+            .counted = h->tries[i].err.code == 0 ? h->by_tcp : none, .packets = h->tries[i].err.code == 0 ? "SYN, SYN-ACK, ACK" : "SYN" });
     if (h->tls_tried)
-        add(spans, &n, &at, (hf_trail_span){ .name = "TLS", .ns = h->tls_ns, .round_trips = !h->secured ? 0 : old ? 2 : 1,
+        add(spans, &n, &at, (hf_trail_span){ .name = "TLS", .ns = h->tls_ns, .round_trips = !h->secured ? 0 : old ? 2 : 1, .counted = beyond(h->by_tls, h->by_tcp),
             .packets = !h->secured ? NULL : old ? "ClientHello, ServerHello and Certificate, key and Finished, Finished" : "ClientHello, ServerHello to Finished, Finished" });
     if (h->asked && h->answered) {
-        add(spans, &n, &at, (hf_trail_span){ .name = "wait", .ns = h->head_ns, .round_trips = 1, .packets = "request, head" });
-        add(spans, &n, &at, (hf_trail_span){ .name = "body", .ns = h->body_ns - h->head_ns });
+        add(spans, &n, &at, (hf_trail_span){ .name = "wait", .ns = h->head_ns, .round_trips = 1, .counted = beyond(h->by_head, h->secured ? h->by_tls : h->by_tcp), .packets = "request, head" });
+        add(spans, &n, &at, (hf_trail_span){ .name = "body", .ns = h->body_ns - h->head_ns, .counted = beyond(h->by_end, h->by_head) });
     } else if (h->asked) {
         add(spans, &n, &at, (hf_trail_span){ .name = "wait", .ns = h->body_ns, .packets = "request" });
     }

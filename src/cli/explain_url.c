@@ -45,6 +45,7 @@ static void see(void *observer, const hf_dial_event *e)
         break;
     case HF_DIAL_ADDRESS:
         h->connected = e->err.code == 0;
+        h->by_tcp = (hf_trail_packets){ e->packets_out, e->packets_in };
         if (h->try_count == HF_TRAIL_ADDRESSES)
             break;
         h->tries[h->try_count] = (hf_trail_try){ .address = e->addresses[0], .ns = e->ended.ns - e->began.ns, .err = e->err };
@@ -58,7 +59,10 @@ static void see(void *observer, const hf_dial_event *e)
         if (h->judged)
             h->chain = *e->verdict;
         break;
-    case HF_DIAL_TLS: see_tls(h, e); break;
+    case HF_DIAL_TLS:
+        h->by_tls = (hf_trail_packets){ e->packets_out, e->packets_in };
+        see_tls(h, e);
+        break;
     case HF_DIAL_QUIC: break;
     }
 }
@@ -460,7 +464,9 @@ static hf_exit prepare(hf_trail *y, const hf_arguments *arguments)
         .observe = see, .observer = y };
     y->dialer = hf_dialer_new(&options, &why);
     y->blind = y->dialer != NULL ? hf_dialer_new(&blind, &why) : NULL;
-    return y->blind != NULL ? HF_EXIT_OK : hf_cli_failed(y->cli, "%.*s", HF_STR(hf_written(&why)));
+    if (y->blind == NULL)
+        return hf_cli_failed(y->cli, "%.*s", HF_STR(hf_written(&why)));
+    return hf_dialer_crypto(y->blind) != NULL ? HF_EXIT_OK : hf_cli_failed(y->cli, "libcrypto cannot be used");
 }
 
 static hf_exit walk_and_draw(hf_trail *y, const hf_arguments *arguments, const char *url)

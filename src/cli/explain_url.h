@@ -32,12 +32,18 @@ typedef struct hf_trail_http3 {
     char words[300];
 } hf_trail_http3;
 
+/* Segments, as the kernel counts them. All 0: it does not know. */
+typedef struct hf_trail_packets {
+    uint32_t out, in;
+} hf_trail_packets;
+
 /* One span of the timeline. */
 typedef struct hf_trail_span {
     const char *name;      /* static */
     int64_t at_ns, ns;
     unsigned round_trips;
     const char *packets;   /* what went to and fro. Static; NULL: it depends */
+    hf_trail_packets counted;
 } hf_trail_span;
 
 typedef struct hf_trail_try {
@@ -66,6 +72,7 @@ typedef struct hf_trail_hop {
     /* TLS */
     bool tls_tried, secured, judged;
     int64_t tls_ns;
+    hf_trail_packets by_tcp, by_tls, by_head, by_end; /* of the connection, when each was over */
     hf_err tls_err;
     hf_tls_fault fault;
     hf_verdict chain;

@@ -276,8 +276,11 @@ static void tell_times(const hf_trail *y, const hf_trail_hop *h)
         fputc('\n', y->cli->out);
     }
     fputs("  ", y->cli->out);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         fprintf(y->cli->out, "%s%s%s %s%.1f ms", i == 0 ? "" : " + ", y->cli->colour_out ? colours[i % HF_COUNT(colours)] : "", spans[i].name, paint(y, "\x1b[0m"), ms(spans[i].ns));
+        if (spans[i].counted.out + spans[i].counted.in > 0)
+            fprintf(y->cli->out, " (%u packets)", spans[i].counted.out + spans[i].counted.in);
+    }
     fprintf(y->cli->out, "%s%.1f ms, %u round trip%s\n", n == 0 ? "" : " = ", ms(all), trips, trips == 1 ? "" : "s");
 }
 
@@ -433,6 +436,8 @@ static void json_further(FILE *out, const hf_trail_hop *h)
     for (size_t i = 0; i < n; i++) {
         fprintf(out, "%s{\"step\":\"%s\",\"at_ms\":%.3f,\"ms\":%.3f,\"round_trips\":%u", i > 0 ? "," : "", spans[i].name, ms(spans[i].at_ns), ms(spans[i].ns), spans[i].round_trips);
         member(out, "packets", spans[i].packets);
+        if (spans[i].counted.out + spans[i].counted.in > 0)
+            fprintf(out, ",\"packets_out\":%u,\"packets_in\":%u", spans[i].counted.out, spans[i].counted.in);
         fputc('}', out);
     }
     fputc(']', out);

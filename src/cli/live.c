@@ -46,6 +46,10 @@ static hf_exit take_all(hf_live *l)
             if (bad != HF_EXIT_OK)
                 return bad;
         }
+    if (hf_arguments_on(l->arguments, l->cli->command, "http2") && l->version == HF_HTTP_3)
+        return hf_cli_misuse(l->cli, "--http2 and --http3: one version of HTTP at a time");
+    if (l->version == HF_HTTP_3 && !l->url.secure)
+        return hf_cli_misuse(l->cli, "--http3 needs TLS: a URL with https:// or wss://");
     if (id != NULL)
         hf_live_keep_id(l, hf_text(id));
     if (id != NULL && (l->id_length == 0 || !hf_is_field_value(hf_text(id))))
@@ -61,6 +65,7 @@ hf_exit hf_live_open(hf_live *l, hf_cli *cli, const hf_arguments *arguments)
     l->json = hf_arguments_on(arguments, cli->command, "json");
     l->quiet = hf_arguments_on(arguments, cli->command, "quiet");
     l->reconnect = hf_arguments_on(arguments, cli->command, "reconnect");
+    l->version = hf_arguments_on(arguments, cli->command, "http3") ? HF_HTTP_3 : hf_arguments_on(arguments, cli->command, "http2") ? HF_HTTP_2 : HF_HTTP_1_1;
     const hf_exit bad = take_all(l);
     if (bad != HF_EXIT_OK)
         return bad;
@@ -112,21 +117,57 @@ void hf_live_keep_id(hf_live *l, hf_bytes id)
 
 /* ---- connecting --------------------------------------------------------------------------------------------- */
 
-hf_exit hf_live_ask(hf_live *l, const hf_field *fields, size_t count, const char *upgrade)
+static bool open_line(hf_live *l)
 {
-    static const hf_bytes protocols[] = { HF_LITERAL("http/1.1") };
+    static const hf_bytes one = HF_LITERAL("http/1.1"), two = HF_LITERAL("h2");
+    const bool quic = l->version == HF_HTTP_3;
+    hf_step s;
+    hf_line_begin(&l->line, l->dialer, &l->url, &(hf_line_wish){ .protocols = l->version == HF_HTTP_2 ? &two : &one, .protocol_count = 1,
+                                                                  .quic = quic, .quic_only = quic });
+    while ((s = hf_line_step(&l->line)) == HF_IDLE)
+        (void)hf_dialer_wait(l->dialer, hf_line_wake(&l->line), -1);
+    if (s == HF_EVENT)
+        return true;
+    hf_line_close(&l->line);
+    return false;
+}
+
+/* RFC 8441 3, RFC 9220 3: a tunnel is asked for once the server has said that it takes such requests. */
+static hf_err ask(hf_live *l, const hf_request_head *head, const hf_body_source *source)
+{
+    const hf_time until = hf_time_after(hf_dialer_now(l->dialer), HF_SECONDS(5));
+    hf_fetch_event e;
+    hf_err why = HF_OK;
+    if (source == NULL || l->version < HF_HTTP_2)
+        return hf_fetch_request(&l->fetch, head, hf_bytes_make(NULL, 0));
+    for (;;) {
+        const hf_err err = hf_fetch_ask_from(&l->fetch, head, source, NULL);
+        if ((err.code != HF_ERR_HTTP2_BAD_HEAD && err.code != HF_ERR_HTTP3_BAD_HEAD) || !hf_time_before(hf_dialer_now(l->dialer), until))
+            return err;
+        const hf_step step = hf_fetch_step(&l->fetch, &e, &why);
+        if (step == HF_FAULT)
+            return why;
+        if (step == HF_IDLE)
+            (void)hf_dialer_wait(l->dialer, hf_time_earlier(until, hf_fetch_wake(&l->fetch)), -1);
+    }
+}
+
+hf_exit hf_live_ask(hf_live *l, const hf_field *fields, size_t count, const char *upgrade, const hf_body_source *source)
+{
     hf_field all[2 * HF_LIVE_FIELDS];
     size_t n = 0;
-    if (!hf_line_open(&l->line, l->dialer, &l->url, protocols, 1))
+    const bool tunnel = upgrade != NULL && l->version >= HF_HTTP_2;
+    if (!open_line(l))
         return hf_calling_layer_of(l->line.stage);
     all[n++] = (hf_field){ .name = HF_LITERAL("Host"), .value = l->url.authority, .id = HF_FIELD_HOST };
     for (size_t i = 0; i < count && n < HF_COUNT(all); i++)
         all[n++] = fields[i];
     for (size_t i = 0; i < l->own_count && n < HF_COUNT(all); i++)
         all[n++] = l->own[i];
-    const hf_request_head head = { .method = HF_METHOD_GET, .version = HF_HTTP_1_1, .target = l->url.target, .fields = { all, n },
-                                   .content_length = HF_LENGTH_NONE, .upgrade = hf_text(upgrade) };
-    const hf_err err = hf_fetch_open(&l->fetch, &l->line, HF_HTTP_1_1) ? hf_fetch_request(&l->fetch, &head, hf_bytes_make(NULL, 0)) : hf_err_make(HF_ERR_BASE_MEMORY);
+    const hf_request_head head = { .method = tunnel ? HF_METHOD_CONNECT : HF_METHOD_GET, .version = l->version, .target = l->url.target,
+                                   .scheme = hf_text(l->version >= HF_HTTP_2 ? l->url.secure ? "https" : "http" : ""), .fields = { all, n },
+                                   .content_length = tunnel ? HF_LENGTH_UNKNOWN : HF_LENGTH_NONE, .upgrade = hf_text(upgrade) };
+    const hf_err err = hf_fetch_open(&l->fetch, &l->line, l->version) ? ask(l, &head, tunnel ? source : NULL) : hf_err_make(HF_ERR_BASE_MEMORY);
     if (err.code == 0)
         return HF_EXIT_OK;
     snprintf(l->line.words, sizeof l->line.words, "the request cannot be sent: %s", hf_err_text(err));

@@ -20,6 +20,7 @@ typedef struct hf_live {
     hf_field own[HF_LIVE_FIELDS]; /* --header */
     size_t own_count;
     bool json, quiet, reconnect;
+    hf_version version; /* HF_HTTP_1_1, or what was asked for */
     uint64_t retries; /* in a row */
     hf_backoff backoff;
     hf_line line;
@@ -40,8 +41,9 @@ void hf_live_note(const hf_live *l, const char *format, ...) HF_PRINTF(2, 3);
  * which standard input is not read, and answers HF_EXIT_OK: try again. */
 hf_exit hf_live_retry(hf_live *l, hf_exit exit, const char *why);
 
-/* Connects, and sends GET with these fields beside Host and --header. HF_EXIT_OK, or said and the layer that failed. */
-hf_exit hf_live_ask(hf_live *l, const hf_field *fields, size_t count, const char *upgrade);
+/* Connects, and sends GET with these fields beside Host and --header. `upgrade`: or, with HTTP/2 and HTTP/3, the CONNECT that opens a
+ * tunnel for this protocol, into which goes what `source` (lent until hang_up) has. HF_EXIT_OK, or said and the layer that failed. */
+hf_exit hf_live_ask(hf_live *l, const hf_field *fields, size_t count, const char *upgrade, const hf_body_source *source);
 /* Ends what hf_live_ask began. */
 void hf_live_hang_up(hf_live *l);
 /* Keeps what was seen last. */

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
+#include <handfast/store.h>
+
 #include "asset.h"
 #include "limit_rules.h"
 #include "recording.h"
@@ -298,9 +300,12 @@ static hf_exit set_topics(hf_cli *cli, hf_serve_options *o, const char *value)
 {
     char why[256];
     hf_writer w = hf_writer_make(why, sizeof why - 1);
-    if (!hf_shared_topics_fit(value, &w))
-        return hf_cli_misuse(cli, "option --topics: it must be the address of a Redis server, as redis://host:6379/0 or unix:///path/redis.sock?db=0");
-    o->topics_redis = value;
+    o->topics_redis = o->topics_file = NULL;
+    if (!hf_shared_topics_is_file(value) && !(hf_shared_topics_named(value) && hf_shared_topics_fit(value, &w)))
+        return hf_cli_misuse(cli, "option --topics: it %s", hf_shared_topics_forms());
+    if (!hf_shared_topics_named(value) && hf_sqlite_store_library() == NULL)
+        return hf_cli_misuse(cli, "option --topics: this program was built without SQLite, and keeps no history in files");
+    *(hf_shared_topics_named(value) ? &o->topics_redis : &o->topics_file) = value;
     return HF_EXIT_OK;
 }
 

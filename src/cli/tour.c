@@ -304,12 +304,16 @@ const hf_route *hf_tour_routes(size_t *count)
         { .method = "GET", .path = "/live/board/{name}", .websocket = board_socket },
         { .method = "GET", .path = "/live/board/{name}/events", .events = board_events },
     };
+    static const hf_route *(*const others[])(size_t *count) = { hf_tour_guards_routes, hf_tour_attack_routes, hf_tour_compare_routes };
     static hf_route table[64]; /* all chapters' */
-    size_t guarded;
-    const hf_route *const more = hf_tour_guards_routes(&guarded);
-    HF_ASSERT(HF_COUNT(own) + guarded <= HF_COUNT(table));
+    size_t more;
     memcpy(table, own, sizeof own);
-    memcpy(table + HF_COUNT(own), more, guarded * sizeof *more);
-    *count = HF_COUNT(own) + guarded;
+    *count = HF_COUNT(own);
+    for (size_t i = 0; i < HF_COUNT(others); i++) {
+        const hf_route *const rows = others[i](&more);
+        HF_ASSERT(*count + more <= HF_COUNT(table));
+        memcpy(table + *count, rows, more * sizeof *rows);
+        *count += more;
+    }
     return table;
 }

@@ -24,5 +24,12 @@ hf_err hf_tour_handshake(hf_req *rq);
 bool hf_tour_guards_open(void);
 void hf_tour_guards_close(void);
 const hf_route *hf_tour_guards_routes(size_t *count);
+/* tour_attack.c, tour_compare.c: likewise. */
+bool hf_tour_attack_open(void);
+void hf_tour_attack_close(void);
+const hf_route *hf_tour_attack_routes(size_t *count);
+bool hf_tour_compare_open(void);
+void hf_tour_compare_close(void);
+const hf_route *hf_tour_compare_routes(size_t *count);
 
 #endif

@@ -36,11 +36,13 @@ bool hf_tour_guards_open(void)
     tokens.revoked = visitors.store;
     partner.cors = cors;
     tokens.policy = (hf_jwt_policy){ .algs = algs, .alg_count = 1, .issuer = "tour", .audience = "tour", .max_life_s = 300, .keys = keys };
-    return true;
+    return hf_tour_attack_open() && hf_tour_compare_open();
 }
 
 void hf_tour_guards_close(void)
 {
+    hf_tour_attack_close();
+    hf_tour_compare_close();
     hf_cors_free(cors);
     hf_keys_free(keys);
     hf_crypto_free(crypto);

@@ -15,7 +15,7 @@
 #include "queue.h"
 #include "text.h"
 
-enum { CHUNK = 16384, AHEAD = 65536, SCRATCH = 65536, PIECES = 64, LINE_MOST = 16 << 20 };
+enum { CHUNK = 16384, AHEAD = 65536, SCRATCH = 65536, PIECES = 64, LINE_MOST = 16 << 20, REST_MOST = 16 << 20 };
 
 static const char last_words[] = "handfast: end of input"; /* of the PING after which we may go */
 
@@ -35,6 +35,9 @@ typedef struct socket_client {
     uint64_t ping_ns;
     hf_websocket_event closed; /* without its bytes */
     char reason[128];
+    hf_body_source tunnel; /* HTTP/2, HTTP/3: what we say goes into it; `read` is NULL: the line is ours alone */
+    hf_queue rest;         /* of what came there, what the core has not done with */
+    bool ends;             /* nothing more is said into it */
     bool over;
 } socket_client;
 
@@ -103,7 +106,7 @@ static hf_exit refused(socket_client *c, hf_err err, const hf_response_head *ans
 {
     hf_live *const l = &c->live;
     l->hopeless = answer->status != 502 && answer->status != 503 && answer->status != 504 && answer->status != 429;
-    if (answer->status != 101)
+    if (answer->status != 101 && (l->version < HF_HTTP_2 || answer->status / 100 != 2))
         snprintf(l->line.words, sizeof l->line.words, "the server answers %u instead of opening a WebSocket", answer->status);
     else
         snprintf(l->line.words, sizeof l->line.words, "%s", hf_err_text(err));
@@ -128,15 +131,36 @@ static hf_exit shake_hands(socket_client *c, const hf_websocket_handshake *asked
             return HF_EXIT_OK;
         } else if (e.kind == HF_FETCH_HEAD && (e.head.status == 101 || e.head.status >= 200)) {
             hf_bytes protocol;
-            const hf_err err = hf_websocket_answer_check(crypto, asked, HF_HTTP_1_1, c->protocols, ready, &e.head, &protocol, agreed);
+            const hf_err err = hf_websocket_answer_check(crypto, asked, l->version, c->protocols, ready, &e.head, &protocol, agreed);
             if (err.code != 0)
                 return refused(c, err, &e.head);
             if (protocol.len > 0)
                 hf_live_note(l, "subprotocol %.*s", HF_STR(protocol));
+            if (l->version >= HF_HTTP_2)
+                return HF_EXIT_OK;
         }
     }
     snprintf(l->line.words, sizeof l->line.words, "the handshake was not answered: %s", hf_err_text(why.code != 0 ? why : hf_err_make(HF_ERR_IO_TIMEOUT)));
     return HF_EXIT_TCP;
+}
+
+/* For the fetch: what the core has to say. */
+static hf_step read_core(void *self, hf_span room, size_t *n)
+{
+    static uint8_t scratch[SCRATCH];
+    socket_client *const c = self;
+    hf_extent pieces[PIECES];
+    hf_out out = { .pieces = pieces, .capacity = PIECES, .scratch = scratch, .scratch_capacity = SCRATCH, .room = room.len };
+    if (c->core == NULL)
+        return HF_IDLE;
+    if (hf_websocket_emit(c->core, hf_dialer_now(c->live.dialer), &out) == 0)
+        return c->ends ? HF_CLOSED : HF_IDLE;
+    *n = 0;
+    for (size_t i = 0; i < out.count; i++) {
+        memcpy(room.ptr + *n, pieces[i].bytes.ptr, pieces[i].bytes.len);
+        *n += pieces[i].bytes.len;
+    }
+    return HF_EVENT;
 }
 
 static hf_exit connect_once(socket_client *c)
@@ -146,20 +170,24 @@ static hf_exit connect_once(socket_client *c)
     const hf_websocket_deflate ready = { .on = hf_arguments_on(l->arguments, l->cli->command, "compress") };
     hf_websocket_options options = { .crypto = crypto };
     hf_websocket_handshake asked;
+    hf_websocket_free(c->core); /* the last connection's */
+    c->core = NULL;
+    c->ends = false;
+    hf_queue_take(&c->rest, hf_queue_length(&c->rest));
     if (c->resumes && !hf_client_url_set(&l->url, "resume", hf_bytes_make(l->id, l->id_length)))
         hf_live_note(l, "the URL has no room for what was seen: something may be missing");
-    if (hf_websocket_request_make(crypto, HF_HTTP_1_1, c->protocols, &ready, &asked).code != 0)
-        return hf_cli_failed(l->cli, "the system gives no randomness");
-    hf_exit failed = hf_live_ask(l, asked.fields, asked.count, "websocket");
+    if (crypto == NULL || hf_websocket_request_make(crypto, l->version, c->protocols, &ready, &asked).code != 0)
+        return hf_cli_failed(l->cli, crypto == NULL ? "libcrypto cannot be used" : "the system gives no randomness");
+    hf_exit failed = hf_live_ask(l, asked.fields, asked.count, "websocket", &c->tunnel);
     if (failed == HF_EXIT_OK)
         failed = shake_hands(c, &asked, &ready, &options.deflate);
     if (failed != HF_EXIT_OK)
         return failed;
-    hf_websocket_free(c->core);
     c->core = hf_websocket_client_new(hf_dialer_env(l->dialer), 1, &options, hf_dialer_now(l->dialer));
     if (c->core == NULL)
         return hf_cli_failed(l->cli, "out of memory");
-    hf_fetch_close(&l->fetch);
+    if (c->tunnel.read == NULL)
+        hf_fetch_close(&l->fetch);
     hf_backoff_reset(&l->backoff);
     hf_live_note(l, "connected");
     c->asked = c->may_go = c->over = false;
@@ -254,7 +282,7 @@ static void send_out(socket_client *c)
     static uint8_t scratch[SCRATCH];
     hf_extent pieces[PIECES];
     hf_line *const line = &c->live.line;
-    while (hf_line_has_room(line)) {
+    while (c->tunnel.read == NULL && hf_line_has_room(line)) { /* else the fetch asks */
         hf_out out = { .pieces = pieces, .capacity = PIECES, .scratch = scratch, .scratch_capacity = SCRATCH, .room = SCRATCH };
         if (hf_websocket_emit(c->core, hf_dialer_now(c->live.dialer), &out) == 0)
             return;
@@ -262,9 +290,65 @@ static void send_out(socket_client *c)
     }
 }
 
+/* What came through the tunnel, and what was left of it. */
+static void feed(socket_client *c, hf_bytes bytes, bool fin)
+{
+    uint8_t nothing[1];
+    if (c->over)
+        return;
+    /* Who asks by PING and leaves us no window for the answers stops the core, but not what comes: the window is opened for all of it. */
+    const int32_t lost = hf_queue_length(&c->rest) + bytes.len > REST_MOST ? HF_ERR_WEBSOCKET_CONTROL_FLOOD : hf_queue_append(&c->rest, bytes) ? 0 : HF_ERR_BASE_MEMORY;
+    hf_step step = lost == 0 ? HF_EVENT : HF_FAULT;
+    if (lost != 0)
+        c->closed = (hf_websocket_event){ .kind = HF_WEBSOCKET_CLOSED, .who = HF_WEBSOCKET_WE, .code = HF_WEBSOCKET_ABNORMAL, .err = hf_err_make(lost) };
+    while (step == HF_EVENT) {
+        hf_websocket_event e;
+        const hf_span held = hf_queue_peek(&c->rest);
+        hf_in in = { .ptr = held.len > 0 ? held.ptr : nothing, .len = held.len, .fin = fin };
+        step = hf_websocket_step(c->core, hf_dialer_now(c->live.dialer), &in, &e);
+        if (step == HF_EVENT)
+            deal_with(c, &e);
+        hf_queue_take(&c->rest, in.used);
+        if (step == HF_IDLE && in.used > 0)
+            step = HF_EVENT;
+    }
+    if (fin && step == HF_FULL) { /* nor is there anybody left to take the answers */
+        c->closed = (hf_websocket_event){ .kind = HF_WEBSOCKET_CLOSED, .who = HF_WEBSOCKET_WE, .code = HF_WEBSOCKET_ABNORMAL, .err = hf_err_make(HF_ERR_WEBSOCKET_ABNORMAL) };
+        step = HF_FAULT;
+    }
+    c->over = c->over || step == HF_CLOSED || step == HF_FAULT;
+}
+
+static void take_in_tunnel(socket_client *c)
+{
+    hf_live *const l = &c->live;
+    hf_fetch_event e;
+    hf_err why = HF_OK;
+    size_t unwanted = 0; /* that came when all was over */
+    feed(c, hf_bytes_make(NULL, 0), false);
+    while (unwanted <= REST_MOST) {
+        const hf_step step = hf_fetch_step(&l->fetch, &e, &why);
+        if (step == HF_IDLE)
+            return;
+        unwanted += c->over && step == HF_EVENT && e.kind == HF_FETCH_BODY ? e.body.len : 0;
+        if (step == HF_EVENT && e.kind == HF_FETCH_BODY)
+            feed(c, e.body, false);
+        else if (step != HF_EVENT || e.kind == HF_FETCH_END)
+            feed(c, hf_bytes_make(NULL, 0), true);
+        if (step != HF_EVENT) {
+            l->line.err = l->line.err.code != 0 ? l->line.err : why;
+            return;
+        }
+    }
+}
+
 static void take_in(socket_client *c)
 {
     hf_line *const line = &c->live.line;
+    if (c->tunnel.read != NULL) {
+        take_in_tunnel(c);
+        return;
+    }
     hf_line_pull(line);
     for (;;) {
         hf_websocket_event e;
@@ -296,12 +380,17 @@ static void run(socket_client *c)
             c->ping_at = hf_time_after(hf_dialer_now(l->dialer), (int64_t)c->ping_ns);
         }
         send_out(c);
-        hf_time until = hf_time_earlier(hf_time_earlier(hf_websocket_wake(c->core), hf_line_wake(&l->line)), c->ping_at);
+        hf_time until = hf_time_earlier(hf_time_earlier(hf_websocket_wake(c->core), c->tunnel.read != NULL ? hf_fetch_wake(&l->fetch) : hf_line_wake(&l->line)), c->ping_at);
         if (c->may_go)
             until = hf_time_earlier(until, stays_until(c));
         if (hf_dialer_wait(l->dialer, until, wants_input(c) ? STDIN_FILENO : -1))
             read_input(c);
         take_in(c);
+    }
+    c->ends = true;
+    if (c->tunnel.read != NULL) {
+        take_in_tunnel(c);
+        return;
     }
     send_out(c); /* the answer to Close */
     hf_line_end(&l->line);
@@ -346,6 +435,8 @@ int hf_command_ws(hf_cli *cli, const hf_arguments *arguments)
     if (result != HF_EXIT_OK)
         return result;
     hf_queue_init(&c.input, &hf_dialer_env(c.live.dialer)->alloc);
+    hf_queue_init(&c.rest, &hf_dialer_env(c.live.dialer)->alloc);
+    c.tunnel = (hf_body_source){ .read = c.live.version >= HF_HTTP_2 ? read_core : NULL, .self = &c };
     const hf_given *const protocol = hf_arguments_find(arguments, "protocol");
     c.protocols = hf_text(protocol != NULL ? protocol->value : "");
     result = take_seconds(&c, "wait", &c.wait_ns);
@@ -359,8 +450,10 @@ int hf_command_ws(hf_cli *cli, const hf_arguments *arguments)
         }
         result = again ? hf_live_retry(&c.live, failed, c.live.line.words) : failed;
     }
+    hf_live_hang_up(&c.live); /* it asks the core for more */
     hf_websocket_free(c.core);
     hf_queue_fini(&c.input);
-    hf_live_close(&c.live);
+    hf_queue_fini(&c.rest);
+    hf_live_close(&c.live); /* its environment is what they were made from */
     return result;
 }

@@ -17,6 +17,8 @@
 
 enum { EVENTS = 256 };
 
+#define ROUGH_NS HF_MILLISECONDS(50) /* from here on the loop's own wait, which is in milliseconds, is exact enough */
+
 /* ---- the dialer --------------------------------------------------------------------------------------------- */
 
 hf_dialer *hf_dialer_new(const hf_dialer_options *o, hf_writer *why)
@@ -39,10 +41,9 @@ hf_dialer *hf_dialer_new(const hf_dialer_options *o, hf_writer *why)
     if (o->limits != NULL)
         d->env.limits = o->limits;
     d->io = o->world.io != NULL ? o->world.io : hf_epoll_new(&d->env, &err);
-    d->crypto = hf_crypto_new(&d->env, NULL);
-    if (d->io != NULL && d->crypto != NULL)
+    if (d->io != NULL)
         return d;
-    hf_write_text(why, err.code != 0 ? hf_err_text(err) : "libcrypto cannot be used");
+    hf_write_text(why, hf_err_text(err));
     hf_dialer_free(d);
     return NULL;
 }
@@ -68,8 +69,11 @@ const hf_env *hf_dialer_env(const hf_dialer *d)
     return &d->env;
 }
 
-hf_crypto *hf_dialer_crypto(const hf_dialer *d)
+/* Setting libcrypto up takes longer than all else before the first packet, which may have no need of it. */
+hf_crypto *hf_dialer_crypto(hf_dialer *d)
 {
+    if (d->crypto == NULL)
+        d->crypto = hf_crypto_new(&d->env, NULL);
     return d->crypto;
 }
 
@@ -113,6 +117,10 @@ void hf_dialer_tell(const hf_dialer *d, hf_dial_event event, hf_time began)
 hf_err hf_dialer_trust(hf_dialer *d, char *words, size_t size)
 {
     hf_writer why = hf_writer_make(words, size - 1);
+    if (hf_dialer_crypto(d) == NULL) {
+        snprintf(words, size, "libcrypto cannot be used");
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    }
     if (d->trust != NULL || d->options.insecure)
         return HF_OK;
     d->trust = hf_trust_new(d->crypto);
@@ -139,12 +147,24 @@ hf_err hf_dialer_judge(hf_dialer *d, const hf_chain *chain, hf_bytes host, char 
 
 /* ---- waiting ------------------------------------------------------------------------------------------------ */
 
-/* The lines are pulled by whoever has them: here it is enough to be told. */
-static void listen_to_lines(hf_dialer *d)
+static void stir(const hf_line *l)
+{
+    if (l != NULL && l->stirred != NULL)
+        *l->stirred = true;
+}
+
+/* The lines are pulled by whoever has them: here it is enough to be told. They own all that this loop tells of. */
+static void listen_to_lines(hf_dialer *d, hf_time until)
 {
     hf_io_event events[EVENTS];
-    while (d->io->ops->wait(d->io, hf_time_make(0), events, EVENTS) == EVENTS)
-        ;
+    size_t n;
+    do {
+        n = d->io->ops->wait(d->io, until, events, EVENTS);
+        for (size_t i = 0; i < n; i++)
+            if (events[i].kind == HF_IO_READY || events[i].kind == HF_IO_READABLE)
+                stir(events[i].owner);
+        until = hf_time_make(0);
+    } while (n == EVENTS);
 }
 
 /* Until when to wait at most: for the lines, the loop, and names. */
@@ -178,12 +198,16 @@ bool hf_dialer_wait(hf_dialer *d, hf_time until, int other)
     struct pollfd all[2 + HF_RESOLVER_DESCRIPTORS] = { { .fd = hf_epoll_descriptor(d->io), .events = POLLIN }, { .fd = other, .events = POLLIN } };
     const size_t names = d->asking > 0 ? hf_resolver_descriptors(d->resolver, all + 2) : 0;
     const int64_t ns = patience(d, until);
+    if (names == 0 && other < 0 && (ns < 0 || ns > ROUGH_NS)) { /* the loop is all there is: one call */
+        listen_to_lines(d, ns < 0 ? HF_NEVER : hf_time_after(hf_dialer_now(d), ns));
+        return false;
+    }
     const struct timespec span = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
     const int n = ppoll(all, (nfds_t)(2 + names), ns < 0 ? NULL : &span, NULL);
     const bool readable = n > 0 && (all[1].revents & (POLLIN | POLLHUP | POLLERR | POLLNVAL)) != 0;
     if (d->asking > 0)
         hf_resolver_turn(d->resolver, all + 2, n >= 0 ? names : 0);
-    listen_to_lines(d);
+    listen_to_lines(d, hf_time_make(0));
     return readable;
 }
 
@@ -220,5 +244,5 @@ void hf_dialer_turn(hf_dialer *d)
     if (d->asking > 0)
         hf_resolver_turn(d->resolver, names, poll(names, (nfds_t)count, 0) >= 0 ? count : 0);
     if (d->options.world.io == NULL)
-        listen_to_lines(d);
+        listen_to_lines(d, hf_time_make(0));
 }

@@ -48,6 +48,7 @@ typedef struct hf_dial_event {
     const hf_chain *chain;
     const hf_verdict *verdict;
     const hf_tls *tls;
+    uint32_t packets_out, packets_in; /* of the connection so far, as the kernel counts its segments; 0: not known (NAME, QUIC, our own TCP) */
 } hf_dial_event;
 
 /* Where there is no kernel: its loop, what cores are given, and how to wait until something happened there or the clock reads `until`.
@@ -80,7 +81,8 @@ hf_dialer *hf_dialer_new(const hf_dialer_options *options, hf_writer *why);
 /* Every line is closed. NULL is fine. */
 void hf_dialer_free(hf_dialer *d);
 const hf_env *hf_dialer_env(const hf_dialer *d);
-hf_crypto *hf_dialer_crypto(const hf_dialer *d);
+/* Set up when it is first asked for, or when TLS or QUIC is. NULL: libcrypto cannot be used. */
+hf_crypto *hf_dialer_crypto(hf_dialer *d);
 hf_time hf_dialer_now(const hf_dialer *d);
 hf_wall hf_dialer_wall(const hf_dialer *d);
 /* A number from 0 to below `n`: for jitter. */
@@ -109,6 +111,7 @@ typedef struct hf_line_wish {
      * HF_ERR_CLIENT_COALESCED. NULL: none does. */
     bool (*covered)(void *self, const hf_address *addresses, size_t count);
     void *self;
+    bool *stirred; /* for who has many lines: becomes true when something happens on it in the kernel; lent until it is closed. NULL: nobody asks */
 } hf_line_wish;
 
 typedef struct hf_opening hf_opening;
@@ -138,6 +141,8 @@ typedef struct hf_line {
     char words[512];     /* why it was not opened: a sentence without its full stop, NUL-terminated */
     hf_tls_event question;
     bool opened;
+    bool *stirred; /* as wished */
+    int descriptor; /* of the kernel's socket; -1: there is none */
 } hf_line;
 
 /* Waits. False: stage, err and words. `protocols` are offered by ALPN, most wanted first (lent until the line is closed). */
@@ -158,6 +163,8 @@ bool hf_line_has_room(const hf_line *l);
 void hf_line_put(hf_line *l, const hf_out *out);
 /* We will say no more. */
 void hf_line_end(hf_line *l);
+/* Segments that went out and came in so far, with those of the handshake. False: the kernel does not know, or it is not its TCP. */
+bool hf_line_packets(const hf_line *l, uint32_t *out, uint32_t *in);
 /* When to pull although nothing happened. */
 hf_time hf_line_wake(const hf_line *l);
 /* Would the chain that was believed be believed for this host, too? False where none was kept. */

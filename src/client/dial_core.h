@@ -15,7 +15,7 @@ struct hf_dialer {
     hf_env env;
     hf_io *io;
     int outer;             /* an epoll with the loop and the resolver's descriptors in it; -1: nobody waits elsewhere */
-    hf_crypto *crypto;
+    hf_crypto *crypto;     /* NULL: not needed yet */
     hf_trust *trust;       /* NULL: not needed yet */
     hf_resolver *resolver; /* likewise */
     unsigned asking;       /* queries under way */
@@ -30,7 +30,7 @@ int64_t hf_dialer_patience(const hf_dialer *d);
 /* Of HF_UDP_ROOM bytes, shared by all; ptr NULL: no memory. */
 hf_span hf_dialer_datagrams(hf_dialer *d);
 void hf_dialer_tell(const hf_dialer *d, hf_dial_event event, hf_time began);
-/* Sees to it that there are roots. */
+/* Sees to it that there is libcrypto, and that there are roots. */
 hf_err hf_dialer_trust(hf_dialer *d, char *words, size_t size);
 /* Is the chain good for the host? `words` say why not. */
 hf_err hf_dialer_judge(hf_dialer *d, const hf_chain *chain, hf_bytes host, char *words, size_t size);

@@ -145,13 +145,22 @@ static hf_err ask_http3(hf_fetch *f, const hf_request_head *head, uint64_t *id)
     return err.code == 0 ? hf_http3_request(h, *id, head) : err;
 }
 
+static uint32_t pipeline_of(const hf_fetch *f)
+{
+    return f->pipeline == 0 ? 1 : f->pipeline < HF_FETCH_PIPELINE ? f->pipeline : HF_FETCH_PIPELINE;
+}
+
 static hf_err ask(hf_fetch *f, const hf_request_head *head, const hf_fetch_call *begun)
 {
     size_t i = 0;
     hf_http2_stream stream = 0;
+    if (f->http1 != NULL && (f->open >= pipeline_of(f) || f->sending > 0))
+        return hf_err_make(HF_ERR_BASE_LIMIT);
+    if (f->http1 != NULL) /* RFC 9112 9.3.2: they are answered in the order in which they were asked */
+        i = (f->oldest + f->open) % HF_FETCH_PIPELINE;
     while (i < HF_FETCH_CALLS && f->calls[i].asked)
         i++;
-    if (i == HF_FETCH_CALLS || (f->http1 != NULL && f->open > 0))
+    if (i == HF_FETCH_CALLS)
         return hf_err_make(HF_ERR_BASE_LIMIT);
     hf_fetch_call *const c = &f->calls[i];
     *c = *begun;
@@ -185,7 +194,7 @@ hf_err hf_fetch_request(hf_fetch *f, const hf_request_head *head, hf_bytes body)
 
 uint32_t hf_fetch_room(const hf_fetch *f)
 {
-    const uint32_t most = f->http1 != NULL ? 1 : HF_FETCH_CALLS;
+    const uint32_t most = f->http1 == NULL ? HF_FETCH_CALLS : f->sending > 0 ? 0 : pipeline_of(f);
     uint32_t room = most > f->open ? most - f->open : 0;
     if (hf_fetch_is_over(f))
         return 0;
@@ -235,14 +244,41 @@ static void take(hf_fetch *f)
         hf_quic_line_take(f->line->quic);
 }
 
-static void let_go(hf_fetch *f, hf_fetch_call *c)
+static void forget_body(hf_fetch *f, hf_fetch_call *c)
 {
-    f->open -= c->asked;
     f->torn -= c->torn;
-    c->asked = c->torn = false;
+    c->torn = false;
     c->source = NULL; /* and what it reads for may be freed from here on */
     end_sending(f, c);
     drop_piece(f, c);
+}
+
+/* With HTTP/1 the one whose answer is next, or all of them. */
+static void let_go(hf_fetch *f, hf_fetch_call *c)
+{
+    f->open -= c->asked;
+    if (f->http1 != NULL)
+        f->oldest = (f->oldest + c->asked) % HF_FETCH_PIPELINE;
+    c->asked = c->given_up = false;
+    forget_body(f, c);
+}
+
+static bool is_for_somebody(const hf_fetch *f)
+{
+    for (size_t i = 0; i < HF_FETCH_CALLS; i++)
+        if (f->calls[i].asked && !f->calls[i].given_up)
+            return true;
+    return false;
+}
+
+/* Answers that nobody waits for are read as long as others come behind them. */
+static void leave_unread(hf_fetch *f)
+{
+    if (f->http1 == NULL || !f->over || is_for_somebody(f))
+        return;
+    for (size_t i = 0; f->open > 0 && i < HF_FETCH_CALLS; i++)
+        if (f->calls[i].asked)
+            let_go(f, &f->calls[i]);
 }
 
 static bool tell(hf_fetch *f, hf_fetch_call *c, hf_fetch_event_kind kind, hf_fetch_event *event)
@@ -255,8 +291,10 @@ static bool tell(hf_fetch *f, hf_fetch_call *c, hf_fetch_event_kind kind, hf_fet
         if (c->sending && f->http1 == NULL)
             (void)finish(f, c, (hf_ending){ HF_ENDING_RESET, f->http2 != NULL ? (uint64_t)HF_HTTP2_NO_ERROR : (uint64_t)HF_HTTP3_NO_ERROR }).code;
     }
-    if (kind == HF_FETCH_END || kind == HF_FETCH_FAILED || kind == HF_FETCH_UPGRADED)
+    if (kind == HF_FETCH_END || kind == HF_FETCH_FAILED || kind == HF_FETCH_UPGRADED) {
         let_go(f, c);
+        leave_unread(f);
+    }
     return true;
 }
 
@@ -282,10 +320,23 @@ static bool tell_failed(hf_fetch *f, hf_fetch_call *c, hf_err err, int32_t other
     return tell(f, c, HF_FETCH_FAILED, event);
 }
 
+/* Of an answer that nobody waits for. */
+static void pass_over(hf_fetch *f, hf_fetch_call *c, const hf_http1_event *e)
+{
+    if (e->kind == HF_HTTP1_BODY)
+        f->untaken = e->body.len;
+    if (e->kind == HF_HTTP1_END || e->kind == HF_HTTP1_UPGRADED)
+        let_go(f, c);
+}
+
 /* True: *event was filled. */
 static bool translate_http1(hf_fetch *f, const hf_http1_event *e, hf_fetch_event *event)
 {
-    hf_fetch_call *const c = &f->calls[0];
+    hf_fetch_call *const c = &f->calls[f->oldest];
+    if (c->given_up) {
+        pass_over(f, c, e);
+        return false;
+    }
     switch (e->kind) {
     case HF_HTTP1_RESPONSE:
         f->over = f->over || e->response.close;
@@ -358,6 +409,8 @@ static hf_step step_once(hf_fetch *f, hf_time now, hf_fetch_event *event, hf_err
     const hf_step s = f->http2 != NULL ? hf_http2_step(f->http2, now, &in, &e.two) : hf_http1_step(f->http1, now, &in, &e.one);
     const bool told = s == HF_EVENT && (f->http2 != NULL ? translate_http2(f, &e.two, event) : translate_http1(f, &e.one, event));
     hf_line_take(f->line, in.used);
+    if (s == HF_EVENT && !told)
+        take(f);
     if (s == HF_EVENT)
         return told ? HF_EVENT : HF_FULL;
     if (s == HF_CLOSED || s == HF_FAULT) {
@@ -370,9 +423,8 @@ static hf_step step_once(hf_fetch *f, hf_time now, hf_fetch_event *event, hf_err
 }
 
 /* All that has come is dealt with before anything is sent and more is asked for: what many events have to say leaves in one piece. */
-static hf_step turn_line(hf_fetch *f, hf_fetch_event *event, hf_err *why)
+static hf_step turn_line(hf_fetch *f, hf_time now, hf_fetch_event *event, hf_err *why)
 {
-    const hf_time now = hf_dialer_now(f->line->dialer);
     for (bool dry = false, pulled = false;;) {
         if (dry || hf_line_peek(f->line).len == 0) {
             send_out(f, now);
@@ -420,16 +472,23 @@ bool hf_fetch_lose(hf_fetch *f, void **user)
 {
     for (size_t i = 0; i < HF_FETCH_CALLS; i++) {
         hf_fetch_call *const c = &f->calls[i];
+        const bool given_up = c->given_up;
         if (!c->asked)
             continue;
         *user = c->user;
         let_go(f, c);
-        return true;
+        if (!given_up)
+            return true;
     }
     return false;
 }
 
 hf_step hf_fetch_turn(hf_fetch *f, hf_fetch_event *event, hf_err *why)
+{
+    return hf_fetch_turn_at(f, hf_dialer_now(f->line->dialer), event, why);
+}
+
+hf_step hf_fetch_turn_at(hf_fetch *f, hf_time now, hf_fetch_event *event, hf_err *why)
 {
     *why = HF_OK;
     if (f->torn > 0 && tell_torn(f, event))
@@ -437,7 +496,7 @@ hf_step hf_fetch_turn(hf_fetch *f, hf_fetch_event *event, hf_err *why)
     if (f->http1 != NULL && f->over && f->open == 0) /* what follows an exchange that was given up is nobody's */
         return HF_IDLE;
     take(f);
-    const hf_step s = f->line->quic != NULL ? turn_quic(f, event, why) : turn_line(f, event, why);
+    const hf_step s = f->line->quic != NULL ? turn_quic(f, event, why) : turn_line(f, now, event, why);
     if (s == HF_EVENT)
         return s;
     if (f->torn > 0 && tell_torn(f, event)) /* of a fault, too, this is the reason */
@@ -460,11 +519,15 @@ void hf_fetch_cancel(hf_fetch *f, void *user)
 {
     for (size_t i = 0; i < HF_FETCH_CALLS; i++) {
         hf_fetch_call *const c = &f->calls[i];
-        if (!c->asked || c->user != user)
+        if (!c->asked || c->given_up || c->user != user)
             continue;
-        f->over = f->over || f->http1 != NULL; /* nothing can be known of where in the stream it stands */
-        if (f->http1 == NULL)
-            (void)finish(f, c, (hf_ending){ HF_ENDING_RESET, f->http2 != NULL ? (uint64_t)HF_HTTP2_CANCEL : (uint64_t)HF_HTTP3_REQUEST_CANCELLED }).code;
+        if (f->http1 != NULL) { /* RFC 9112 9.3.2: its answer comes all the same, between those of the others */
+            f->over = c->given_up = true;
+            forget_body(f, c);
+            leave_unread(f);
+            return;
+        }
+        (void)finish(f, c, (hf_ending){ HF_ENDING_RESET, f->http2 != NULL ? (uint64_t)HF_HTTP2_CANCEL : (uint64_t)HF_HTTP3_REQUEST_CANCELLED }).code;
         let_go(f, c);
         return;
     }

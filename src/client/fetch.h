@@ -11,7 +11,7 @@
 
 #include "dial.h"
 
-enum { HF_FETCH_CALLS = 128 };
+enum { HF_FETCH_CALLS = 128, HF_FETCH_PIPELINE = 16 };
 
 typedef enum hf_fetch_event_kind {
     HF_FETCH_HEAD,     /* event.head: interim ones (1xx) too, before the final one */
@@ -51,6 +51,7 @@ typedef struct hf_fetch_call {
     bool asked, sending; /* an answer is awaited; the body is not sent whole */
     bool torn;           /* the source broke off */
     bool begun;          /* some of the answer came */
+    bool given_up;       /* HTTP/1: nobody waits for the answer, but it comes before others' */
 } hf_fetch_call;
 
 typedef struct hf_fetch {
@@ -62,6 +63,8 @@ typedef struct hf_fetch {
     uint32_t sending;  /* of them, those whose body is not sent whole */
     uint32_t torn;
     uint64_t asked;    /* so far */
+    uint32_t pipeline; /* HTTP/1: requests on their way at a time, up to HF_FETCH_PIPELINE; 0: one. Set by who opened it */
+    uint32_t oldest;   /* HTTP/1: whose answer is next */
     uint64_t untaken_id;
     size_t untaken;    /* of the last BODY */
     bool more;         /* bodies had more to send when it was time to listen again */
@@ -82,9 +85,10 @@ hf_err hf_fetch_ask_from(hf_fetch *f, const hf_request_head *head, const hf_body
 uint32_t hf_fetch_room(const hf_fetch *f);
 /* HF_EVENT, HF_IDLE, or HF_FAULT and *why: all that is open is gone. Never waits. */
 hf_step hf_fetch_turn(hf_fetch *f, hf_fetch_event *event, hf_err *why);
+hf_step hf_fetch_turn_at(hf_fetch *f, hf_time now, hf_fetch_event *event, hf_err *why); /* for who has just read the clock */
 /* After HF_FAULT, in place of another turn: the next of those that were open, of which nothing is sent or read any more. False: none is left. */
 bool hf_fetch_lose(hf_fetch *f, void **user);
-/* Gives up the exchange of `user`: nothing more is told of it. */
+/* Gives up the exchange of `user`: nothing more is told of it. With HTTP/1 nothing more can be asked then; those that were are answered. */
 void hf_fetch_cancel(hf_fetch *f, void *user);
 
 /* For who asks one thing at a time: as hf_fetch_ask, and as hf_fetch_turn, but that FAILED is HF_FAULT. */

@@ -4,6 +4,8 @@
  */
 #include "dial_core.h"
 
+#include "epoll.h"
+
 void hf_line_keep_chain(const hf_line *l, const hf_chain *chain, hf_chain **to)
 {
     hf_bytes ders[16];
@@ -85,6 +87,7 @@ void hf_line_close(hf_line *l)
         l->pier.ops->free(l->pier.self);
     hf_quic_line_free(l->quic);
     l->pier = (hf_pier){ NULL, NULL };
+    l->descriptor = -1;
     l->tls = l->proxy_tls = NULL;
     l->quic = NULL;
     hf_chain_free(l->chain);
@@ -102,6 +105,11 @@ void hf_line_take(hf_line *l, size_t n)
 {
     if (n > 0)
         l->pier.ops->take(l->pier.self, 0, n);
+}
+
+bool hf_line_packets(const hf_line *l, uint32_t *out, uint32_t *in)
+{
+    return hf_socket_segments(l->descriptor, out, in);
 }
 
 bool hf_line_has_room(const hf_line *l)

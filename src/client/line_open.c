@@ -15,6 +15,7 @@
 #include "alloc.h"
 #include "allocator.h"
 #include "base64.h"
+#include "epoll.h"
 #include "panic.h"
 #include "proxy.h"
 #include "race.h"
@@ -172,7 +173,7 @@ static const char *proxy_for(const hf_dialer *d, const hf_opening *o)
 
 void hf_line_begin(hf_line *l, hf_dialer *d, const hf_client_url *url, const hf_line_wish *wish)
 {
-    *l = (hf_line){ .dialer = d, .stage = HF_LINE_NAME, .err = hf_err_make(HF_ERR_BASE_MEMORY), .words = "out of memory" };
+    *l = (hf_line){ .dialer = d, .descriptor = -1, .stirred = wish->stirred, .stage = HF_LINE_NAME, .err = hf_err_make(HF_ERR_BASE_MEMORY), .words = "out of memory" };
     hf_opening *const o = hf_alloc_zeroed(&d->env.alloc, sizeof *o);
     if (d->resolver == NULL)
         d->resolver = hf_resolver_new();
@@ -505,7 +506,7 @@ static hf_step begin_tls(hf_line *l)
         return open_now(l);
     if (l->proxy_tls != NULL)
         hf_tls_pier_listen(l->proxy_tls, NULL); /* it has shaken hands: what is asked from here on, the one above asks */
-    l->config = (hf_tls_config){ .crypto = d->crypto, .protocols = o->wish.protocols, .protocol_count = o->wish.protocol_count, .key_log = d->options.key_log };
+    l->config = (hf_tls_config){ .crypto = hf_dialer_crypto(d), .protocols = o->wish.protocols, .protocol_count = o->wish.protocol_count, .key_log = d->options.key_log };
     o->phase = SHAKING;
     return shake(l, &l->config, o->host, (hf_span){ d->room, sizeof d->room }, &l->tls);
 }
@@ -520,7 +521,7 @@ static hf_step begin_proxy_tls(hf_line *l)
         d->proxy_room = hf_alloc(hf_allocator_default(), HF_DIALER_ROOM);
     if (d->proxy_room == NULL)
         return give_up(l, HF_LINE_TLS, hf_err_make(HF_ERR_BASE_MEMORY), o->dial_host, "out of memory");
-    l->proxy_config = (hf_tls_config){ .crypto = d->crypto, .protocols = &protocol, .protocol_count = 1, .key_log = d->options.key_log };
+    l->proxy_config = (hf_tls_config){ .crypto = hf_dialer_crypto(d), .protocols = &protocol, .protocol_count = 1, .key_log = d->options.key_log };
     o->phase = SHAKING_PROXY;
     return shake(l, &l->proxy_config, o->dial_host, (hf_span){ d->proxy_room, HF_DIALER_ROOM }, &l->proxy_tls);
 }
@@ -534,8 +535,10 @@ static hf_step step_tls(hf_line *l)
     if (!l->opened && l->err.code == 0)
         l->err = hf_err_make(late ? HF_ERR_IO_TIMEOUT : HF_ERR_IO_RESET);
     const bool to_proxy = o->phase == SHAKING_PROXY;
+    hf_dial_event e = { .step = HF_DIAL_TLS, .err = l->opened ? HF_OK : l->err, .tls = to_proxy ? NULL : hf_tls_pier_core(l->tls) };
+    (void)hf_line_packets(l, &e.packets_out, &e.packets_in);
     if (!to_proxy)
-        hf_dialer_tell(l->dialer, (hf_dial_event){ .step = HF_DIAL_TLS, .err = l->opened ? HF_OK : l->err, .tls = hf_tls_pier_core(l->tls) }, o->began);
+        hf_dialer_tell(l->dialer, e, o->began);
     if (l->opened)
         return to_proxy ? begin_proxy(l) : open_now(l);
     if (l->words[0] == 0) /* else what verification said is more than the alert that followed */
@@ -551,9 +554,11 @@ static hf_step win(hf_line *l, size_t i)
 {
     hf_opening *const o = l->opening;
     attempt *const a = &o->attempts[i];
+    hf_dial_event e = { .step = a->quic != NULL ? HF_DIAL_QUIC : HF_DIAL_ADDRESS, .addresses = &a->to, .address_count = 1 };
     tell_name(l);
     l->peer = a->to;
     l->pier = a->pier;
+    l->descriptor = a->pier.ops != NULL && l->dialer->options.world.io == NULL ? hf_socket_descriptor(a->pier) : -1;
     l->quic = a->quic;
     l->chain = a->chain;
     a->chain = NULL;
@@ -562,7 +567,8 @@ static hf_step win(hf_line *l, size_t i)
     a->running = false;
     for (size_t k = 0; k < o->race.count; k++)
         end_attempt(&o->attempts[k]);
-    hf_dialer_tell(l->dialer, (hf_dial_event){ .step = l->quic != NULL ? HF_DIAL_QUIC : HF_DIAL_ADDRESS, .addresses = &a->to, .address_count = 1 }, a->began);
+    (void)hf_line_packets(l, &e.packets_out, &e.packets_in);
+    hf_dialer_tell(l->dialer, e, a->began);
     l->broken = l->fin = false;
     l->err = HF_OK;
     l->connected = hf_dialer_now(l->dialer);

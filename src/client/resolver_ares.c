@@ -3,6 +3,7 @@
 
 #include <ares.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,29 +13,36 @@ enum { TRY_MS = 2000, TRIES = 2, CLASS_IN = 1 };
 
 struct hf_resolver {
     ares_channel channel;
+    bool is_set_up;
 };
 
 hf_resolver *hf_resolver_new(void)
 {
+    return calloc(1, sizeof(hf_resolver));
+}
+
+/* ares_library_init counts its calls without a lock, and resolvers are of many threads: once, for as long as the process lives. */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool is_begun;
+
+static void begin_library(void)
+{
+    is_begun = ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS;
+}
+
+/* c-ares reads the system's settings: not for an address, which needs none of them. */
+static bool set_up(hf_resolver *r)
+{
     struct ares_options options = { .timeout = TRY_MS, .tries = TRIES };
-    hf_resolver *const r = calloc(1, sizeof *r);
-    if (r == NULL || ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS) {
-        free(r);
-        return NULL;
-    }
-    if (ares_init_options(&r->channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES) == ARES_SUCCESS)
-        return r;
-    ares_library_cleanup();
-    free(r);
-    return NULL;
+    if (!r->is_set_up && pthread_once(&once, begin_library) == 0 && is_begun)
+        r->is_set_up = ares_init_options(&r->channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES) == ARES_SUCCESS;
+    return r->is_set_up;
 }
 
 void hf_resolver_free(hf_resolver *r)
 {
-    if (r == NULL)
-        return;
-    ares_destroy(r->channel); /* calls back what is pending */
-    ares_library_cleanup();
+    if (r != NULL && r->is_set_up)
+        ares_destroy(r->channel); /* calls back what is pending */
     free(r);
 }
 
@@ -99,6 +107,11 @@ hf_query *hf_resolver_ask(hf_resolver *r, const char *host, uint16_t port, bool 
     hf_query *const q = calloc(1, sizeof *q);
     if (q == NULL || hf_query_is_local(q, host, port))
         return q;
+    if (!set_up(r)) {
+        q->words = "the resolver cannot be set up";
+        q->answered[0] = q->answered[1] = q->https_answered = true;
+        return q;
+    }
     snprintf(service, sizeof service, "%u", port);
     q->pending = https ? 3 : 2; /* a call may answer before it returns */
     q->https_answered = !https;
@@ -116,6 +129,8 @@ hf_query *hf_resolver_ask(hf_resolver *r, const char *host, uint16_t port, bool 
 size_t hf_resolver_descriptors(hf_resolver *r, struct pollfd *to)
 {
     ares_socket_t all[ARES_GETSOCK_MAXNUM];
+    if (!r->is_set_up)
+        return 0;
     const unsigned bits = (unsigned)ares_getsock(r->channel, all, ARES_GETSOCK_MAXNUM); /* its macros shift a 1 into the sign */
     size_t n = 0;
     for (int i = 0; i < ARES_GETSOCK_MAXNUM && n < HF_RESOLVER_DESCRIPTORS; i++) {
@@ -128,6 +143,8 @@ size_t hf_resolver_descriptors(hf_resolver *r, struct pollfd *to)
 
 void hf_resolver_turn(hf_resolver *r, const struct pollfd *polled, size_t count)
 {
+    if (!r->is_set_up)
+        return;
     for (size_t i = 0; i < count; i++) {
         const bool in = (polled[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0, out = (polled[i].revents & POLLOUT) != 0;
         if (in || out)
@@ -139,7 +156,7 @@ void hf_resolver_turn(hf_resolver *r, const struct pollfd *polled, size_t count)
 int64_t hf_resolver_patience(hf_resolver *r)
 {
     struct timeval span;
-    if (ares_timeout(r->channel, NULL, &span) == NULL)
+    if (!r->is_set_up || ares_timeout(r->channel, NULL, &span) == NULL)
         return -1;
     return (int64_t)span.tv_sec * 1000000000 + (int64_t)span.tv_usec * 1000;
 }

@@ -98,15 +98,29 @@ hf_err hf_keys_put(hf_keys *k, hf_token_key *key, hf_bytes kid)
     return HF_OK;
 }
 
-bool hf_is_key_text(hf_bytes b)
+static hf_bytes behind_blanks(hf_bytes b)
 {
-    static const char *const starts[] = { "-----BEGIN", "{", "ssh-", "ecdsa-sha2-", "sk-ssh-" };
     while (b.len > 0 && (b.ptr[0] == ' ' || b.ptr[0] == '\n' || b.ptr[0] == '\r' || b.ptr[0] == '\t' || b.ptr[0] == 0))
         b = hf_bytes_make(b.ptr + 1, b.len - 1);
-    for (size_t i = 0; i < HF_COUNT(starts); i++) /* a random secret may begin with '{', but not with '{"' or '{ ' */
-        if (hf_starts_with(b, hf_text(starts[i])) && (starts[i][0] != '{' || (b.len > 1 && (b.ptr[1] == '"' || b.ptr[1] <= ' '))))
+    return b;
+}
+
+/* {"kty": not a shorter beginning, for one random secret in some thousand has that. RFC 7517 4: names of members are such letters. */
+static bool is_jwk(hf_bytes b)
+{
+    const hf_bytes name = b.len > 0 && b.ptr[0] == '{' ? behind_blanks(hf_bytes_make(b.ptr + 1, b.len - 1)) : hf_bytes_make(NULL, 0);
+    return name.len > 2 && name.ptr[0] == '"' && name.ptr[1] >= 'a' && name.ptr[1] <= 'z' &&
+           ((name.ptr[2] >= 'a' && name.ptr[2] <= 'z') || (name.ptr[2] >= '0' && name.ptr[2] <= '9') || name.ptr[2] == '"');
+}
+
+bool hf_is_key_text(hf_bytes b)
+{
+    static const char *const starts[] = { "-----BEGIN", "ssh-", "ecdsa-sha2-", "sk-ssh-" };
+    b = behind_blanks(b);
+    for (size_t i = 0; i < HF_COUNT(starts); i++)
+        if (hf_starts_with(b, hf_text(starts[i])))
             return true;
-    return false;
+    return is_jwk(b);
 }
 
 const char *hf_key_wanted(hf_err err)

@@ -17,6 +17,7 @@ typedef struct entry {
 struct hf_rate {
     const hf_allocator *alloc;
     size_t sets;
+    hf_rate_rules rules;
     int64_t interval, patience;
     uint64_t seed[2];
     entry at[];
@@ -65,6 +66,7 @@ hf_rate *hf_rate_new(const hf_env *env, const hf_rate_rules *rules, const uint8_
         return NULL;
     r->alloc = &env->alloc;
     r->sets = sets;
+    r->rules = *rules;
     r->interval = HF_SECONDS(60) / rules->per_minute;
     r->patience = (int64_t)(rules->burst - 1) * r->interval;
     memcpy(r->seed, seed, sizeof r->seed);
@@ -75,6 +77,11 @@ void hf_rate_free(hf_rate *r)
 {
     if (r != NULL)
         hf_free(r->alloc, r, sizeof *r + r->sets * WAYS * sizeof(entry));
+}
+
+hf_rate_rules hf_rate_rules_of(const hf_rate *r)
+{
+    return r->rules;
 }
 
 /* The key's entry; else that of the neighbour that was longest unused, made new. */

@@ -18,11 +18,20 @@ static bool bad(hf_message_flaw *flaw, int32_t code, const uint8_t *at, const ch
 
 static hf_bytes *pseudo_place(hf_message *p, hf_bytes name)
 {
-    static const char *const names[] = { ":path", ":method", ":scheme", ":status", ":protocol", ":authority" };
-    hf_bytes *const places[] = { &p->path, &p->method, &p->scheme, &p->status, &p->protocol, &p->authority };
-    for (size_t i = 0; i < HF_COUNT(names); i++)
-        if (hf_bytes_equal(name, hf_text(names[i])))
-            return places[i];
+    static const struct {
+        hf_bytes name;
+        size_t place;
+    } known[] = {
+        { HF_LITERAL(":method"), offsetof(hf_message, method) },
+        { HF_LITERAL(":path"), offsetof(hf_message, path) },
+        { HF_LITERAL(":scheme"), offsetof(hf_message, scheme) },
+        { HF_LITERAL(":authority"), offsetof(hf_message, authority) },
+        { HF_LITERAL(":status"), offsetof(hf_message, status) },
+        { HF_LITERAL(":protocol"), offsetof(hf_message, protocol) },
+    };
+    for (size_t i = 0; i < HF_COUNT(known); i++)
+        if (hf_bytes_equal(name, known[i].name))
+            return (hf_bytes *)(void *)((uint8_t *)p + known[i].place);
     return NULL;
 }
 
@@ -48,7 +57,7 @@ static bool check_value(const hf_message_rules *r, const hf_field *f, hf_message
 /* RFC 9113 8.2.2 */
 static bool check_field(const hf_message_rules *r, const hf_field *f, hf_message_flaw *flaw)
 {
-    if (!hf_is_token(f->name) || has_capital(f->name))
+    if ((f->id == HF_FIELD_OTHER && !hf_is_token(f->name)) || has_capital(f->name)) /* a name that is known is a token */
         return bad(flaw, r->field_name, f->name.ptr, "a token in lower case");
     switch (f->id) {
     case HF_FIELD_CONNECTION:

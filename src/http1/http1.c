@@ -57,6 +57,29 @@ bool hf_http1_slim(hf_http1 *h)
     return true;
 }
 
+bool hf_http1_leave_tunnel(hf_http1 *h, hf_http1_rest *rest)
+{
+    if (h->reading != HF_READ_UPGRADED || h->writing != HF_WRITE_RAW || !h->server || !hf_http1_output_empty(h) || h->lent > 0 ||
+        h->fault != NULL || h->closing || h->draining)
+        return false;
+    *rest = (hf_http1_rest){ h->offset, h->since, h->requests, false };
+    h->reading = HF_READ_WAIT;
+    h->writing = HF_WRITE_IDLE;
+    h->blanks = 0;
+    h->waiting = h->upgradable = false;
+    return true;
+}
+
+void hf_http1_enter_tunnel(hf_http1 *h, uint64_t id, const hf_http1_rest *rest)
+{
+    h->id = id;
+    h->now = h->since = rest->since; /* no time is kept there */
+    h->offset = rest->offset;
+    h->requests = rest->requests;
+    h->reading = HF_READ_UPGRADED;
+    h->writing = HF_WRITE_RAW;
+}
+
 bool hf_http1_sleep(hf_http1 *h, hf_http1_rest *rest)
 {
     if (holds_memory(h) || !hf_http1_pause(h, rest))
@@ -221,17 +244,22 @@ hf_step hf_http1_step(hf_http1 *h, hf_time now, hf_in *in, hf_http1_event *event
 
 int64_t hf_http1_body_patience_ns(const hf_http1 *h)
 {
-    const hf_limits *const limits = h->env->limits;
-    const int64_t idle = (int64_t)(h->server ? limits->body_idle_ns : limits->idle_ns);
-    if (!h->server || limits->body_rate == 0)
+    const int64_t idle = (int64_t)(h->server ? h->pace.pause_ns : h->env->limits->idle_ns);
+    if (!h->server || h->pace.rate == 0)
         return idle;
     /* The least rate holds for the time that the peer let us wait, not for the time that the application took. */
-    const uint64_t allowance_s = h->body_bytes / limits->body_rate;
+    const uint64_t allowance_s = h->body_bytes / h->pace.rate;
     int64_t allowance = allowance_s > 1u << 30 ? HF_NEVER_NS : HF_SECONDS(allowance_s + 1);
     if (allowance < HF_HTTP1_RATE_GRACE_NS)
         allowance = HF_HTTP1_RATE_GRACE_NS;
     const int64_t rest = allowance - h->waited_ns;
     return rest < idle ? rest : idle;
+}
+
+void hf_http1_pace(hf_http1 *h, hf_pace pace)
+{
+    if (h->server)
+        h->pace = pace;
 }
 
 /* Between messages. */

@@ -61,6 +61,10 @@ struct hf_http1 {
     uint32_t discard_left;
     uint32_t requests; /* heads read (server) */
     uint16_t field_count, field_capacity;
+    union {
+        hf_pace pace;                    /* server: of this body */
+        uint8_t sent[HF_HTTP1_PIPELINE]; /* client: what was asked, oldest first */
+    };
 
     /* writing */
     uint64_t put_left;   /* LENGTH: what is still owed */
@@ -73,7 +77,6 @@ struct hf_http1 {
     uint8_t reading, writing; /* hf_http1_read, hf_http1_write */
     uint8_t blanks;           /* empty lines skipped, or interim responses read */
     uint8_t outstanding;      /* client: requests without their final answer */
-    uint8_t sent[HF_HTTP1_PIPELINE]; /* client: oldest first */
 
     bool server : 1;
     bool resumed : 1;     /* the section was cut: its fields are to be parsed again */

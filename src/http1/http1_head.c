@@ -17,6 +17,8 @@ static void expect_body(hf_http1 *h, int64_t length)
 {
     h->body_bytes = 0;
     h->waited_ns = 0;
+    if (h->server)
+        h->pace = (hf_pace){ h->env->limits->body_idle_ns, h->env->limits->body_rate };
     h->left = length > 0 ? (uint64_t)length : 0;
     if (length == HF_LENGTH_UNKNOWN)
         hf_http1_move_reading(h, HF_READ_MOVE_CHUNKED);

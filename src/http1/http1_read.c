@@ -334,7 +334,7 @@ static bool await_body(hf_http1 *h, hf_in *in, hf_http1_event *event, hf_step *a
         return wants_more(in, answer);
     if (!h->server)
         return fails(h, in, HF_ERR_HTTP1_RESPONSE_TIMEOUT, "the rest of the body", event, answer);
-    if (hf_http1_body_patience_ns(h) < (int64_t)h->env->limits->body_idle_ns)
+    if (hf_http1_body_patience_ns(h) < (int64_t)h->pace.pause_ns)
         return fails(h, in, HF_ERR_HTTP1_BODY_RATE, "the body at the least rate", event, answer);
     return fails(h, in, HF_ERR_HTTP1_BODY_TIMEOUT, "the rest of the body", event, answer);
 }

@@ -21,7 +21,7 @@ struct hf_hpack_memo {
     uint8_t block[MEMO_BLOCK];
     uint8_t ids[MEMO_FIELDS];
     uint16_t names[MEMO_FIELDS], values[MEMO_FIELDS]; /* their lengths in the text */
-    uint8_t text[MEMO_TEXT];                          /* each name, then its value */
+    uint8_t text[MEMO_TEXT];                          /* each name, where no id says it, then the value */
 };
 _Static_assert(HF_FIELD_COUNT <= UINT8_MAX, "an id fits into a byte");
 
@@ -31,11 +31,17 @@ void hf_hpack_memo_free(hf_hpack_encoder *e)
     e->memo = NULL;
 }
 
+/* The name, where the id does not say it. */
+static hf_bytes name_of(const hf_field *f)
+{
+    return f->id == HF_FIELD_OTHER ? f->name : hf_bytes_make("", 0);
+}
+
 static bool is_next(const uint8_t **text, uint16_t length, hf_bytes s)
 {
     const uint8_t *const at = *text;
     *text += length;
-    return s.len == length && memcmp(at, s.ptr, length) == 0;
+    return s.len == length && (length == 0 || memcmp(at, s.ptr, length) == 0);
 }
 
 hf_bytes hf_hpack_recall(const hf_hpack_encoder *e, const hf_response_head *head, int64_t length)
@@ -48,7 +54,7 @@ hf_bytes hf_hpack_recall(const hf_hpack_encoder *e, const hf_response_head *head
     const uint8_t *text = m->text;
     for (size_t i = 0; i < m->count; i++) {
         const hf_field *const f = &head->fields.at[i];
-        if (m->ids[i] != f->id || !is_next(&text, m->names[i], f->name) || !is_next(&text, m->values[i], f->value))
+        if (m->ids[i] != f->id || !is_next(&text, m->names[i], name_of(f)) || !is_next(&text, m->values[i], f->value))
             return none;
     }
     return hf_bytes_make(m->block, m->block_length);
@@ -65,12 +71,13 @@ void hf_hpack_remember(hf_hpack_encoder *e, const hf_response_head *head, int64_
     m->block_length = 0;
     for (size_t i = 0; i < head->fields.count; i++) {
         const hf_field *const f = &head->fields.at[i];
-        hf_write(&w, f->name);
+        const hf_bytes name = name_of(f);
+        hf_write(&w, name);
         hf_write(&w, f->value);
         if (w.overflowed)
             return;
         m->ids[i] = (uint8_t)f->id;
-        m->names[i] = (uint16_t)f->name.len;
+        m->names[i] = (uint16_t)name.len;
         m->values[i] = (uint16_t)f->value.len;
     }
     m->length = length;

@@ -61,6 +61,7 @@ void hf_http2_free(hf_http2 *h)
     hf_hpack_decoder_fini(&h->decoder);
     hf_hpack_encoder_fini(&h->encoder);
     hf_field_list_fini(&h->list);
+    hf_http2_memo_free(h);
     hf_free(&alloc, h, sizeof *h);
 }
 

@@ -28,8 +28,8 @@ static hf_time deadline(const hf_http2 *h, const hf_http2_exchange *s)
     const hf_limits *const l = h->env->limits;
     hf_time at = HF_NEVER;
     if (s->waiting) {
-        const int64_t pause = (int64_t)(h->server ? l->body_idle_ns : l->idle_ns);
-        const int64_t rest = h->server ? allowance(s->received, l->body_rate, s->waited_ns) : HF_NEVER_NS;
+        const int64_t pause = (int64_t)(h->server ? s->pace.pause_ns : l->idle_ns);
+        const int64_t rest = h->server ? allowance(s->received, s->pace.rate, s->waited_ns) : HF_NEVER_NS;
         at = hf_time_after(s->since, earlier(pause, rest));
     }
     if (s->blocked) {
@@ -42,6 +42,15 @@ static hf_time deadline(const hf_http2 *h, const hf_http2_exchange *s)
 void hf_http2_touch(hf_http2 *h, const hf_http2_exchange *s)
 {
     h->stream_wake = hf_time_earlier(h->stream_wake, deadline(h, s));
+}
+
+void hf_http2_pace(hf_http2 *h, hf_http2_stream stream, hf_pace pace)
+{
+    hf_http2_exchange *const s = hf_http2_find(h, stream);
+    if (s == NULL)
+        return;
+    s->pace = pace;
+    hf_http2_touch(h, s);
 }
 
 void hf_http2_progress(hf_http2 *h, hf_http2_exchange *s)
@@ -123,7 +132,7 @@ bool hf_http2_is_at_rest(const hf_http2 *h)
 static bool holds_memory(const hf_http2 *h)
 {
     return h->control.memory != NULL || h->list.at != NULL || h->list.text != NULL || h->spare != NULL ||
-           h->table.rows != NULL || h->block.memory != NULL || h->tokens.tokens != NULL;
+           h->table.rows != NULL || h->block.memory != NULL || h->tokens.tokens != NULL || h->memo != NULL;
 }
 
 static void trim(hf_http2 *h)
@@ -131,6 +140,7 @@ static void trim(hf_http2 *h)
     hf_queue_trim(&h->control);
     hf_queue_trim(&h->block);
     hf_field_list_fini(&h->list);
+    hf_http2_memo_free(h); /* its fields were there */
     hf_http2_trim_spare(h);
     hf_tokens_fini(&h->tokens, &h->env->alloc);
 }

@@ -89,6 +89,7 @@ struct hf_http2_exchange {
     size_t trailers_bytes;
     uint32_t trailers_count;
     hf_time since;
+    hf_pace pace;         /* server: of the body */
     int64_t waited_ns;
     int32_t why;          /* RESET, REFUSED: hf_err */
     uint32_t code;        /* RESET: hf_http2_code */
@@ -137,6 +138,8 @@ typedef struct hf_http2_early {
     hf_priority priority;
 } hf_http2_early;
 
+typedef struct hf_http2_memo hf_http2_memo;
+
 struct hf_http2 {
     const hf_env *env;
     uint64_t id;
@@ -179,6 +182,7 @@ struct hf_http2 {
     hf_queue block;
     hf_hpack_decoder decoder;
     hf_field_list list;
+    hf_http2_memo *memo; /* NULL: nothing is remembered */
     hf_fault fault;
 
     /* streams */
@@ -242,6 +246,19 @@ bool hf_http2_spend(const hf_http2 *h, hf_http2_bucket *b, uint64_t burst, uint6
 void hf_http2_earn(hf_http2_bucket *b, uint64_t rate, unsigned n);
 /* Keeps evidence for REFUSED and traces it. */
 void hf_http2_note(hf_http2 *h, const hf_in *in, hf_http2_flaw flaw);
+
+/* ---- http2_memo.c: a request that is made again ------------------------------------------------------------- */
+
+/* The bytes that made the last request, when no other block came between and nothing of it was lost: the list holds its fields. */
+bool hf_http2_is_said_again(const hf_http2 *h, hf_bytes block);
+/* The request that they make. */
+const hf_request_head *hf_http2_said(const hf_http2 *h);
+/* Before any other block is decoded: the list will hold other fields. */
+void hf_http2_listen_anew(hf_http2 *h);
+/* A request that ends with this block and has no body, as it was understood. */
+void hf_http2_remember(hf_http2 *h, hf_bytes block, const hf_request_head *head);
+/* With the list's memory. */
+void hf_http2_memo_free(hf_http2 *h);
 
 /* ---- http2_stream.c ----------------------------------------------------------------------------------------- */
 

@@ -70,21 +70,26 @@ static bool is_too_large(const hf_http2 *h, const hf_http2_event *event, hf_http
     return false;
 }
 
-static bool accept_request(hf_http2 *h, hf_in *in, hf_http2_event *event, hf_step *answer)
+/* `again`: the block is the last one's, and the list is still what it said. */
+static bool accept_request(hf_http2 *h, hf_in *in, hf_bytes block, bool again, hf_http2_event *event, hf_step *answer)
 {
     const bool ends = (h->block_flags & HF_FLAG_END_STREAM) != 0;
     hf_http2_flaw flaw;
-    hf_message p;
+    hf_message p = { .length = -1 };
     *event = (hf_http2_event){ .kind = HF_HTTP2_REQUEST, .stream = h->block_stream };
     h->requests++;
     if (hf_http2_is_worn(h))
         hf_http2_drain(h);
-    const bool partial = h->list.too_large || h->list.too_many;
-    if (!partial && (!hf_message_parse(&rules, &h->list, &p, &flaw) || !fill_request(h, &p, ends, event, &flaw)))
+    const bool anew = !again && !h->list.too_large && !h->list.too_many; /* else the fields are known, or not whole */
+    if (again)
+        event->request = *hf_http2_said(h);
+    else if (anew && (!hf_message_parse(&rules, &h->list, &p, &flaw) || !fill_request(h, &p, ends, event, &flaw)))
         return !hf_http2_stream_error(h, in, h->block_stream, NULL, flaw, answer);
     hf_http2_exchange *const s = hf_http2_open(h, h->block_stream, false);
-    if (s == NULL || (!partial && !hf_message_join_cookies(&h->list, &event->request.fields)))
+    if (s == NULL || (anew && !hf_message_join_cookies(&h->list, &event->request.fields)))
         return answers(answer, hf_http2_fail(h, in, (hf_http2_flaw){ HF_ERR_BASE_MEMORY, NULL, "memory" }));
+    if (anew && ends && p.length < 0)
+        hf_http2_remember(h, block, &event->request);
     hf_http2_move(h, s, HF_STREAM_MOVE_RECV_HEADERS);
     if (ends)
         hf_http2_move(h, s, HF_STREAM_MOVE_RECV_END);
@@ -227,7 +232,10 @@ bool hf_http2_end_block(hf_http2 *h, hf_in *in, hf_bytes block, hf_http2_event *
     const hf_http2_purpose purpose = (hf_http2_purpose)h->block_purpose;
     hf_field_flaw broken = { 0 };
     h->block_purpose = HF_BLOCK_NONE;
-    if (!hf_hpack_decode(&h->decoder, block, &h->list, &broken)) {
+    const bool again = purpose == HF_BLOCK_REQUEST && hf_http2_is_said_again(h, block);
+    if (!again)
+        hf_http2_listen_anew(h);
+    if (!again && !hf_hpack_decode(&h->decoder, block, &h->list, &broken)) {
         const int32_t code = broken.memory ? HF_ERR_BASE_MEMORY
                              : broken.bomb ? HF_ERR_HTTP2_BLOCK_TOO_LARGE
                                            : HF_ERR_HTTP2_COMPRESSION;
@@ -236,7 +244,7 @@ bool hf_http2_end_block(hf_http2 *h, hf_in *in, hf_bytes block, hf_http2_event *
     hf_http2_exchange *const s = hf_http2_find(h, h->block_stream);
     switch (purpose) {
     case HF_BLOCK_REQUEST:
-        return accept_request(h, in, event, answer);
+        return accept_request(h, in, block, again, event, answer);
     case HF_BLOCK_PROMISE:
         return accept_promise(h, in, event, answer);
     case HF_BLOCK_MESSAGE:

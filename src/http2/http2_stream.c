@@ -106,6 +106,7 @@ hf_http2_exchange *hf_http2_open(hf_http2 *h, uint32_t id, bool ours)
     s->state = HF_STREAM_IDLE;
     s->priority.urgency = HF_URGENCY_USUAL;
     s->declared = s->put_left = -1;
+    s->pace = (hf_pace){ h->env->limits->body_idle_ns, h->env->limits->body_rate };
     s->recv_window = s->recv_size = HF_HTTP2_WINDOW;
     s->send_window = h->peer_window;
     s->window_at = s->since = h->now;

@@ -36,8 +36,8 @@ static hf_time deadline(const hf_http3 *h, const hf_http3_lane *l)
     hf_time at = HF_NEVER;
     if (l->waiting) {
         const bool head = l->place == HF_PLACE_HEAD;
-        const int64_t pause = (int64_t)(!h->server ? limits->idle_ns : head ? limits->head_ns : limits->body_idle_ns);
-        const int64_t rest = h->server && !head ? allowance(arrived(l), limits->body_rate, l->waited_ns) : HF_NEVER_NS;
+        const int64_t pause = (int64_t)(!h->server ? limits->idle_ns : head ? limits->head_ns : l->pace.pause_ns);
+        const int64_t rest = h->server && !head ? allowance(arrived(l), l->pace.rate, l->waited_ns) : HF_NEVER_NS;
         at = hf_time_after(l->since, earlier(pause, rest));
     }
     if (l->blocked) {
@@ -51,6 +51,15 @@ static hf_time deadline(const hf_http3 *h, const hf_http3_lane *l)
 void hf_http3_touch(hf_http3 *h, const hf_http3_lane *l)
 {
     h->lane_wake = hf_time_earlier(h->lane_wake, deadline(h, l));
+}
+
+void hf_http3_pace(hf_http3 *h, hf_lane lane, hf_pace pace)
+{
+    hf_http3_lane *const l = hf_http3_find(h, lane);
+    if (l == NULL || !hf_http3_is_exchange(l))
+        return;
+    l->pace = pace;
+    hf_http3_touch(h, l);
 }
 
 void hf_http3_progress(hf_http3 *h, hf_http3_lane *l)

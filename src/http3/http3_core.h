@@ -74,6 +74,7 @@ struct hf_http3_lane {
     uint8_t turns;
     uint16_t interims;
 
+    bool nowhere;         /* the peer wants no more of ours: what is put is dropped */
     bool known : 1;       /* the application was told of it, or made it */
     bool listed : 1;      /* among those with something due */
     bool ready : 1;       /* among those with something to send */
@@ -90,7 +91,6 @@ struct hf_http3_lane {
     bool put_short : 1;   /* a WRITABLE is owed */
     bool told_end : 1;    /* END was told */
     bool refused : 1;     /* REFUSED was told: nothing more of the request is */
-    bool nowhere : 1;     /* the peer wants no more of ours: what is put is dropped */
     bool continue_owed : 1; /* the client waits for 100 */
     bool waiting : 1;     /* the peer's next byte is awaited since `since` */
     bool blocked : 1;     /* held back with bytes to send, since `blocked_since` */
@@ -109,6 +109,7 @@ struct hf_http3_lane {
     uint64_t required;    /* starved: the insertions it waits for */
     uint64_t push;        /* PUSH: its number */
     hf_time since;
+    hf_pace pace;         /* server: of the body */
     int64_t waited_ns;
     int32_t why;          /* RESET, REFUSED: hf_err */
     uint64_t code;        /* RESET: what to tell; abort: what to say */

@@ -57,6 +57,7 @@ hf_http3_lane *hf_http3_add(hf_http3 *h, hf_lane id, hf_http3_use use)
     l->place = HF_PLACE_HEAD;
     l->priority.urgency = HF_URGENCY_USUAL;
     l->declared = l->put_left = -1;
+    l->pace = (hf_pace){ h->env->limits->body_idle_ns, h->env->limits->body_rate };
     l->since = h->now;
     if (hf_http3_is_exchange(l)) {
         h->exchanges++;

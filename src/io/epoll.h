@@ -86,6 +86,8 @@ struct hf_socket_home {
 
 /* The descriptor below a pier, to ask the kernel about it; -1 when the pier is no kernel socket (or is above one). */
 int hf_socket_descriptor(hf_pier pier);
+/* Segments that it sent and received so far, those of the handshake with them. False: it is -1, or the kernel does not count them. */
+bool hf_socket_segments(int descriptor, uint32_t *out, uint32_t *in);
 
 hf_pier hf_socket_new(hf_socket_home *home, int fd, bool connecting);
 void hf_socket_own(hf_pier pier, void *owner);

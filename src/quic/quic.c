@@ -121,7 +121,12 @@ void hf_quic_rest(hf_quic *q)
         q->tokens = NULL;
         q->token_first = q->token_capacity = 0;
     }
+    if (q->retire_count == 0) {
+        hf_free(&q->env->alloc, q->retire, sizeof *q->retire);
+        q->retire = NULL;
+    }
     hf_queue_trim(&q->token);
+    hf_quic_spares_free(q->ep);
 }
 
 void hf_quic_destroy(hf_quic *q)
@@ -136,6 +141,7 @@ void hf_quic_destroy(hf_quic *q)
     hf_quic_discard(q, HF_LEVEL_APPLICATION);
     hf_quic_turnover_end(q);
     hf_free(alloc, q->routes, q->route_count * sizeof *q->routes);
+    hf_free(alloc, q->retire, sizeof *q->retire);
     hf_free(alloc, q->reason, q->reason != NULL ? HF_QUIC_REASON : 0);
     hf_queue_fini(&q->token);
     hf_queue_fini(&q->session);
@@ -388,6 +394,12 @@ hf_step hf_quic_next(hf_quic *q, hf_time now, hf_quic_event *event)
 
 void hf_quic_touch(hf_quic *q)
 {
+    /* what is ready waits for emit, which sets the timer anew: no need to know now when that would be */
+    if (q->state <= HF_QUIC_CLOSING && hf_link_is_in(&q->ready)) {
+        if (hf_quic_has_events(q))
+            hf_quic_notice(q);
+        return;
+    }
     hf_quic_schedule(q, hf_quic_deadline(q), q->state <= HF_QUIC_CLOSING, hf_quic_has_events(q));
 }
 
@@ -423,6 +435,7 @@ const hf_quic_fault *hf_quic_fault_of(const hf_quic *q)
 static size_t memory_of(const hf_quic *q)
 {
     size_t n = sizeof *q + (q->shaking != NULL ? sizeof *q->shaking : 0) + (q->zero != NULL ? sizeof *q->zero : 0) + (q->turnover != NULL ? sizeof *q->turnover : 0) +
+               (q->retire != NULL ? sizeof *q->retire : 0) +
                q->route_count * sizeof *q->routes + q->bucket_count * sizeof(hf_stream *) + q->token_capacity * sizeof *q->tokens;
     for (unsigned i = 0; i < HF_LEVEL_COUNT; i++) {
         const hf_quic_space *const s = q->spaces[i];
@@ -430,8 +443,7 @@ static size_t memory_of(const hf_quic *q)
     }
     for (uint32_t i = 0; i < q->bucket_count; i++)
         for (const hf_stream *s = q->buckets[i]; s != NULL; s = s->bucket)
-            n += sizeof *s + (s->in != NULL ? sizeof *s->in + s->in->capacity + s->in->apart.capacity * sizeof(hf_range) : 0) +
-                 (s->out != NULL ? sizeof *s->out + (s->out->acked.capacity + s->out->lost.capacity) * sizeof(hf_range) : 0);
+            n += hf_stream_memory(s);
     return n;
 }
 
@@ -447,6 +459,11 @@ void hf_quic_info_of(const hf_quic *q, hf_quic_info *info)
         .key_updates = q->key_updates, .migrations = q->migrations, .send_allowed = q->send_allowed, .sent = q->sent_bytes,
         .receive_allowed = q->receive_allowed, .received = q->received_bytes, .lanes = q->stream_count, .memory = memory_of(q),
     };
+}
+
+bool hf_quic_is_resumed(const hf_quic *q)
+{
+    return q->resumed;
 }
 
 bool hf_quic_is_early(const hf_quic *q)

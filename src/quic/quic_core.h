@@ -28,7 +28,8 @@ enum {
     HF_QUIC_EARLY_MOST = 4,   /* datagrams kept until their keys are here */
     HF_QUIC_REASON = 128,     /* of the words of a CONNECTION_CLOSE */
     HF_QUIC_URGENCIES = 8,
-    HF_QUIC_RETIRED = 16      /* at least limit quic_retirements */
+    HF_QUIC_RETIRED = 16,     /* at least limit quic_retirements */
+    HF_QUIC_SPARES = 64       /* streams whose memory an endpoint keeps for the next ones */
 };
 
 /* RFC 9000 20.1. */
@@ -191,8 +192,16 @@ typedef struct hf_quic_shaking {
     uint8_t parameters[HF_QUIC_PARAMS_MOST];
     hf_quic_keys first_read;   /* server that went on with another version: for Initial packets of the first one */
     hf_quic_address preferred; /* client: where the server wants it to go on; port 0: nowhere else */
+    hf_cid original, retry_scid, first_scid; /* RFC 9000 7.3 */
+    hf_our_id first_id;        /* server: the DCID that the client chose, while it may be used */
     bool judged;               /* server: which version to go on with was decided */
 } hf_quic_shaking;
+
+/* Sequence numbers of the peer's ids that are to be retired, or told to be and not acknowledged. */
+typedef struct hf_quic_retirements {
+    uint64_t due[HF_QUIC_RETIRED];
+    bool sent[HF_QUIC_RETIRED];
+} hf_quic_retirements;
 
 /* The keys before and after those in use (RFC 9001 6): made anew when a connection wakes. */
 typedef struct hf_quic_turnover {
@@ -232,7 +241,6 @@ struct hf_quic {
     bool early_on;             /* lanes are used, and the handshake is not complete */
     hf_queue token;            /* client: for Initial packets */
     hf_queue session, new_token;
-    hf_cid original, retry_scid, first_scid; /* RFC 9000 7.3 */
     hf_quic_terms ours, theirs;
 
     hf_quic_space *spaces[HF_LEVEL_COUNT]; /* never NULL: two are the shaking's, or nobody's; one is `application` */
@@ -254,6 +262,7 @@ struct hf_quic {
     uint8_t era;
     uint32_t timeouts;         /* PTOs in a row */
     bool limited;              /* the window held us back */
+    bool refill;               /* a batch was full: what is left waits for what the application has for it by now */
     bool ecn, ecn_failed;
     uint16_t datagram_bytes;   /* the largest we send */
     hf_quic_sizing sizing;
@@ -263,13 +272,11 @@ struct hf_quic {
     /* ids and paths */
     hf_our_id our_ids[HF_QUIC_OUR_IDS];
     uint64_t our_next;
-    hf_our_id first_id;        /* server: the DCID that the client chose, while it may be used */
     hf_their_id their_ids[HF_QUIC_THEIR_IDS];
     uint64_t retire_prior;
     uint64_t their_next, their_seen; /* above all sequence numbers that came; of the 64 below it, which came, the highest in bit 0 */
     uint64_t dcid_sequence, route_sequence; /* of our ids: by which the last packet came, and the one that made us move */
-    uint64_t retire_due[HF_QUIC_RETIRED]; /* sequence numbers to be retired, and told and not acknowledged */
-    bool retire_sent[HF_QUIC_RETIRED];
+    hf_quic_retirements *retire; /* NULL: none are due */
     uint8_t retire_count;
     hf_route *routes;          /* one place while there is one way, else HF_QUIC_ROUTES */
     uint8_t route_count;
@@ -279,6 +286,7 @@ struct hf_quic {
     /* streams */
     hf_stream **buckets;
     uint32_t bucket_count, stream_count;
+    hf_stream *recent;         /* the last one that was found; NULL: none */
     hf_link sendable[HF_QUIC_URGENCIES], telling;
     uint64_t opened[2], may_open[2];              /* by us: count, and the peer's limit. [0] two-way, [1] one-way */
     uint64_t peer_opened[2], peer_may[2], peer_told[2], peer_closed[2];
@@ -385,7 +393,7 @@ void hf_quic_abandon_sent(hf_quic *q);
 
 /* ---- quic_stream.c ------------------------------------------------------------------------------------------ */
 
-hf_stream *hf_stream_find(const hf_quic *q, uint64_t id);
+hf_stream *hf_stream_find(hf_quic *q, uint64_t id);
 /* The stream of a frame from the peer; NULL when it is over (and *good) or the frame breaks a rule. `sends`: the frame is of a
  * direction in which we send. */
 hf_stream *hf_stream_of_frame(hf_quic *q, uint64_t id, bool sends, uint64_t frame, bool *good);
@@ -397,6 +405,10 @@ uint64_t hf_stream_may_send(const hf_quic *q, const hf_stream *s);
 /* Forgets it when both directions are over and told. */
 void hf_stream_settle(hf_quic *q, hf_stream *s);
 void hf_streams_free(hf_quic *q);
+/* Of one that hf_quic_spare_give took. */
+void hf_stream_free_spare(hf_stream *s, const hf_allocator *alloc);
+/* Bytes that it holds, but for those that are to be sent. */
+size_t hf_stream_memory(const hf_stream *s);
 /* Lets go of all that was put; what was LENT is told. */
 void hf_streams_release(hf_quic *q);
 /* The peer's parameters allow more than those that were remembered. */
@@ -509,15 +521,23 @@ uint64_t hf_quic_route_room(const hf_quic *q, const hf_route *r);
 const hf_env *hf_quic_env(const hf_quic_endpoint *ep);
 /* The space of a level that is over: it is gone, has no keys and no deadlines. */
 hf_quic_space *hf_quic_no_space(hf_quic_endpoint *ep);
+/* Memory of two-way streams that are over, for the next ones. take: NULL, when there is none. give: false, when there is enough. */
+hf_stream *hf_quic_spare_take(hf_quic_endpoint *ep);
+bool hf_quic_spare_give(hf_quic_endpoint *ep, hf_stream *s);
+void hf_quic_spares_free(hf_quic_endpoint *ep);
 const hf_quic_config *hf_quic_config_of(const hf_quic_endpoint *ep);
 /* Makes an id with its reset token and puts it in the table. False: no memory or entropy. */
 bool hf_quic_make_id(hf_quic_endpoint *ep, hf_quic *q, hf_our_id *id);
 bool hf_quic_table_add(hf_quic_endpoint *ep, hf_our_id *id);
 void hf_quic_table_remove(hf_quic_endpoint *ep, hf_our_id *id);
+/* How many ids are looked at, in the mean, until one of them is found: in hundredths. */
+uint64_t hf_quic_table_effort(const hf_quic_endpoint *ep);
 bool hf_quic_reset_token(hf_quic_endpoint *ep, const hf_cid *cid, uint8_t token[HF_QUIC_RESET_TOKEN]);
 /* A token for a later connection from this address. */
 bool hf_quic_later_token(hf_quic_endpoint *ep, hf_time now, uint32_t version, const hf_quic_address *remote, hf_writer *w);
 void hf_quic_schedule(hf_quic *q, hf_time wake, bool ready, bool notice);
+/* It has events. */
+void hf_quic_notice(hf_quic *q);
 void hf_quic_opened(hf_quic *q);
 void hf_quic_count_forged(hf_quic_endpoint *ep);
 void hf_quic_forget(hf_quic *q);

@@ -188,9 +188,9 @@ static void put_control(packet *p)
         q->done_due = false;
     }
     for (unsigned i = 0; i < q->retire_count; i++)
-        if (!q->retire_sent[i] && put_numbers(p, 0x19, &q->retire_due[i], 1)) {
-            note(p, HF_FRAME_RETIRE_CONNECTION_ID, q->retire_due[i], 0, 0, false);
-            q->retire_sent[i] = true;
+        if (!q->retire->sent[i] && put_numbers(p, 0x19, &q->retire->due[i], 1)) {
+            note(p, HF_FRAME_RETIRE_CONNECTION_ID, q->retire->due[i], 0, 0, false);
+            q->retire->sent[i] = true;
         }
     put_limits(p);
     put_new_ids(p);
@@ -318,7 +318,7 @@ static bool has_eliciting(const hf_quic *q, hf_level level)
         if (!hf_list_is_empty(&q->sendable[i]))
             return hf_quic_is_usable(q);
     for (unsigned i = 0; i < q->retire_count; i++)
-        if (!q->retire_sent[i])
+        if (!q->retire->sent[i])
             return true;
     for (unsigned i = 0; i < HF_QUIC_OUR_IDS; i++)
         if (q->our_ids[i].on && q->our_ids[i].due)
@@ -672,6 +672,36 @@ static void give(hf_quic *q, hf_out *out, hf_quic_output *output, const hf_route
     q->bytes_sent += length;
 }
 
+/* Behind a full batch little is left, and whoever is told that there is room again has more: one full batch is cheaper than two. It
+ * is only put off: until the application was asked, or for a moment. */
+static bool waits_for_more(hf_quic *q)
+{
+    const bool waits = q->refill && !hf_list_is_empty(&q->telling);
+    q->refill = false;
+    if (waits)
+        q->pace_at = hf_time_after(q->now, HF_MILLISECONDS(1));
+    return waits;
+}
+
+/* Datagrams for the way in use, one after another. */
+static size_t build_batch(hf_quic *q, uint8_t *at, size_t space, size_t length, size_t *segment, unsigned *count)
+{
+    enum { BATCH = 64, BYTES = 65000 };
+    while (length == *segment * *count && *count < BATCH && q->state < HF_QUIC_CLOSING) {
+        const size_t most = *segment > 0 ? *segment : q->datagram_bytes;
+        q->refill = length + most > space || length + most > BYTES;
+        if (q->refill)
+            break;
+        const size_t n = build(q, at + length, most);
+        if (n == 0)
+            break;
+        *segment = *segment > 0 ? *segment : n;
+        length += n;
+        (*count)++;
+    }
+    return length;
+}
+
 bool hf_quic_emit(hf_quic *q, hf_time now, hf_out *out, hf_quic_output *output)
 {
     uint8_t *const at = out->scratch + out->scratch_used;
@@ -688,21 +718,11 @@ bool hf_quic_emit(hf_quic *q, hf_time now, hf_out *out, hf_quic_output *output)
         hf_route *const other = probe_due(q);
         if (other != NULL && (length = build_probe(q, other, at, q->datagram_bytes)) > 0)
             r = other;
-        enum { BATCH = 64, BYTES = 65000 };
         const size_t larger_one = length == 0 && has_anything(q) ? hf_quic_mtu_due(q) : 0;
         if (larger_one > 0 && larger_one <= space)
             length = segment = build_sizing(q, at, larger_one);
-        while (r == hf_quic_route(q) && length == segment * count && count < BATCH && q->state < HF_QUIC_CLOSING) {
-            const size_t most = segment > 0 ? segment : q->datagram_bytes;
-            if (length + most > space || length + most > BYTES)
-                break;
-            const size_t n = build(q, at + length, most);
-            if (n == 0)
-                break;
-            segment = segment > 0 ? segment : n;
-            length += n;
-            count++;
-        }
+        if (r == hf_quic_route(q) && !waits_for_more(q))
+            length = build_batch(q, at, space, length, &segment, &count);
     }
     if (length > 0) {
         hf_quic_busy(q);

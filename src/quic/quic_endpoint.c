@@ -32,6 +32,8 @@ struct hf_quic_endpoint {
     uint64_t reset_level;    /* the bucket of limit quic_reset_rate, in billionths */
     hf_time reset_at;
     hf_quic_space no_space;
+    hf_stream *spares;       /* of streams that are over: linked by `bucket` */
+    uint32_t spare_count;
     hf_quic_counts counts;
 };
 
@@ -73,6 +75,7 @@ void hf_quic_endpoint_free(hf_quic_endpoint *ep)
             hf_quic_move(q, HF_QUIC_OVER);
         hf_quic_destroy(q);
     }
+    hf_quic_spares_free(ep);
     for (reply *r = ep->replies, *next; r != NULL; r = next) {
         next = r->next;
         hf_free(&env->alloc, r, sizeof *r);
@@ -82,6 +85,32 @@ void hf_quic_endpoint_free(hf_quic_endpoint *ep)
     hf_quic_secrets_fini(&ep->secrets);
     hf_wipe(ep, sizeof *ep);
     hf_free(&env->alloc, ep, sizeof *ep);
+}
+
+hf_stream *hf_quic_spare_take(hf_quic_endpoint *ep)
+{
+    hf_stream *const s = ep->spares;
+    if (s != NULL) {
+        ep->spares = s->bucket;
+        ep->spare_count--;
+    }
+    return s;
+}
+
+bool hf_quic_spare_give(hf_quic_endpoint *ep, hf_stream *s)
+{
+    if (ep->spare_count >= HF_QUIC_SPARES)
+        return false;
+    s->bucket = ep->spares;
+    ep->spares = s;
+    ep->spare_count++;
+    return true;
+}
+
+void hf_quic_spares_free(hf_quic_endpoint *ep)
+{
+    for (hf_stream *s; (s = hf_quic_spare_take(ep)) != NULL;)
+        hf_stream_free_spare(s, &ep->env->alloc);
 }
 
 const hf_env *hf_quic_env(const hf_quic_endpoint *ep)
@@ -147,7 +176,8 @@ void hf_quic_count_forged(hf_quic_endpoint *ep)
 
 /* ---- the table ---------------------------------------------------------------------------------------------- */
 
-/* Multilinear hashing with keys from entropy: whoever chooses an id without knowing them finds no collisions. */
+/* Multilinear hashing with keys from entropy: whoever chooses an id without knowing them finds no collisions. The sum grows by a fixed
+ * step from one id to the next where they count up, and with some keys such steps meet in few places: it is mixed before it is cut. */
 static uint32_t slot(const hf_quic_endpoint *ep, const hf_cid *cid)
 {
     uint64_t sum = ep->hash[0] + ep->hash[1] * cid->length;
@@ -156,6 +186,8 @@ static uint32_t slot(const hf_quic_endpoint *ep, const hf_cid *cid)
         memcpy(&word, cid->bytes + 4 * i, 4);
         sum += ep->hash[2 + i] * word;
     }
+    sum ^= sum >> 32;
+    sum *= 0x9e3779b97f4a7c15u;
     return (uint32_t)(sum >> 32) & (ep->bucket_count - 1);
 }
 
@@ -210,6 +242,17 @@ void hf_quic_table_remove(hf_quic_endpoint *ep, hf_our_id *id)
     ep->id_count--;
 }
 
+uint64_t hf_quic_table_effort(const hf_quic_endpoint *ep)
+{
+    uint64_t looked = 0;
+    for (uint32_t i = 0; i < ep->bucket_count; i++) {
+        uint64_t before = 0;
+        for (const hf_our_id *id = ep->buckets[i]; id != NULL; id = id->bucket)
+            looked += ++before;
+    }
+    return ep->id_count == 0 ? 0 : looked * 100 / ep->id_count;
+}
+
 bool hf_quic_make_id(hf_quic_endpoint *ep, hf_quic *q, hf_our_id *id)
 {
     id->quic = q;
@@ -238,8 +281,14 @@ void hf_quic_schedule(hf_quic *q, hf_time wake, bool ready, bool notice)
         if (ready && !hf_link_is_in(&q->ready))
             hf_list_push(&ep->ready, &q->ready);
     }
-    if (notice && !q->orphan && !hf_link_is_in(&q->noticed))
-        hf_list_push(&ep->noticed, &q->noticed);
+    if (notice)
+        hf_quic_notice(q);
+}
+
+void hf_quic_notice(hf_quic *q)
+{
+    if (!q->orphan && !hf_link_is_in(&q->noticed))
+        hf_list_push(&q->ep->noticed, &q->noticed);
 }
 
 void hf_quic_opened(hf_quic *q)
@@ -249,7 +298,8 @@ void hf_quic_opened(hf_quic *q)
         q->half_open = false;
         ep->counts.half_open--;
     }
-    hf_quic_table_remove(ep, &q->first_id);
+    if (q->shaking != NULL)
+        hf_quic_table_remove(ep, &q->shaking->first_id);
 }
 
 void hf_quic_forget(hf_quic *q)
@@ -384,16 +434,16 @@ static hf_err begin(hf_quic_endpoint *ep, const hf_quic_input *in, const hf_quic
     if (q == NULL)
         return hf_err_make(HF_ERR_BASE_MEMORY);
     hf_quic_space *const s = q->spaces[HF_LEVEL_INITIAL];
-    q->original = *original;
+    q->shaking->original = *original;
     q->retried = retried;
-    q->retry_scid = h->dcid;
-    q->first_scid = h->scid;
+    q->shaking->retry_scid = h->dcid;
+    q->shaking->first_scid = h->scid;
     q->their_ids[0] = (hf_their_id){ .cid = h->scid, .on = true, .used = true };
     q->routes[0].validated = proven;
-    q->first_id.cid = h->dcid;
-    q->first_id.quic = q;
+    q->shaking->first_id.cid = h->dcid;
+    q->shaking->first_id.quic = q;
     if (!hf_quic_keys_initial(&s->read, &s->write, ep->config.tls->crypto, h->version, &h->dcid, true) || !hf_quic_write_parameters(q) ||
-        !hf_quic_table_add(ep, &q->first_id)) {
+        !hf_quic_table_add(ep, &q->shaking->first_id)) {
         unmake(q);
         return hf_err_make(HF_ERR_BASE_MEMORY);
     }
@@ -462,9 +512,9 @@ hf_quic *hf_quic_connect(hf_quic_endpoint *ep, hf_time now, const hf_quic_target
         unmake(q);
         return NULL;
     }
-    q->original = hf_cid_make(hf_bytes_make(random, sizeof random));
-    q->their_ids[0] = (hf_their_id){ .cid = q->original, .on = true, .used = true };
-    if (!hf_quic_keys_initial(&s->write, &s->read, ep->config.tls->crypto, q->version, &q->original, false) || !hf_quic_write_parameters(q) ||
+    q->shaking->original = hf_cid_make(hf_bytes_make(random, sizeof random));
+    q->their_ids[0] = (hf_their_id){ .cid = q->shaking->original, .on = true, .used = true };
+    if (!hf_quic_keys_initial(&s->write, &s->read, ep->config.tls->crypto, q->version, &q->shaking->original, false) || !hf_quic_write_parameters(q) ||
         !hf_queue_append(&q->token, target->token) || !hf_quic_hello_begin(q, target->host, target->session)) {
         unmake(q);
         return NULL;
@@ -506,7 +556,7 @@ static hf_err one(hf_quic_endpoint *ep, const hf_quic_input *in)
         return err;
     const hf_our_id *const id = find(ep, &h.dcid);
     if (id != NULL) {
-        id->quic->dcid_sequence = id == &id->quic->first_id ? 0 : id->sequence;
+        id->quic->dcid_sequence = id->quic->shaking != NULL && id == &id->quic->shaking->first_id ? 0 : id->sequence;
         return hf_quic_datagram(id->quic, ep->now, &in->path, in->ecn, in->bytes);
     }
     if (h.kind == HF_QUIC_SHORT && is_reset(ep, in))

@@ -61,9 +61,9 @@ bool hf_quic_write_parameters(hf_quic *q)
     p->initial = q->our_ids[0].cid;
     if (q->server) {
         p->has_original = true;
-        p->original = q->original;
+        p->original = q->shaking->original;
         p->has_retry = q->retried;
-        p->retry = q->retry_scid;
+        p->retry = q->shaking->retry_scid;
         p->has_reset_token = hf_quic_reset_token(q->ep, &p->initial, p->reset_token);
         if (!write_preferred(q, p))
             return false;
@@ -85,12 +85,12 @@ bool hf_quic_write_parameters(hf_quic *q)
 /* RFC 9000 7.3: the ids in the parameters are those that the packets had. */
 static bool ids_agree(const hf_quic *q, const hf_quic_params *p)
 {
-    if (!p->has_initial || !hf_cid_equal(&p->initial, &q->first_scid))
+    if (!p->has_initial || !hf_cid_equal(&p->initial, &q->shaking->first_scid))
         return false;
     if (q->server)
         return true;
-    return p->has_original && hf_cid_equal(&p->original, &q->original) && p->has_retry == q->retried &&
-           (!q->retried || hf_cid_equal(&p->retry, &q->retry_scid));
+    return p->has_original && hf_cid_equal(&p->original, &q->shaking->original) && p->has_retry == q->retried &&
+           (!q->retried || hf_cid_equal(&p->retry, &q->shaking->retry_scid));
 }
 
 static bool read_parameters(hf_quic *q)
@@ -117,7 +117,7 @@ static bool read_parameters(hf_quic *q)
     }
     if (p.has_preferred) {
         /* RFC 9000 18.2: "A server that chooses a zero-length connection ID MUST NOT provide a preferred address" */
-        if (q->first_scid.length == 0 || !hf_quic_preferred_id(q, &p.preferred))
+        if (q->shaking->first_scid.length == 0 || !hf_quic_preferred_id(q, &p.preferred))
             return hf_quic_fail(q, HF_ERR_QUIC_PARAMETERS, 0, "an id of its own for the preferred address");
         const hf_quic_address *const to = hf_quic_preferred_of(q, &p.preferred);
         if (to != NULL && q->shaking != NULL)

@@ -70,12 +70,16 @@ static bool owe_retirement(hf_quic *q, uint64_t sequence)
 {
     const uint64_t limit = q->env->limits->quic_retirements < HF_QUIC_RETIRED ? q->env->limits->quic_retirements : HF_QUIC_RETIRED;
     for (unsigned i = 0; i < q->retire_count; i++)
-        if (q->retire_due[i] == sequence)
+        if (q->retire->due[i] == sequence)
             return true;
     if (q->retire_count >= limit)
         return hf_quic_fail(q, HF_ERR_QUIC_ID_LIMIT, 0x18, "fewer ids to be retired at once (limit quic_retirements)");
-    q->retire_due[q->retire_count] = sequence;
-    q->retire_sent[q->retire_count++] = false;
+    if (q->retire == NULL)
+        q->retire = hf_alloc(&q->env->alloc, sizeof *q->retire);
+    if (q->retire == NULL)
+        return hf_quic_no_memory(q);
+    q->retire->due[q->retire_count] = sequence;
+    q->retire->sent[q->retire_count++] = false;
     return true;
 }
 

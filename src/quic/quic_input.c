@@ -73,10 +73,10 @@ static hf_err retry(hf_quic *q, const hf_quic_header *h, hf_bytes packet)
         !hf_cid_equal(&h->dcid, &q->our_ids[0].cid))
         return dropped;
     const hf_bytes body = hf_bytes_make(packet.ptr, packet.len - HF_QUIC_TAG);
-    if (!hf_quic_retry_tag(q->hs.crypto, q->version, &q->original, body, tag) || !hf_secret_equal(tag, packet.ptr + body.len, HF_QUIC_TAG))
+    if (!hf_quic_retry_tag(q->hs.crypto, q->version, &q->shaking->original, body, tag) || !hf_secret_equal(tag, packet.ptr + body.len, HF_QUIC_TAG))
         return hf_err_make(HF_ERR_QUIC_UNDECRYPTABLE);
     q->retried = true;
-    q->retry_scid = q->their_ids[0].cid = h->scid;
+    q->shaking->retry_scid = q->their_ids[0].cid = h->scid;
     hf_queue_take(&q->token, hf_queue_length(&q->token));
     if (!hf_queue_append(&q->token, h->token) || !hf_quic_keys_initial(&s->write, &s->read, q->hs.crypto, q->version, &h->scid, false) ||
         !hf_quic_resend_all(q, HF_LEVEL_INITIAL) ||
@@ -179,8 +179,11 @@ static bool open_packet(hf_quic *q, hf_level level, hf_quic_keys *keys, hf_span 
         return hf_quic_no_memory(q);
     if (phase == q->read_phase)
         return hf_quic_open_packet(keys, *number, packet, at);
-    if (*number < q->phase_from)
-        return q->turnover->last_read.on && hf_quic_open_packet(&q->turnover->last_read, *number, packet, at);
+    if (*number < q->phase_from) {
+        /* RFC 9001 6.3: no "timing side-channel signal": where the keys are gone, others are tried in their place */
+        const bool had = q->turnover->last_read.on;
+        return hf_quic_open_packet(had ? &q->turnover->last_read : &q->turnover->next_read, *number, packet, at) && had;
+    }
     return hf_quic_open_packet(&q->turnover->next_read, *number, packet, at) && follow_update(q, *number);
 }
 
@@ -217,10 +220,10 @@ static bool note_peer(hf_quic *q, const hf_quic_header *h)
     if (h->kind == HF_QUIC_SHORT)
         return true;
     if (!q->server && !q->got_packet) {
-        q->their_ids[0].cid = q->first_scid = h->scid;
+        q->their_ids[0].cid = q->shaking->first_scid = h->scid;
         return true;
     }
-    return hf_cid_equal(&h->scid, &q->first_scid); /* RFC 9000 7.2: a changed Source Connection ID is discarded */
+    return q->shaking != NULL && hf_cid_equal(&h->scid, &q->shaking->first_scid); /* RFC 9000 7.2: a changed Source Connection ID is discarded */
 }
 
 static void alive(hf_quic *q)

@@ -54,13 +54,13 @@ static bool stream_settled(hf_quic *q, const hf_sent_frame *f, bool arrived)
 static void retirement_settled(hf_quic *q, uint64_t sequence, bool arrived)
 {
     for (unsigned i = 0; i < q->retire_count; i++) {
-        if (q->retire_due[i] != sequence)
+        if (q->retire->due[i] != sequence)
             continue;
-        q->retire_sent[i] = false;
+        q->retire->sent[i] = false;
         if (arrived) {
             q->retire_count--;
-            q->retire_due[i] = q->retire_due[q->retire_count];
-            q->retire_sent[i] = q->retire_sent[q->retire_count];
+            q->retire->due[i] = q->retire->due[q->retire_count];
+            q->retire->sent[i] = q->retire->sent[q->retire_count];
         }
         return;
     }

@@ -3,12 +3,18 @@
 
 #include "panic.h"
 
-void hf_receive_fini(hf_receive *r, const hf_allocator *alloc)
+static void let_go(hf_receive *r, const hf_allocator *alloc)
 {
-    hf_free(alloc, r->memory, r->capacity);
-    hf_ranges_fini(&r->apart, alloc);
+    if (r->memory != r->room)
+        hf_free(alloc, r->memory, r->capacity);
     r->memory = NULL;
     r->capacity = r->head = 0;
+}
+
+void hf_receive_fini(hf_receive *r, const hf_allocator *alloc)
+{
+    let_go(r, alloc);
+    hf_ranges_fini(&r->apart, alloc);
     r->read = r->whole = r->highest;
 }
 
@@ -23,6 +29,11 @@ static bool reserve(hf_receive *r, const hf_allocator *alloc, uint64_t end)
         r->head = 0;
         return true;
     }
+    if (r->memory == NULL && r->room != NULL && needed <= HF_RECEIVE_ROOM) {
+        r->memory = r->room;
+        r->capacity = HF_RECEIVE_ROOM;
+        return true;
+    }
     size_t capacity = r->capacity == 0 ? 512 : r->capacity;
     while (capacity < needed)
         capacity *= 2;
@@ -33,10 +44,9 @@ static bool reserve(hf_receive *r, const hf_allocator *alloc, uint64_t end)
         return false;
     if (held > 0)
         memcpy(memory, r->memory + r->head, held);
-    hf_free(alloc, r->memory, r->capacity);
+    let_go(r, alloc);
     r->memory = memory;
     r->capacity = capacity;
-    r->head = 0;
     return true;
 }
 
@@ -70,9 +80,6 @@ void hf_receive_take(hf_receive *r, const hf_allocator *alloc, size_t n)
     HF_ASSERT(n <= r->whole - r->read);
     r->read += n;
     r->head += n;
-    if (r->read == r->highest) {
-        hf_free(alloc, r->memory, r->capacity);
-        r->memory = NULL;
-        r->capacity = r->head = 0;
-    }
+    if (r->read == r->highest)
+        let_go(r, alloc);
 }

@@ -7,7 +7,10 @@
 
 #include "quic_ranges.h"
 
+enum { HF_RECEIVE_ROOM = 384 }; /* most requests fit */
+
 typedef struct hf_receive {
+    uint8_t *room;     /* HF_RECEIVE_ROOM bytes beside the stream, used before other memory is; NULL: none */
     uint8_t *memory;   /* holds [read, highest) from `head` on */
     size_t capacity, head;
     uint64_t read;     /* taken */

@@ -6,37 +6,71 @@
 /* Memory for copied bytes, which small puts share: less of it for the first, because most answers have a small head and little more. */
 enum { SMALL = 256, BLOCK = 2048 };
 
-static void free_chunk(hf_send_chunk *c, const hf_allocator *alloc)
+static void free_chunk(hf_send *s, const hf_send_chunk *c, const hf_allocator *alloc)
 {
-    if (c->capacity > 0)
+    if (c->capacity > 0 && s->room != NULL && c->ptr == s->room->bytes)
+        s->room->taken = false;
+    else if (c->capacity > 0)
         hf_free(alloc, (void *)(uintptr_t)c->ptr, c->capacity);
+}
+
+static void free_chunks(hf_send *s, const hf_allocator *alloc)
+{
+    if (s->room == NULL || s->chunks != s->room->chunks)
+        hf_free(alloc, s->chunks, s->capacity * sizeof *s->chunks);
+    s->chunks = NULL;
+    s->first = s->count = s->capacity = 0;
 }
 
 void hf_send_fini(hf_send *s, const hf_allocator *alloc)
 {
     for (uint32_t i = 0; i < s->count; i++)
-        free_chunk(&s->chunks[s->first + i], alloc);
-    hf_free(alloc, s->chunks, s->capacity * sizeof *s->chunks);
+        free_chunk(s, &s->chunks[s->first + i], alloc);
+    free_chunks(s, alloc);
     hf_ranges_fini(&s->acked, alloc);
     hf_ranges_fini(&s->lost, alloc);
-    *s = (hf_send){ 0 };
+    *s = (hf_send){ .room = s->room };
+}
+
+/* Place for more chunks than the room has. */
+static bool grow(hf_send *s, const hf_allocator *alloc)
+{
+    const bool in_room = s->room != NULL && s->chunks == s->room->chunks;
+    const uint32_t more = s->capacity == 0 ? 2 : s->capacity * 2;
+    hf_send_chunk *const at = in_room ? hf_alloc(alloc, more * sizeof *at) : hf_resize(alloc, s->chunks, s->capacity * sizeof *at, more * sizeof *at);
+    if (at == NULL)
+        return false;
+    if (in_room)
+        memcpy(at, s->chunks, s->count * sizeof *at); /* they begin at 0: those before were moved out of the way */
+    s->chunks = at;
+    s->capacity = more;
+    return true;
 }
 
 static hf_send_chunk *new_chunk(hf_send *s, const hf_allocator *alloc)
 {
+    if (s->capacity == 0 && s->room != NULL) {
+        s->chunks = s->room->chunks;
+        s->capacity = HF_COUNT(s->room->chunks);
+    }
     if (s->first + s->count == s->capacity && s->first > 0) {
         memmove(s->chunks, s->chunks + s->first, s->count * sizeof *s->chunks);
         s->first = 0;
     }
-    if (s->count == s->capacity) {
-        const uint32_t more = s->capacity == 0 ? 2 : s->capacity * 2;
-        hf_send_chunk *at = hf_resize(alloc, s->chunks, s->capacity * sizeof *at, more * sizeof *at);
-        if (at == NULL)
-            return NULL;
-        s->chunks = at;
-        s->capacity = more;
+    return s->count < s->capacity || grow(s, alloc) ? &s->chunks[s->first + s->count] : NULL;
+}
+
+/* Memory for a copy of so many bytes: the room's, where it has any left. */
+static uint8_t *obtain(hf_send *s, const hf_allocator *alloc, size_t n, uint32_t *capacity)
+{
+    if (s->room != NULL && !s->room->taken && n <= sizeof s->room->bytes) {
+        s->room->taken = true;
+        *capacity = sizeof s->room->bytes;
+        return s->room->bytes;
     }
-    return &s->chunks[s->first + s->count];
+    const uint32_t shared = s->count == 0 && n <= SMALL / 2 ? SMALL : BLOCK;
+    *capacity = n > BLOCK / 2 ? (uint32_t)n : shared;
+    return hf_alloc(alloc, *capacity);
 }
 
 bool hf_send_put(hf_send *s, const hf_allocator *alloc, hf_bytes bytes, bool copy, uint64_t token)
@@ -56,14 +90,11 @@ bool hf_send_put(hf_send *s, const hf_allocator *alloc, hf_bytes bytes, bool cop
         return false;
     *c = (hf_send_chunk){ s->put, s->put + bytes.len, bytes.ptr, token, 0 };
     if (copy && bytes.len > 0) {
-        const uint32_t shared = s->count == 0 && bytes.len <= SMALL / 2 ? SMALL : BLOCK;
-        const uint32_t capacity = bytes.len > BLOCK / 2 ? (uint32_t)bytes.len : shared;
-        uint8_t *memory = hf_alloc(alloc, capacity);
+        uint8_t *const memory = obtain(s, alloc, bytes.len, &c->capacity);
         if (memory == NULL)
             return false;
         memcpy(memory, bytes.ptr, bytes.len);
         c->ptr = memory;
-        c->capacity = capacity;
     }
     s->count++;
     s->put += bytes.len;
@@ -133,15 +164,12 @@ static void release(hf_send *s, const hf_allocator *alloc, uint64_t below, const
         hf_send_chunk *const c = &s->chunks[s->first];
         if (c->token != 0)
             released->tell(released->self, c->token);
-        free_chunk(c, alloc);
+        free_chunk(s, c, alloc);
         s->first++;
         s->count--;
     }
-    if (s->count == 0) {
-        hf_free(alloc, s->chunks, s->capacity * sizeof *s->chunks);
-        s->chunks = NULL;
-        s->first = s->capacity = 0;
-    }
+    if (s->count == 0)
+        free_chunks(s, alloc);
 }
 
 bool hf_send_acked(hf_send *s, const hf_allocator *alloc, uint64_t offset, size_t length, bool fin, const hf_send_released *released)

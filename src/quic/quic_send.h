@@ -15,7 +15,15 @@ typedef struct hf_send_chunk {
     uint32_t capacity;   /* 0: lent */
 } hf_send_chunk;
 
+/* What a small answer needs, beside its stream and without memory of its own. */
+typedef struct hf_send_room {
+    hf_send_chunk chunks[2];
+    bool taken;         /* the bytes are */
+    uint8_t bytes[255];
+} hf_send_room;
+
 typedef struct hf_send {
+    hf_send_room *room;  /* NULL: none */
     hf_send_chunk *chunks;
     uint32_t first, count, capacity; /* [first, first + count) */
     uint64_t base;   /* everything below is acknowledged */

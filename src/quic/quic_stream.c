@@ -40,14 +40,21 @@ static uint32_t slot(const hf_quic *q, uint64_t id)
     return (uint32_t)(id * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (q->bucket_count - 1);
 }
 
-hf_stream *hf_stream_find(const hf_quic *q, uint64_t id)
+static hf_stream *look_up(const hf_quic *q, uint64_t id)
 {
+    if (q->recent != NULL && q->recent->id == id)
+        return q->recent;
     if (q->bucket_count == 0)
         return NULL;
     hf_stream *s = q->buckets[slot(q, id)];
     while (s != NULL && s->id != id)
         s = s->bucket;
     return s;
+}
+
+hf_stream *hf_stream_find(hf_quic *q, uint64_t id)
+{
+    return q->recent = look_up(q, id);
 }
 
 static bool grow(hf_quic *q)
@@ -74,11 +81,13 @@ static uint64_t first_allowed(const hf_quic *q, uint64_t id, bool ours)
     return hf_lane_is_one_way(id) ? q->theirs.stream_one_way : ours ? q->theirs.stream_remote : q->theirs.stream_local;
 }
 
-/* A stream and the halves that it has, in one block. */
+/* A stream and the halves that it has, in one block; a request and its answer with room for what both of them mostly are. */
 typedef struct both_ways {
     hf_stream stream;
     hf_send out;
     hf_receive in;
+    hf_send_room out_room; /* from here on nothing needs to be 0 */
+    uint8_t in_room[HF_RECEIVE_ROOM];
 } both_ways;
 typedef struct outward {
     hf_stream stream;
@@ -89,16 +98,26 @@ typedef struct inward {
     hf_receive in;
 } inward;
 
-static hf_stream *make(const hf_allocator *alloc, bool sends, bool receives)
+static hf_stream *make_both(hf_quic_endpoint *ep, const hf_allocator *alloc)
 {
-    if (sends && receives) {
-        both_ways *const b = hf_alloc_zeroed(alloc, sizeof *b);
-        if (b == NULL)
-            return NULL;
-        b->stream.out = &b->out;
-        b->stream.in = &b->in;
-        return &b->stream;
-    }
+    both_ways *b = (both_ways *)hf_quic_spare_take(ep);
+    if (b == NULL)
+        b = hf_alloc(alloc, sizeof *b);
+    if (b == NULL)
+        return NULL;
+    memset(b, 0, offsetof(both_ways, out_room));
+    b->out_room.taken = false;
+    b->out.room = &b->out_room;
+    b->in.room = b->in_room;
+    b->stream.out = &b->out;
+    b->stream.in = &b->in;
+    return &b->stream;
+}
+
+static hf_stream *make(hf_quic_endpoint *ep, const hf_allocator *alloc, bool sends, bool receives)
+{
+    if (sends && receives)
+        return make_both(ep, alloc);
     if (sends) {
         outward *const o = hf_alloc_zeroed(alloc, sizeof *o);
         if (o == NULL)
@@ -123,7 +142,7 @@ static hf_stream *add(hf_quic *q, uint64_t id, bool ours)
     if (q->stream_count >= q->bucket_count && !grow(q))
         return NULL;
     const bool one_way = hf_lane_is_one_way(id);
-    hf_stream *const s = make(&q->env->alloc, ours || !one_way, !ours || !one_way);
+    hf_stream *const s = make(q->ep, &q->env->alloc, ours || !one_way, !ours || !one_way);
     if (s == NULL)
         return NULL;
     s->id = id;
@@ -143,6 +162,7 @@ static hf_stream *add(hf_quic *q, uint64_t id, bool ours)
 static void destroy(hf_quic *q, hf_stream *s)
 {
     const hf_allocator *const alloc = &q->env->alloc;
+    q->recent = q->recent == s ? NULL : q->recent;
     hf_link_leave(&s->sendable);
     hf_link_leave(&s->telling);
     if (s->in != NULL) {
@@ -151,7 +171,23 @@ static void destroy(hf_quic *q, hf_stream *s)
     }
     if (s->out != NULL)
         hf_send_fini(s->out, alloc);
-    hf_free(alloc, s, size_of(s));
+    if (s->out == NULL || s->in == NULL || !hf_quic_spare_give(q->ep, s))
+        hf_free(alloc, s, size_of(s));
+}
+
+void hf_stream_free_spare(hf_stream *s, const hf_allocator *alloc)
+{
+    hf_free(alloc, s, sizeof(both_ways));
+}
+
+size_t hf_stream_memory(const hf_stream *s)
+{
+    size_t n = size_of(s);
+    if (s->in != NULL)
+        n += (s->in->memory != s->in->room ? s->in->capacity : 0) + s->in->apart.capacity * sizeof(hf_range);
+    if (s->out != NULL)
+        n += (s->out->acked.capacity + s->out->lost.capacity) * sizeof(hf_range);
+    return n;
 }
 
 void hf_streams_free(hf_quic *q)
@@ -557,12 +593,12 @@ uint64_t hf_quic_openable(const hf_quic *q, hf_lane_kind kind)
 
 bool hf_quic_has(const hf_quic *q, hf_lane lane)
 {
-    return hf_stream_find(q, lane) != NULL;
+    return look_up(q, lane) != NULL;
 }
 
 hf_span hf_quic_peek(const hf_quic *q, hf_lane lane)
 {
-    const hf_stream *const s = hf_stream_find(q, lane);
+    const hf_stream *const s = look_up(q, lane);
     if (s == NULL || (s->receiving != HF_LANE_OPEN && s->receiving != HF_LANE_SIZED))
         return (hf_span){ NULL, 0 };
     return hf_receive_peek(s->in);
@@ -636,7 +672,7 @@ bool hf_quic_is_delivered(const hf_quic *q)
 
 uint64_t hf_quic_unsent(const hf_quic *q, hf_lane lane)
 {
-    const hf_stream *const s = hf_stream_find(q, lane);
+    const hf_stream *const s = look_up(q, lane);
     return s == NULL || s->out == NULL ? 0 : s->out->put - s->out->next;
 }
 

@@ -27,7 +27,7 @@ static bool switch_server_to(hf_quic *q, uint32_t version)
     hf_quic_keys_fini(&q->shaking->first_read);
     q->shaking->first_read = s->read;
     s->read = (hf_quic_keys){ 0 };
-    if (!hf_quic_keys_initial(&s->read, &s->write, q->hs.crypto, version, &q->first_id.cid, true))
+    if (!hf_quic_keys_initial(&s->read, &s->write, q->hs.crypto, version, &q->shaking->first_id.cid, true))
         return hf_quic_no_memory(q);
     q->version = version;
     return true;
@@ -40,7 +40,7 @@ bool hf_quic_version_offer(hf_quic *q, uint32_t version, hf_quic_version_keys *k
     if (q->shaking == NULL || q->version != q->first_version || q->spaces[HF_LEVEL_INITIAL]->hello_in.highest != 0 ||
         q->spaces[HF_LEVEL_INITIAL]->gone || !hf_quic_speaks(version))
         return false;
-    if (hf_quic_keys_initial(&keys->write, &keys->read, q->hs.crypto, version, q->retried ? &q->retry_scid : &q->original, false))
+    if (hf_quic_keys_initial(&keys->write, &keys->read, q->hs.crypto, version, q->retried ? &q->shaking->retry_scid : &q->shaking->original, false))
         return true;
     hf_quic_version_decline(keys);
     return hf_quic_no_memory(q);

@@ -390,8 +390,10 @@ static void tell_settings(telling *t)
         tell(t, "seccomp takes effect at the next start");
     if (!same_text(a->admin, b->admin))
         tell(t, "admin takes effect at the next start");
-    if (!same_text(a->topics_redis, b->topics_redis))
+    if (!same_text(a->topics_redis, b->topics_redis) || !same_text(a->topics_file, b->topics_file))
         tell(t, "topics takes effect at the next start");
+    if (!same_text(a->answers_file, b->answers_file))
+        tell(t, "idempotency_store takes effect at the next start");
 }
 
 size_t hf_changes_write(const hf_serve_options *before, char *const *folders_before, const hf_serve_options *after,

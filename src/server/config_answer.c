@@ -90,7 +90,7 @@ hf_err hf_config_redirect(hf_req *rq)
     if (text == NULL)
         return hf_err_make(HF_ERR_BASE_MEMORY);
     hf_writer w = hf_writer_make(text, room);
-    if (!hf_config_locate(&w, to, &rq->match, hf_req_path(rq), query))
+    if (!hf_config_locate(&w, to, &rq->room->match, hf_req_path(rq), query))
         return hf_err_make(HF_ERR_BASE_LIMIT);
     return hf_reply_redirect(rq, (uint16_t)hf_config_value_of(action, 1)->number, hf_written(&w));
 }

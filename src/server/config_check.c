@@ -63,8 +63,6 @@ static const char *why_for_all(const char *limit)
         { "quic_idle_ns", "is agreed upon before a request comes, which says whose it is" },
         { "tls_handshake_ns", "runs before a request comes, which says whose it is" },
         { "quic_handshake_ns", "runs before a request comes, which says whose it is" },
-        { "body_idle_ns", "is kept by connections, on which requests for several sites come side by side" },
-        { "body_rate", "is kept by connections, on which requests for several sites come side by side" },
         { "send_idle_ns", "is kept by connections, on which answers of several sites leave side by side" },
         { "send_rate", "is kept by connections, on which answers of several sites leave side by side" },
     };

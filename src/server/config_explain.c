@@ -175,6 +175,14 @@ static void explain_action(question *q, const hf_config_item *action, const hf_r
     say_place(q, &action->place);
 }
 
+static void explain_https(question *q, const hf_route *route)
+{
+    const hf_config_item *const all = hf_config_find(q->config->root, HF_CONFIG_ID_REDIRECT_HTTPS);
+    const bool everywhere = all != NULL && all->count > 0 && all->values[0].number != 0;
+    if (route->https == HF_HTTPS_ALWAYS || (everywhere && route->https == HF_HTTPS_AS_SERVER))
+        fputs("https   over plain HTTP: 308 to https at the same host\n", q->out);
+}
+
 static void explain_limits(question *q, const hf_config_item *owner, const hf_config_item *inner)
 {
     const hf_config_item *const limits = owner != NULL ? hf_config_find(owner->block, HF_CONFIG_ID_LIMITS) : NULL;
@@ -222,6 +230,7 @@ static void explain_path(question *q, const hf_config_item *site, const hf_site 
     } else {
         const hf_config_action *action = &q->plan.actions[match.route - q->plan.routes];
         explain_route(q, action, &match);
+        explain_https(q, match.route);
         if (action->auth != NULL) {
             fprintf(q->out, "who     only who has a password in %s; others are answered 401", hf_config_value_of(action->auth, 1)->text);
             say_place(q, &action->auth->place);

@@ -3,6 +3,7 @@
 #include "config_passwords.h"
 
 #include "panic.h"
+#include "shared_topics.h"
 
 static const hf_config_item *action_of(const hf_config_block *block)
 {
@@ -144,6 +145,8 @@ static void add_route(hf_config *c, hf_config_plan *p, const hf_config_item *sit
         c->out_of_memory = c->out_of_memory || guard == NULL;
         row.guards[0] = guard != NULL ? &guard->guard : NULL;
     }
+    const hf_config_item *const https = of_route_or_site(site, route, HF_CONFIG_ID_REDIRECT_HTTPS);
+    row.https = https == NULL || https->count == 0 ? HF_HTTPS_AS_SERVER : https->values[0].number != 0 ? HF_HTTPS_ALWAYS : HF_HTTPS_NEVER_NEEDED;
     const hf_config_item *const hints = of_route_or_site(site, route, HF_CONFIG_ID_EARLY_HINTS);
     row.hints = targets_of(c, hints);
     row.learn_hints = is_learned(hints);
@@ -345,7 +348,10 @@ void hf_config_plan_apply(const hf_config_plan *p, hf_serve_options *o)
     o->no_seccomp = hf_config_number_of(root, HF_CONFIG_ID_SECCOMP) == 0;
     const char *admin = hf_config_text_of(root, HF_CONFIG_ID_ADMIN);
     o->admin = strcmp(admin, "off") == 0 ? NULL : admin;
-    o->topics_redis = hf_config_text_of(root, HF_CONFIG_ID_TOPICS);
+    const char *const answers = hf_config_text_of(root, HF_CONFIG_ID_IDEMPOTENCY_STORE);
+    o->answers_file = strcmp(answers, "memory") == 0 ? NULL : answers;
+    const char *const topics = hf_config_text_of(root, HF_CONFIG_ID_TOPICS);
+    *(hf_shared_topics_named(topics) ? &o->topics_redis : &o->topics_file) = topics;
     o->access_log = strcmp(log->values[0].text, "off") == 0 ? NULL : log->values[0].text;
     o->log_format = (hf_access_format)hf_config_number_of(log->block, HF_CONFIG_ID_FORMAT);
     o->logs = p->logs;

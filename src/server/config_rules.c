@@ -426,6 +426,40 @@ static void check_answer(hf_config *c, const hf_config_block *answer)
             status->text);
 }
 
+static bool has_https(const hf_config_block *root)
+{
+    for (const hf_config_item *l = hf_config_find(root, HF_CONFIG_ID_LISTEN); l != NULL; l = hf_config_next(l))
+        if (l->count > 0 && strncmp(l->values[0].text, "https:", 6) == 0)
+            return true;
+    return false;
+}
+
+/* Who is sent to where nobody listens comes back to be told the same, or finds nothing. */
+static void check_redirect(hf_config *c, const hf_config_block *block, bool proxied)
+{
+    const hf_config_item *const item = hf_config_find(block, HF_CONFIG_ID_REDIRECT_HTTPS);
+    if (item != NULL && item->count > 0 && item->values[0].number != 0)
+        hf_config_complain(c, item->place, "redirect_https: there is no https listener to go to; write listen https://HOST%s",
+            proxied ? ", or trusted_proxies NETWORK if a proxy speaks TLS for this server" : "");
+}
+
+static void check_redirects(hf_config *c, const hf_config_block *root)
+{
+    if (has_https(root))
+        return;
+    check_redirect(c, root, false);
+    if (hf_config_find(root, HF_CONFIG_ID_TRUSTED_PROXIES) != NULL)
+        return;
+    for (const hf_config_item *s = hf_config_find(root, HF_CONFIG_ID_SITE); s != NULL; s = hf_config_next(s)) {
+        if (s->block == NULL)
+            continue;
+        check_redirect(c, s->block, true);
+        for (const hf_config_item *r = hf_config_find(s->block, HF_CONFIG_ID_ROUTE); r != NULL; r = hf_config_next(r))
+            if (r->block != NULL)
+                check_redirect(c, r->block, true);
+    }
+}
+
 static void check_root(hf_config *c, const hf_config_block *root, bool good)
 {
     const hf_config_item *first = NULL;
@@ -442,6 +476,7 @@ static void check_root(hf_config *c, const hf_config_block *root, bool good)
     check_logs(c, root);
     check_proxies(c, root);
     check_listeners(c, root);
+    check_redirects(c, root);
     check_error_pages(c, root, &first);
 }
 

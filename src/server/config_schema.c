@@ -10,6 +10,12 @@ enum { MOST_ALGS = 12, MOST_INDEX = 8, MOST_HINTS = 16, MOST_HOSTS = 64, MOST_ME
 #define IN(kind) (1u << HF_CONFIG_##kind)
 
 static const char *const switch_choices[] = { "off", "on", NULL };
+static const char *const referrer_choices[] = { "off", "no-referrer", "no-referrer-when-downgrade", "origin", "origin-when-cross-origin", "same-origin",
+    "strict-origin", "strict-origin-when-cross-origin", "unsafe-url", NULL };
+static const char *const opener_choices[] = { "off", "same-origin", "same-origin-allow-popups", "noopener-allow-popups", "unsafe-none", NULL };
+static const char *const embedder_choices[] = { "off", "require-corp", "credentialless", "unsafe-none", NULL };
+static const char *const resource_choices[] = { "off", "same-origin", "same-site", "cross-origin", NULL };
+static const char *const rate_choices[] = { "address", "session", NULL };
 static const char *const io_choices[] = { "auto", "epoll", "uring", NULL };
 static const char *const tls_choices[] = { "1.2", "1.3", NULL };
 static const char *const client_choices[] = { "required", "optional", NULL };
@@ -24,10 +30,10 @@ static const char *const redirect_choices[] = { "301", "302", "303", "307", "308
 #define ONE(name, type, preset) { { name, type, 1, 1, preset } }
 
 /* The limits that are looked at when it is known whose the request is: a site or route can have them otherwise. */
-#define OWN_LIMITS_DOC "`body_bytes`, `compress_bytes`, `ranges`, `listing_entries`, `hot_files`, `hot_file_bytes`, `hot_copy_bytes`, " \
+#define OWN_LIMITS_DOC "`body_bytes`, `body_idle_ns`, `body_rate`, `compress_bytes`, `ranges`, `listing_entries`, `hot_files`, `hot_file_bytes`, `hot_copy_bytes`, " \
     "`hot_bytes`, `hot_check_ns` and `handler_ns`"
 #define AT(name) offsetof(hf_limits, name)
-#define IS_OWN(at) ((at) == AT(body_bytes) || (at) == AT(compress_bytes) || (at) == AT(ranges) || (at) == AT(listing_entries) || \
+#define IS_OWN(at) ((at) == AT(body_bytes) || (at) == AT(body_idle_ns) || (at) == AT(body_rate) || (at) == AT(compress_bytes) || (at) == AT(ranges) || (at) == AT(listing_entries) || \
     (at) == AT(hot_files) || (at) == AT(hot_file_bytes) || (at) == AT(hot_copy_bytes) || (at) == AT(hot_bytes) || (at) == AT(hot_check_ns) || (at) == AT(handler_ns))
 
 static const hf_config_row rows[] = {
@@ -89,11 +95,18 @@ static const hf_config_row rows[] = {
       .opens = HF_CONFIG_NO_BLOCK,
       .doc = "Answers `handfast status`, `connections` and `reload` at this unix socket, for root and the server's own user "
              "only; or nowhere (`off`)." },
-    { HF_CONFIG_ID_TOPICS, "topics", .where = IN(ROOT), .arguments = ONE("REDIS", HF_CONFIG_REDIS, NULL),
+    { HF_CONFIG_ID_TOPICS, "topics", .where = IN(ROOT), .arguments = ONE("WHERE", HF_CONFIG_REDIS, NULL),
       .opens = HF_CONFIG_NO_BLOCK, .preset_words = "this server's own",
       .doc = "Share topics of live routes with every server that names the same Redis server: `redis://[user:password@]host[:port][/database]` or "
              "`unix:///path[?db=database]`. What one publishes all tell, in one order, and who comes back to another is told what was missed. While it is away "
-             "each server tells its own subscribers, behind a gap. Not changed by a reload." },
+             "each server tells its own subscribers, behind a gap. Any other value is a file of SQLite, made as the server's user where there is none: what is "
+             "published is in it before anybody is told, so that who comes back after a restart is told what was missed. One server has it at a time. "
+             "Not changed by a reload." },
+    { HF_CONFIG_ID_IDEMPOTENCY_STORE, "idempotency_store", .where = IN(ROOT), .arguments = ONE("STORE", HF_CONFIG_DATABASE, "memory"),
+      .opens = HF_CONFIG_NO_BLOCK,
+      .doc = "Where answers by Idempotency-Key are kept for routes with `idempotency`: in `memory`, until the server ends; or in a file of SQLite, which "
+             "is made as the server's user where there is none, across restarts, and for all processes of this machine that name it. While it cannot be "
+             "asked, requests with a key are answered 503. Not changed by a reload." },
     { HF_CONFIG_ID_PROXY_PROTOCOL, "proxy_protocol", .where = IN(ROOT),
       .arguments = { { "NETWORK", HF_CONFIG_NETWORK, 1, MOST_NETWORKS, NULL } }, .opens = HF_CONFIG_NO_BLOCK,
       .preset_words = "nobody",
@@ -153,6 +166,11 @@ static const hf_config_row rows[] = {
     { HF_CONFIG_ID_MAX_BODY, "max_body", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("SIZE", HF_CONFIG_AMOUNT, NULL),
       .unit = "bytes", .least = 1, .most = INT64_MAX, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "the limit body_bytes",
       .doc = "The largest request body that is taken; more is answered 413. In a site: for all its routes that say nothing else." },
+    { HF_CONFIG_ID_REDIRECT_HTTPS, "redirect_https", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("ON", HF_CONFIG_SWITCH, NULL),
+      .choices = switch_choices, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "the site's, else the file's",
+      .doc = "`on`: requests that came neither over https nor, as `trusted_proxies` say, over https to them are answered with 308 to https at the same host, "
+             "at the port of the first https listener, else 443. `off`: they are answered, also where the site or the file says `on`. In a site: for all its "
+             "routes that say nothing else." },
     { HF_CONFIG_ID_BASIC_AUTH, "basic_auth", .where = IN(SITE) | IN(ROUTE),
       .arguments = { { "REALM", HF_CONFIG_REALM, 1, 1, NULL }, { "FILE", HF_CONFIG_PASSWORD_FILE, 0, 1, NULL } },
       .opens = HF_CONFIG_NO_BLOCK, .preset_words = "everybody is answered",
@@ -165,9 +183,27 @@ static const hf_config_row rows[] = {
              "frame; not where `content_security_policy` or a `header` says another) and `Referrer-Policy: strict-origin-when-cross-origin`, with "
              "every answer, errors too." },
     { HF_CONFIG_ID_HSTS, "hsts", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("TIME", HF_CONFIG_AMOUNT, NULL), .unit = "ns",
-      .least = 1, .most = INT64_MAX, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "not sent",
-      .doc = "Over TLS, tells browsers to come back over TLS alone for so long (Strict-Transport-Security): 8760h is a year. It cannot be taken "
-             "back before that time is over: begin with an hour." },
+      .least = 0, .most = INT64_MAX, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "1h for public names, with `security_headers`",
+      .doc = "Over TLS, tells browsers to come back over TLS alone for so long (Strict-Transport-Security): 8760h is a year. A browser keeps to it "
+             "at every port of the name until that time is over, so the preset is an hour, and not for addresses, `localhost`, names without a dot and names of "
+             "local networks (`.local`, `.lan`, `.internal`, `.home.arpa`, `.test`). 0s takes back what was said." },
+    { HF_CONFIG_ID_REFERRER_POLICY, "referrer_policy", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("POLICY", HF_CONFIG_CHOICE, NULL),
+      .choices = referrer_choices, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "`strict-origin-when-cross-origin`, with `security_headers`",
+      .doc = "The Referrer-Policy field: how much of a page's address browsers tell where its links lead; `off`: not sent. Under `no-referrer` a page's own "
+             "forms send `Origin: null`: that is a form of nobody where a browser does not send Sec-Fetch-Site." },
+    { HF_CONFIG_ID_PERMISSIONS_POLICY, "permissions_policy", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("VALUE", HF_CONFIG_FIELD_VALUE, NULL),
+      .opens = HF_CONFIG_NO_BLOCK, .preset_words = "not sent",
+      .doc = "The Permissions-Policy field: what pages and their frames may use, such as `\"camera=(), microphone=(), geolocation=()\"` for none of these. `off`: not sent." },
+    { HF_CONFIG_ID_OPENER_POLICY, "cross_origin_opener_policy", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("POLICY", HF_CONFIG_CHOICE, NULL),
+      .choices = opener_choices, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "not sent",
+      .doc = "The Cross-Origin-Opener-Policy field (COOP): with `same-origin`, windows of other origins that opened a page, or that it opens, cannot reach it. "
+             "Not for pages that log in through a window of somebody else." },
+    { HF_CONFIG_ID_EMBEDDER_POLICY, "cross_origin_embedder_policy", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("POLICY", HF_CONFIG_CHOICE, NULL),
+      .choices = embedder_choices, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "not sent",
+      .doc = "The Cross-Origin-Embedder-Policy field (COEP): with `require-corp`, a page shows of other origins only what says that it may be shown." },
+    { HF_CONFIG_ID_RESOURCE_POLICY, "cross_origin_resource_policy", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("POLICY", HF_CONFIG_CHOICE, NULL),
+      .choices = resource_choices, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "not sent",
+      .doc = "The Cross-Origin-Resource-Policy field (CORP): with `same-origin`, pages of other origins cannot show these files, such as pictures." },
     { HF_CONFIG_ID_CORS, "cors", .where = IN(SITE) | IN(ROUTE), .arguments = { { "ORIGIN", HF_CONFIG_TEXT, 1, MOST_ORIGINS, NULL } },
       .opens = HF_CONFIG_NO_BLOCK, .preset_words = "scripts of other origins read nothing",
       .doc = "Scripts of these origins may read the answer: `https://app.example.com`, `https://*.example.com`, or `*` for all. Preflights are "
@@ -184,6 +220,15 @@ static const hf_config_row rows[] = {
       .doc = "Requests that each client address (IPv6: each /64) may make in a minute, BURST of them at once (all, when it is not given); more are "
              "answered 429 with Retry-After. In a site: for all its routes together that have none of their own. Behind `trusted_proxies` the "
              "address is the one that they name." },
+    { HF_CONFIG_ID_RATE_BY, "rate_by", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("WHOM", HF_CONFIG_CHOICE, NULL),
+      .choices = rate_choices, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "address",
+      .doc = "Whose requests `rate_limit` counts: those of an `address`, before anything else is looked at, or those of a `session`, behind all that a request "
+             "must have: who is answered 401 or 403 (a made-up cookie or token) is not counted then. Routes without `session` count addresses." },
+    { HF_CONFIG_ID_RATE_STORE, "rate_store", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("REDIS", HF_CONFIG_STORE, NULL),
+      .opens = HF_CONFIG_NO_BLOCK, .preset_words = "each server counts for itself",
+      .doc = "Servers that name the same Redis (`redis://[user:password@]host[:port][/database]` or `unix:///path[?db=database]`) count the requests of `rate_limit` "
+             "together: those of one site, path, methods and rate under one limit. It is asked only for what this server alone would let through; while it is away each "
+             "counts for itself. `off`: this route's are counted here alone." },
     { HF_CONFIG_ID_SESSION, "session", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("STORE", HF_CONFIG_STORE, NULL),
       .opens = HF_CONFIG_NO_BLOCK, .preset_words = "everybody is answered",
       .doc = "Answers only who has a session; others get 401 (HF-SESSION-001 and its like). STORE is where an application keeps them (handfast/store.h): "
@@ -199,11 +244,13 @@ static const hf_config_row rows[] = {
     { HF_CONFIG_ID_SESSION_LIFE, "session_life", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("TIME", HF_CONFIG_AMOUNT, NULL), .unit = "ns",
       .least = 1, .most = INT64_MAX, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "12 hours",
       .doc = "A session that is so old is over, however much it is used. Whole seconds; as the application has it." },
-    { HF_CONFIG_ID_JWT, "jwt", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("FILE", HF_CONFIG_KEY_SET, NULL),
+    { HF_CONFIG_ID_JWT, "jwt", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("KEYS", HF_CONFIG_KEY_SET, NULL),
       .opens = HF_CONFIG_NO_BLOCK, .preset_words = "everybody is answered",
-      .doc = "Answers only who sends a bearer token (RFC 6750, RFC 7519) that is signed by a key of FILE, a JWK set; others get 401. FILE is read as the "
-             "server's user when the first token comes, and again when a token names a key that is not in it, or after ten minutes. In a site: for "
-             "all its routes that have none of their own; `jwt off` in a route answers everybody there." },
+      .doc = "Answers only who sends a bearer token (RFC 6750, RFC 7519) that is signed by one of KEYS, a JWK set; others get 401. KEYS is a file, or a "
+             "URL of https, as an issuer calls its jwks_uri: there the system's roots are believed, and no redirect is followed. They are read as the "
+             "server's user when the first token comes, and again when a token names a key that is not among them, or after ten minutes; while they cannot "
+             "be had, those of the last day count on. In a site: for all its routes that have none of their own; `jwt off` in a route answers everybody "
+             "there." },
     { HF_CONFIG_ID_JWT_ISSUER, "jwt_issuer", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("NAME", HF_CONFIG_TEXT, NULL),
       .opens = HF_CONFIG_NO_BLOCK, .preset_words = "none: `jwt` needs it", .doc = "Only tokens with this `iss` count." },
     { HF_CONFIG_ID_JWT_AUDIENCE, "jwt_audience", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("NAME", HF_CONFIG_TEXT, NULL),
@@ -227,8 +274,8 @@ static const hf_config_row rows[] = {
     { HF_CONFIG_ID_IDEMPOTENCY, "idempotency", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("WAY", HF_CONFIG_CHOICE, NULL),
       .choices = idempotency_choices, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "`off`",
       .doc = "`taken`: a POST or PATCH with an Idempotency-Key is carried out once, and a retry gets its answer; `required`: one without is answered "
-             "400. Keys and answers are in memory (limits `idempotency_keys`, `idempotency_bytes`, `idempotency_ns`) until the next reload. In a site: "
-             "for all its routes with these methods." },
+             "400. Keys and answers are where `idempotency_store` says (limits `idempotency_keys`, `idempotency_bytes`, `idempotency_ns`), and a reload keeps "
+             "them. In a site: for all its routes with these methods." },
     { HF_CONFIG_ID_EARLY_HINTS, "early_hints", .where = IN(SITE) | IN(ROUTE),
       .arguments = { { "PATH", HF_CONFIG_TARGET, 1, MOST_HINTS, NULL } }, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "none",
       .doc = "Before a page is answered over HTTP/2 or later, 103 Early Hints (RFC 8297) name these paths of the same host, such as "
@@ -287,7 +334,6 @@ static const hf_config_row rows[] = {
     /* -- known, and not built yet: refused, so that nobody believes it is in force -- */
 #define NOT_YET(name, in, why) { HF_CONFIG_OTHER, name, .where = in, .opens = HF_CONFIG_NO_BLOCK, .repeats = true, .not_yet = why },
     NOT_YET("tls", IN(ROOT) | IN(SITE), "there is no block for it: write certificate FILE and key FILE")
-    NOT_YET("redirect_https", IN(SITE) | IN(ROUTE), "it holds for all sites; put it outside of them")
     NOT_YET("header", IN(SITE) | IN(ROUTE) | IN(FILES), "only answer { header NAME VALUE } can add fields")
     NOT_YET("listen", IN(SITE), "every site answers at every listener; put listen outside of sites")
     NOT_YET("app", IN(SITE) | IN(ROUTE), "applications are C programs that open hf_server themselves (handfast/server.h)")

@@ -45,8 +45,9 @@ typedef enum hf_config_type {
     HF_CONFIG_PEM_FILE,   /* an existing file; relative likewise */
     HF_CONFIG_PASSWORD_FILE, /* an existing file of accounts; relative likewise */
     HF_CONFIG_STORE,      /* of sessions: an existing file of SQLite (relative likewise), redis://, unix://, or off */
-    HF_CONFIG_REDIS,      /* redis:// or unix:// */
-    HF_CONFIG_KEY_SET,    /* an existing file, a JWK set (relative likewise), or off */
+    HF_CONFIG_REDIS,      /* redis:// or unix://, or a file of SQLite that need not be there yet (relative likewise) */
+    HF_CONFIG_DATABASE,   /* a file of SQLite in an existing folder (relative likewise), or memory */
+    HF_CONFIG_KEY_SET,    /* an existing file, a JWK set (relative likewise), a URL of https, or off */
     HF_CONFIG_ALG,        /* RFC 7518 3.1, RFC 8037; a value's number is its hf_alg */
     HF_CONFIG_COOKIE_NAME, /* without __Host- */
     HF_CONFIG_REALM,      /* what a password is asked for: printable, without quotes */
@@ -80,6 +81,7 @@ typedef enum hf_config_id {
     HF_CONFIG_ID_SECCOMP,
     HF_CONFIG_ID_ADMIN,
     HF_CONFIG_ID_TOPICS,
+    HF_CONFIG_ID_IDEMPOTENCY_STORE,
     HF_CONFIG_ID_PROXY_PROTOCOL,
     HF_CONFIG_ID_TRUSTED_PROXIES,
     HF_CONFIG_ID_ACCESS_LOG,
@@ -94,10 +96,17 @@ typedef enum hf_config_id {
     HF_CONFIG_ID_BASIC_AUTH,
     HF_CONFIG_ID_SECURITY_HEADERS,
     HF_CONFIG_ID_HSTS,
+    HF_CONFIG_ID_REFERRER_POLICY,
+    HF_CONFIG_ID_PERMISSIONS_POLICY,
+    HF_CONFIG_ID_OPENER_POLICY,
+    HF_CONFIG_ID_EMBEDDER_POLICY,
+    HF_CONFIG_ID_RESOURCE_POLICY,
     HF_CONFIG_ID_CORS,
     HF_CONFIG_ID_CORS_HEADERS,
     HF_CONFIG_ID_CORS_CREDENTIALS,
     HF_CONFIG_ID_RATE_LIMIT,
+    HF_CONFIG_ID_RATE_BY,
+    HF_CONFIG_ID_RATE_STORE,
     HF_CONFIG_ID_SESSION,
     HF_CONFIG_ID_SESSION_COOKIE,
     HF_CONFIG_ID_SESSION_IDLE,

@@ -4,7 +4,7 @@
  */
 #include "config_check.h"
 
-#include <handfast/guard.h>
+#include <handfast/store.h>
 
 #include "address.h"
 #include "limit_rules.h"
@@ -105,7 +105,7 @@ static bool understand_amount(subject *s)
     char why[256];
     if (s->row->limit > 0 && hf_limit_refuses(s->row->name, s->row->unit, s->value->number, why, sizeof why))
         return REFUSE(s, "%s %s", s->row->name, why);
-    if (s->row->limit == 0 && s->value->number == 0)
+    if (s->row->limit == 0 && s->value->number < s->row->least)
         return REFUSE(s, s->row->id == HF_CONFIG_ID_MAX_BODY ? "%s must not be 0; leave it out for the limit body_bytes" : "%s must not be 0",
             s->row->name);
     const bool whole = s->row->id == HF_CONFIG_ID_SESSION_IDLE || s->row->id == HF_CONFIG_ID_SESSION_LIFE || s->row->id == HF_CONFIG_ID_HSTS;
@@ -384,14 +384,56 @@ static bool understand_store(subject *s)
         "keeps its sessions there makes it", s->row->name, shown(s));
 }
 
+/* The folder that a path lies in, where it is not at hand in any case. NULL: it is there. */
+static const char *missing_folder(hf_config *c, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *folder = slash == NULL || slash == path ? NULL : hf_config_format(c, "%.*s", (int)(slash - path), path);
+    if (folder == NULL)
+        return NULL;
+    const hf_config_kind kind = c->world->kind(c->world->self, folder);
+    return kind == HF_CONFIG_FOLDER || kind == HF_CONFIG_HIDDEN ? NULL : hf_config_shown(c, hf_text(folder));
+}
+
+static bool understand_database(subject *s)
+{
+    hf_config *c = s->config;
+    if (strcmp(s->value->text, "memory") == 0)
+        return true;
+    if (s->value->text[0] == 0 || strcmp(s->value->text, "off") == 0 || strstr(s->value->text, "://") != NULL)
+        return REFUSE(s, "%s got \"%s\"; it must be a file of SQLite, or memory", s->row->name, shown(s));
+    if (hf_sqlite_store_library() == NULL)
+        return REFUSE(s, "%s: this program was built without SQLite; write memory", s->row->name);
+    s->value->text = hf_config_beside(c, s->value->place.file, s->value->text);
+    const char *const missing = missing_folder(c, s->value->text);
+    if (missing != NULL)
+        return REFUSE(s, "%s: there is no folder %s to keep it in", s->row->name, missing);
+    if (c->world->kind(c->world->self, s->value->text) == HF_CONFIG_FOLDER)
+        return REFUSE(s, "%s: %s is a folder; it must be a file of SQLite", s->row->name, shown(s));
+    return true;
+}
+
 /* No reason is shown with the address in it: there may be a password. */
 static bool understand_redis(subject *s)
 {
     char text[256];
     hf_writer w = hf_writer_make(text, sizeof text - 1);
-    if (hf_shared_topics_fit(s->value->text, &w))
+    if (hf_shared_topics_is_file(s->value->text))
+        return understand_database(s);
+    if (hf_shared_topics_named(s->value->text) && hf_shared_topics_fit(s->value->text, &w))
         return true;
-    return REFUSE(s, "%s must be the address of a Redis server: redis://[user:password@]host[:port][/database], or unix:///path[?db=database]", s->row->name);
+    return REFUSE(s, "%s %s", s->row->name, hf_shared_topics_forms());
+}
+
+static bool understand_issuer(subject *s)
+{
+    hf_request_head url = { .method = HF_METHOD_GET };
+    const hf_bytes text = hf_text(s->value->text);
+    if (!hf_starts_with(text, hf_text("https://")))
+        return REFUSE(s, "%s: %s: keys that come unprotected are anybody's; the URL must begin with https://", s->row->name, shown(s));
+    if (hf_target_parse(text, HF_METHOD_GET, &url).code != 0 || url.authority.len == 0)
+        return REFUSE(s, "%s: %s is no URL such as https://issuer.example/.well-known/jwks.json", s->row->name, shown(s));
+    return true;
 }
 
 /* What is in it is looked at when it is known which signatures count: config_visitors.c. */
@@ -401,7 +443,9 @@ static bool understand_key_set(subject *s)
     if (strcmp(s->value->text, "off") == 0)
         return true;
     if (s->value->text[0] == 0)
-        return REFUSE(s, "%s got \"\"; it must be a file with a JWK set, or off", s->row->name);
+        return REFUSE(s, "%s got \"\"; it must be a file with a JWK set, https://..., or off", s->row->name);
+    if (strstr(s->value->text, "://") != NULL)
+        return understand_issuer(s);
     s->value->text = hf_config_beside(c, s->value->place.file, s->value->text);
     const hf_config_kind kind = c->world->kind(c->world->self, s->value->text);
     if (kind == HF_CONFIG_FILE || kind == HF_CONFIG_HIDDEN)
@@ -555,7 +599,7 @@ bool hf_config_understand(hf_config *c, const hf_config_row *row, hf_config_valu
         [HF_CONFIG_REDIRECT_STATUS] = understand_redirect_status, [HF_CONFIG_ANSWER_STATUS] = understand_number,
         [HF_CONFIG_DIRECTORY] = understand_directory, [HF_CONFIG_PAGE] = understand_page, [HF_CONFIG_NAME] = understand_name,
         [HF_CONFIG_PEM_FILE] = understand_pem_file, [HF_CONFIG_PASSWORD_FILE] = understand_password_file,
-        [HF_CONFIG_STORE] = understand_store, [HF_CONFIG_REDIS] = understand_redis, [HF_CONFIG_KEY_SET] = understand_key_set, [HF_CONFIG_ALG] = understand_alg,
+        [HF_CONFIG_STORE] = understand_store, [HF_CONFIG_REDIS] = understand_redis, [HF_CONFIG_KEY_SET] = understand_key_set, [HF_CONFIG_DATABASE] = understand_database, [HF_CONFIG_ALG] = understand_alg,
         [HF_CONFIG_COOKIE_NAME] = understand_cookie_name, [HF_CONFIG_REALM] = understand_realm, [HF_CONFIG_LOG_FILE] = understand_log_file, [HF_CONFIG_SOCKET] = understand_socket, [HF_CONFIG_NETWORK] = understand_network, [HF_CONFIG_FIELD_NAME] = understand_field_name,
         [HF_CONFIG_FIELD_VALUE] = understand_field_value, [HF_CONFIG_PATHS] = any,
     };

@@ -89,12 +89,29 @@ static void tell_policy(hf_config *c, hf_config_place place, const hf_whys *whys
     }
 }
 
+/* An issuer is asked nothing here: of its keys the log tells, when the first token comes. */
+static void check_signatures(hf_config *c, hf_config_place place, const hf_jwt_policy *policy)
+{
+    hf_whys whys = { .count = 0 };
+    size_t kept = 0;
+    (void)hf_jwt_lint(policy, &whys).code;
+    for (size_t i = 0; i < whys.count && i < HF_WHYS_MOST; i++)
+        if (whys.at[i].err.code != HF_ERR_JWT_POLICY_KEYS)
+            whys.at[kept++] = whys.at[i];
+    whys.count = kept;
+    tell_policy(c, place, &whys);
+}
+
 /* What the file holds now. Who may not read it learns it from the log when the first token comes. */
 static void check_keys(hf_config *c, const hf_config_item *jwt, hf_config_place algs, hf_jwt_policy *policy)
 {
     const char *const path = jwt->values[0].text;
     hf_bytes text;
     hf_whys whys = { .count = 0 };
+    if (strstr(path, "://") != NULL) {
+        check_signatures(c, algs, policy);
+        return;
+    }
     if (c->world->kind(c->world->self, path) == HF_CONFIG_HIDDEN)
         return;
     const char *const why = c->world->read(c->world->self, path, &c->arena, (size_t)c->limits->jwks_bytes, &text);
@@ -122,7 +139,7 @@ static void check_jwt(hf_config *c, const hf_config_block *block, const hf_confi
     const hf_config_item *const algs = hf_config_find(block, HF_CONFIG_ID_JWT_ALGS);
     hf_jwt_policy policy;
     if (jwt == NULL)
-        check_alone(c, block, HF_CONFIG_ID_JWT, HF_CONFIG_ID_JWT_ISSUER, HF_CONFIG_ID_JWT_COOKIE, "jwt FILE");
+        check_alone(c, block, HF_CONFIG_ID_JWT, HF_CONFIG_ID_JWT_ISSUER, HF_CONFIG_ID_JWT_COOKIE, "jwt KEYS");
     if (jwt == NULL || (own == NULL && algs == NULL) || !fill_policy(c, said, route, &policy))
         return;
     if (own != NULL && policy.issuer == NULL)
@@ -158,7 +175,7 @@ static void check_csrf(hf_config *c, const hf_config_block *block, const hf_conf
         check_alone(c, block, HF_CONFIG_ID_CSRF, HF_CONFIG_ID_CSRF_ORIGINS, HF_CONFIG_ID_CSRF_ORIGINS, "csrf origin");
     if (own != NULL && way_of(own) == CSRF_TOKEN && !has_cookie)
         hf_config_complain(c, own->values[0].place, "csrf token: the token belongs to what a cookie brings, and nothing here does; write session STORE, or "
-            "jwt FILE with jwt_cookie NAME, or csrf origin");
+            "jwt KEYS with jwt_cookie NAME, or csrf origin");
     for (size_t i = 0; origins != NULL && i < origins->count; i++) {
         const char *const one[] = { origins->values[i].text, NULL };
         const hf_csrf policy = { .trusted_origins = one };

@@ -18,6 +18,7 @@
 #include "pool.h"
 #include "random.h"
 #include "qlog_files.h"
+#include "saved_topics.h"
 #include "tape_io.h"
 #include "topics.h"
 #include "uring.h"
@@ -69,6 +70,7 @@ struct hf_engine {
     hf_idempotency_store *idempotency;
     hf_topics *topics;
     hf_shared_topics *shared; /* NULL: they are this server's own */
+    hf_saved_topics *saved;   /* NULL: their history ends with the process */
     hf_random random; /* of whoever reloads: one at a time */
     hf_tape *tape;    /* NULL: none */
     bool tape_over;   /* and said */
@@ -190,7 +192,7 @@ static generation *open_generation(hf_engine *e, const hf_engine_options *o, hf_
     }
     g->app = (hf_app){ .router = g->router, .sites = g->sites, .server_name = o->server_name, .error_page = o->error_page,
         .error_page_policy = o->error_page_policy, .context = o->context,
-        .pool = e->pool, .idempotency = e->idempotency, .topics = e->topics };
+        .pool = e->pool, .idempotency = e->idempotency, .topics = e->topics, .https_port = o->https_port };
     g->config = (hf_worker_config){ .app = &g->app, .limits = &g->limits, .routes = o->routes, .route_count = o->route_count,
         .census = e->census, .memory = &e->memory, .access_log = o->access_log,
         .proxy_from = o->proxy_from, .proxy_from_count = o->proxy_from_count, .trusted = o->trusted,
@@ -484,6 +486,7 @@ void hf_engine_close(hf_engine *e)
     hf_tape_here = e->tape; /* folders that were never open are not closed */
     hf_pool_free(e->pool); /* before those whom its work is for */
     hf_shared_topics_close(e->shared);
+    hf_saved_topics_close(e->saved);
     hf_idempotency_stay(e->idempotency);
     for (uint32_t i = 0; i < e->count; i++) {
         hf_worker_free(e->threads[i].worker);
@@ -510,6 +513,14 @@ hf_err hf_engine_share(hf_engine *e, const char *redis, const hf_limits *limits,
     hf_err err = HF_OK;
     if (redis != NULL && e->tape == NULL) /* what is not on the tape cannot be played */
         e->shared = hf_shared_topics_open(e->topics, limits, redis, &err, why);
+    return err;
+}
+
+hf_err hf_engine_save_topics(hf_engine *e, const char *file, const hf_limits *limits, hf_writer *why)
+{
+    hf_err err = HF_OK;
+    if (file != NULL && e->tape == NULL)
+        e->saved = hf_saved_topics_open(e->topics, limits, file, &err, why);
     return err;
 }
 

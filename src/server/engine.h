@@ -59,6 +59,7 @@ typedef struct hf_engine_options {
     size_t rule_count;
     hf_secure *secure;      /* for listeners that are secure: a reference that the engine keeps one of its own of; NULL: there are none */
     uint16_t redirect_port; /* as of hf_worker_config */
+    uint16_t https_port;    /* of the first listener that is secure; 0: there is none */
     bool http3;             /* likewise */
     const hf_address *preferred; /* likewise, and copied; NULL: none */
     const char *qlog;       /* a folder: what QUIC connections do is written there (qlog_files.h). NULL: it is not */
@@ -92,6 +93,8 @@ hf_topics *hf_engine_topics(const hf_engine *e);
 /* Before the start: shares the topics with other servers (shared_topics.h). NULL is no address, and does nothing. `limits` as
  * of the options. */
 hf_err hf_engine_share(hf_engine *e, const char *redis, const hf_limits *limits, hf_writer *why);
+/* Likewise: keeps their history in a file (saved_topics.h). */
+hf_err hf_engine_save_topics(hf_engine *e, const char *file, const hf_limits *limits, hf_writer *why);
 /* False: they are not shared. */
 bool hf_engine_shared_topics(const hf_engine *e, hf_topic_bridge_state *state);
 

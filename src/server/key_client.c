@@ -252,14 +252,16 @@ bool hf_key_client_take(hf_key_client *c, uint32_t thread, uint32_t *at, hf_err 
         const bool mine = n > 0 && settle(c, thread, &got, (size_t)n);
         a->asked -= mine;
         a->readable = n > 0 && a->asked > 0; /* if there is more, it is told again */
-        if (!mine)
-            continue;
-        *at = (uint32_t)(got.id & 0xffff);
-        *err = hf_err_make(got.code);
-        *length = got.length;
-        memcpy(signature, got.signature, got.length);
-        hf_wipe(got.signature, got.length); /* it may be a premaster secret */
-        return true;
+        if (mine) {
+            *at = (uint32_t)(got.id & 0xffff);
+            *err = hf_err_make(got.code);
+            *length = got.length;
+            memcpy(signature, got.signature, got.length);
+        }
+        if (n > (ssize_t)HF_KEY_ANSWER_HEAD) /* it may be a premaster secret, whether it is waited for or not */
+            hf_wipe(got.signature, (size_t)n - HF_KEY_ANSWER_HEAD);
+        if (mine)
+            return true;
     }
     return false;
 }

@@ -175,6 +175,14 @@ const hf_listening *hf_listen_set_find(const hf_listen_set *set, const hf_addres
     return NULL;
 }
 
+uint16_t hf_listen_set_https(const hf_listen_set *set)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (set->at[i].secure)
+            return set->at[i].at.port;
+    return 0;
+}
+
 bool hf_listen_set_take(const hf_listen_set *now, const hf_listen_url *url, hf_listen_set *next)
 {
     const size_t before = next->count;

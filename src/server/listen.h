@@ -35,5 +35,7 @@ hf_err hf_listen_set_change(const hf_listen_set *now, const hf_listen_url *urls,
 bool hf_listen_set_take(const hf_listen_set *bound, const hf_listen_url *url, hf_listen_set *next);
 /* The socket of `set` that listens there; NULL: none. */
 const hf_listening *hf_listen_set_find(const hf_listen_set *set, const hf_address *at);
+/* The port of the first socket that is secure; 0: there is none. */
+uint16_t hf_listen_set_https(const hf_listen_set *set);
 
 #endif

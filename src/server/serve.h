@@ -42,6 +42,8 @@ typedef struct hf_serve_options {
     hf_host_config host;  /* with a door: addresses and routes */
     const char *admin; /* the path of a unix socket to be asked and told things at; NULL: none */
     const char *topics_redis; /* where topics are shared with other servers; NULL: they are this one's own */
+    const char *topics_file;  /* where their history outlives the process; NULL: nowhere. Not both */
+    const char *answers_file; /* SQLite: where answers by Idempotency-Key are kept; NULL: in memory */
     bool no_seccomp;  /* the serving process may ask the kernel for everything */
     const char *user; /* whom to become once the listeners are bound; NULL: stay */
 

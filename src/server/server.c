@@ -64,6 +64,22 @@ static hf_err open_listeners(hf_server *s, const hf_server_options *o, hf_writer
     return result;
 }
 
+/* Who must come by https needs somewhere to come to. */
+static void check_https(const hf_server_options *o, hf_writer *why)
+{
+    bool secure = false, wanted = false, known = true;
+    for (size_t i = 0; i < HF_COUNT(o->listen) && o->listen[i] != NULL; i++)
+        secure = secure || strncmp(o->listen[i], "https:", 6) == 0;
+    for (size_t i = 0; o->routes != NULL && i < o->route_count; i++) {
+        wanted = wanted || o->routes[i].https == HF_HTTPS_ALWAYS;
+        known = known && (unsigned)o->routes[i].https <= HF_HTTPS_NEVER_NEEDED;
+    }
+    if (wanted && !secure)
+        hf_write_text(why, "a route with HF_HTTPS_ALWAYS needs an https listener to send others to: give \"https://HOST:PORT\" in options.listen\n");
+    if (!known)
+        hf_write_text(why, "a route's https is one of the names of hf_https\n");
+}
+
 /* What the members say together; every reason is told. */
 static hf_err check_options(const hf_server_options *o, hf_writer *why)
 {
@@ -78,12 +94,15 @@ static hf_err check_options(const hf_server_options *o, hf_writer *why)
         hf_write_text(why, "options.routes is NULL, and route_count is not 0\n");
     if (o->topics_redis != NULL)
         (void)hf_shared_topics_fit(o->topics_redis, why);
+    if (o->topics_redis != NULL && o->topics_file != NULL)
+        hf_write_text(why, "options.topics_redis and options.topics_file: one of them, for topics have one history\n");
     for (size_t i = 0; o->topics != NULL && i < o->topic_count; i++)
         if (!hf_topic_pattern_is_fit(hf_text(o->topics[i].pattern), o->limits != NULL ? o->limits : hf_limits_default()))
             hf_write_text(why, "options.topics: each has a pattern, such as \"board/*\"\n");
     for (size_t i = 0; o->routes != NULL && i < o->route_count; i++)
         if (o->routes[i].limits != NULL && o->routes[i].limits->memory_bytes == 0)
             hf_write_text(why, "the limits of a route begin as a copy of the server's: a limit of 0 is none at all\n");
+    check_https(o, why);
     if (o->limits != NULL && o->limits->memory_bytes == 0)
         hf_write_text(why, "options.limits begins as a copy of *hf_limits_default(): a limit of 0 is none at all\n");
     return why->length == before ? HF_OK : hf_err_make(HF_ERR_BASE_USAGE);
@@ -146,11 +165,13 @@ hf_err hf_server_open(hf_server **server, const hf_server_options *o)
         .topics = o->topics, .topic_count = o->topics != NULL ? o->topic_count : 0, .server_name = "handfast", .keys = o->keys,
         .limits = o->limits != NULL ? o->limits : hf_limits_default(),
         .listeners = s->listening.at, .listener_count = s->listening.count, .threads = o->own_loop ? 1 : o->threads,
-        .loop = loop_of(o), .http3 = !o->no_http3 };
+        .loop = loop_of(o), .http3 = !o->no_http3, .https_port = hf_listen_set_https(&s->listening) };
     hf_err engine_err = HF_OK;
     s->engine = hf_engine_open(&options, &engine_err, &why);
     if (s->engine != NULL)
         engine_err = hf_engine_share(s->engine, o->topics_redis, options.limits, &why);
+    if (s->engine != NULL && engine_err.code == 0 && usage.code == 0)
+        engine_err = hf_engine_save_topics(s->engine, o->topics_file, options.limits, &why);
     hf_secure_leave(secure); /* the engine keeps it */
     hf_listen_set_close(&s->listening); /* the loops have descriptors of their own */
     if (err.code == 0)

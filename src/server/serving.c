@@ -15,11 +15,12 @@
 #include "admin.h"
 #include "asset.h"
 #include "changes.h"
+#include "guard_sources.h"
 #include "log.h"
 #include "panic.h"
 #include "recording.h"
 
-enum { ROUTES = 32, LISTED = 65536 };
+enum { ROUTES = 64, LISTED = 65536 };
 
 struct hf_serving {
     const hf_serving_start *start;
@@ -34,6 +35,7 @@ struct hf_serving {
     int64_t started_s, loaded_s;
     hf_route routes[ROUTES]; /* without a configuration: the rows that came with the options, and the files behind them */
     size_t route_count;
+    hf_key_store answers;    /* what a configuration's idempotency_store names */
 };
 
 static const char *what(const hf_serve_options *o)
@@ -62,14 +64,6 @@ static void describe_site(hf_serving *s, const hf_serve_options *o)
     s->routes[s->route_count++] = hf_serving_site(o);
 }
 
-/* Where plain requests are sent: the port of the first listener that speaks TLS. 0: nowhere. */
-static uint16_t redirect_port(const hf_listen_set *listening, const hf_serve_options *o)
-{
-    for (size_t i = 0; o->redirect_https && i < listening->count; i++)
-        if (listening->at[i].secure)
-            return listening->at[i].at.port;
-    return 0;
-}
 
 /* Where the nth listener of the options listens: sockets are in the order of listeners. Returns how many rules there are. */
 static size_t find_rules(const hf_serve_options *o, const hf_listen_set *listening, hf_listener_rule *rules)
@@ -112,7 +106,8 @@ static hf_engine_options engine_options(const hf_serving *s, const hf_serve_opti
     e.logs = o->log_count > 0 ? &p->logs : NULL;
     e.rules = p->rules;
     e.rule_count = find_rules(o, listening, p->rules);
-    e.redirect_port = redirect_port(listening, o);
+    e.https_port = hf_listen_set_https(listening);
+    e.redirect_port = o->redirect_https ? e.https_port : 0;
     if (o->config == NULL) {
         e.routes = s->routes;
         e.route_count = s->route_count;
@@ -456,6 +451,8 @@ static bool begin(hf_serving *s, hf_writer *why, hf_err *err)
     options.host = &start->options->host;
     options.secure = start->secure;
     options.tapes = start->tapes;
+    if (s->options->answers_file != NULL && hf_source_answers(s->options->answers_file, &s->options->limits, &s->answers))
+        options.keys = &s->answers;
     if (start->tapes != NULL)
         hf_tapes_watch(start->tapes);
     if (start->recording >= 0) {
@@ -471,6 +468,8 @@ static bool begin(hf_serving *s, hf_writer *why, hf_err *err)
         return false;
     confine(start); /* before there are threads: they inherit it */
     *err = hf_engine_share(s->engine, s->options->topics_redis, &s->options->limits, why);
+    if (err->code == 0)
+        *err = hf_engine_save_topics(s->engine, s->options->topics_file, &s->options->limits, why);
     if (err->code == 0)
         *err = hf_engine_start(s->engine, why);
     return err->code == 0;

@@ -388,6 +388,18 @@ static void *run(void *argument)
 
 /* ---- life --------------------------------------------------------------------------------------------------------------- */
 
+/* RFC 3986 4.2: "A path segment that contains a colon character (e.g., "this:that") cannot be used as the first segment of a
+ * relative-path reference, as it would be mistaken for a scheme name." Or for a host and its port. */
+bool hf_shared_topics_is_file(const char *where)
+{
+    return where[0] != 0 && strcmp(where, "off") != 0 && strcmp(where, "memory") != 0 && where[strcspn(where, ":/")] != ':';
+}
+
+const char *hf_shared_topics_forms(void)
+{
+    return "must be the address of a Redis server: redis://[user:password@]host[:port][/database], or unix:///path[?db=database]; or a file of SQLite";
+}
+
 bool hf_shared_topics_fit(const char *url, hf_writer *why)
 {
     hf_redis_address address;

@@ -320,7 +320,8 @@ static bool copy_word(hf_bytes word, char *to, size_t size)
 {
     if (word.len >= size)
         return false;
-    memcpy(to, word.ptr, word.len);
+    if (word.len > 0)
+        memcpy(to, word.ptr, word.len);
     to[word.len] = 0;
     return true;
 }

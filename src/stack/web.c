@@ -108,7 +108,8 @@ static void begin_watching(hf_web *w, hf_time now, uint64_t put, uint64_t left)
         close_now(w, hf_err_make(HF_ERR_BASE_MEMORY));
         return;
     }
-    *w->sending = (hf_web_sending){ .began = now, .moved = now, .looked = now, .left = left, .total = w->bytes_sent - put };
+    *w->sending = (hf_web_sending){ .began = now, .moved = now, .looked = now, .left = left,
+        .unsent = w->pier.ops->unsent(w->pier.self, 0), .total = w->bytes_sent - put };
 }
 
 /* Watches how fast the peer takes what we send: slow readers are cut (limits send_idle_ns, send_rate). `put` bytes went
@@ -124,6 +125,12 @@ static void look_at_sending(hf_web *w, hf_time now, uint64_t put)
             begin_watching(w, now, put, left);
         return;
     }
+    const uint64_t unsent = w->pier.ops->unsent(w->pier.self, 0);
+    /* To ask the kernel for each event of a turn costs more than many an answer. */
+    if (s->looked.ns == now.ns && s->unsent == unsent) {
+        s->left += put;
+        return;
+    }
     const uint64_t left = untaken(w);
     if (left == 0) {
         forget_sending(w);
@@ -132,6 +139,7 @@ static void look_at_sending(hf_web *w, hf_time now, uint64_t put)
     if (left < s->left + put)
         s->moved = now;
     s->left = left;
+    s->unsent = unsent;
     s->looked = now;
 }
 
@@ -181,8 +189,7 @@ static bool is_last_put(const hf_web *w)
 static bool flush(hf_web *w, hf_time now, hf_out *out)
 {
     bool moved = false;
-    if (w->sending == NULL || w->sending->looked.ns != now.ns)
-        watch_sending(w, now, 0); /* some piers send between events: what left since then is progress */
+    watch_sending(w, now, 0); /* some piers send between events: what left since then is progress */
     while (w->v != NULL && w->state <= WEB_CLOSING && !holds(w)) {
         out->count = 0;
         out->scratch_used = 0;
@@ -643,6 +650,19 @@ void hf_web_prioritise(hf_web *w, hf_exchange x, unsigned urgency, bool incremen
         hf_web_prioritise_http3(w, x, urgency, incremental);
     if (w->v == &hf_web_http2)
         hf_http2_prioritise(w->core.http2, (hf_http2_stream)x, urgency, incremental);
+}
+
+void hf_web_pace(hf_web *w, hf_exchange x, hf_pace pace)
+{
+    if (w->options->tape != NULL)
+        hf_web_tape_pace(w->options->tape, x, pace);
+    w->timed = false;
+    if (w->v == &hf_web_http3)
+        hf_web_pace_http3(w, x, pace);
+    if (w->v == &hf_web_http2)
+        hf_http2_pace(w->core.http2, (hf_http2_stream)x, pace);
+    if (w->v == &hf_web_http1 && x == w->exchange && w->core.http1 != NULL)
+        hf_http1_pace(w->core.http1, pace);
 }
 
 void hf_web_answer_sign(hf_web *w, hf_err err, hf_bytes signature)

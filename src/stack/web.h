@@ -132,6 +132,8 @@ hf_err hf_web_push(hf_web *w, hf_exchange x, const hf_request_head *request, hf_
 bool hf_web_can_push(const hf_web *w);
 /* RFC 9218: urgency 0 (first) to 7, 3 by default. Without effect in HTTP/1. */
 void hf_web_prioritise(hf_web *w, hf_exchange x, unsigned urgency, bool incremental);
+/* Holds the body of this request to `pace` from now on, in place of the limits body_idle_ns and body_rate. */
+void hf_web_pace(hf_web *w, hf_exchange x, hf_pace pace);
 
 /* ---- the connection ----------------------------------------------------------------------------------------- */
 

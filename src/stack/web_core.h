@@ -54,10 +54,11 @@ typedef struct hf_web_fence {
 } hf_web_fence;
 
 /* While the peer owes us that it takes what was sent: since when, when it was last seen to take something, when we last
- * looked, how much it has not taken, and (total) what had been sent before it began. */
+ * looked, how much it had not taken then, how much of that the pier still held, and (total) what had been sent before it
+ * began. */
 typedef struct hf_web_sending {
     hf_time began, moved, looked;
-    uint64_t left, total;
+    uint64_t left, unsent, total;
 } hf_web_sending;
 
 struct hf_web {
@@ -131,6 +132,7 @@ hf_step hf_web_step_http3(hf_web *w, hf_time now, hf_out *out, hf_web_event *eve
 hf_time hf_web_wake_http3(const hf_web *w);
 void hf_web_abort_http3(hf_web *w, hf_err why);
 void hf_web_prioritise_http3(hf_web *w, hf_exchange x, unsigned urgency, bool incremental);
+void hf_web_pace_http3(hf_web *w, hf_exchange x, hf_pace pace);
 hf_err hf_web_push_http3(hf_web *w, hf_exchange x, const hf_request_head *request, hf_exchange *promised);
 bool hf_web_can_push_http3(const hf_web *w);
 void hf_web_answer_http3(hf_web *w, bool sign, hf_err err, hf_bytes signature);

@@ -40,6 +40,36 @@ static bool wake_up(hf_web *w, hf_time now)
     return true;
 }
 
+/* What a tunnel says goes through a core. False: memory ended. */
+static bool enter_tunnel(hf_web *w)
+{
+    hf_web_spares *const spares = w->options->spares;
+    if (spares != NULL && spares->count > 0)
+        w->core.http1 = spares->http1[--spares->count];
+    else
+        w->core.http1 = hf_http1_server_new(w->env, w->id, w->rest.since);
+    if (w->core.http1 == NULL)
+        return false;
+    hf_http1_merge_ends(w->core.http1);
+    hf_http1_enter_tunnel(w->core.http1, w->id, &w->rest);
+    if (w->draining)
+        hf_http1_drain(w->core.http1);
+    return true;
+}
+
+/* Who is silent in a tunnel has no core either. */
+static void leave_tunnel(hf_web *w)
+{
+    hf_web_spares *const spares = w->options->spares;
+    if (spares == NULL || w->switching || w->tunnel_over || !hf_http1_leave_tunnel(w->core.http1, &w->rest))
+        return;
+    if (spares->count < HF_WEB_SPARES)
+        spares->http1[spares->count++] = w->core.http1;
+    else
+        hf_http1_free(w->core.http1);
+    w->core.http1 = NULL;
+}
+
 /* If nothing is under way the core goes to whoever needs one next, so that a few serve all, warm, and who is idle has none. */
 static void rest(hf_web *w)
 {
@@ -173,13 +203,18 @@ static size_t emit(hf_web *w, hf_time now, hf_out *out)
     if (w->core.http1 == NULL)
         return 0;
     const size_t n = hf_http1_emit(w->core.http1, now, out);
-    rest(w);
+    if (w->tunnel)
+        leave_tunnel(w);
+    else
+        rest(w);
     return n;
 }
 
 static hf_time wake(const hf_web *w)
 {
-    return w->core.http1 != NULL ? hf_http1_wake(w->core.http1) : hf_http1_rest_wake(w->env, &w->rest);
+    if (w->core.http1 != NULL)
+        return hf_http1_wake(w->core.http1);
+    return w->tunnel ? HF_NEVER : hf_http1_rest_wake(w->env, &w->rest);
 }
 
 static bool tell_writable(hf_web *w, hf_web_event *event)
@@ -192,8 +227,10 @@ static bool tell_writable(hf_web *w, hf_web_event *event)
 static bool moved(hf_web *w, hf_web_event *event)
 {
     w->stuck = w->stuck && !w->full; /* full of output: not any more */
-    if (w->tunnel && w->switching) /* the 101 has left: what only messages need is not needed again */
-        w->switching = !hf_http1_slim(w->core.http1);
+    if (w->tunnel && w->switching && hf_http1_slim(w->core.http1)) { /* the 101 has left: what only messages need is not needed again */
+        w->switching = false;
+        leave_tunnel(w); /* who never says a word would come by here no more */
+    }
     return w->put_short && tell_writable(w, event);
 }
 
@@ -215,7 +252,7 @@ static bool has_said_all(const hf_web *w)
 
 static void take(hf_web *w, hf_exchange x, size_t n)
 {
-    if (x != w->exchange || w->core.http1 == NULL)
+    if (x != w->exchange || (w->core.http1 == NULL && !w->tunnel))
         return;
     if (w->tunnel) {
         w->eaten += n;
@@ -256,12 +293,19 @@ hf_err hf_web_answer_http1(hf_web *w, hf_exchange x, const hf_response_head *hea
     return err;
 }
 
+/* ... for the exchange. */
+static hf_err has_core(hf_web *w, hf_exchange x)
+{
+    if (x != w->exchange || (w->core.http1 == NULL && !w->tunnel))
+        return no_exchange();
+    return w->core.http1 != NULL || enter_tunnel(w) ? HF_OK : hf_err_make(HF_ERR_BASE_MEMORY);
+}
+
 static uint64_t put(hf_web *w, hf_exchange x, const hf_extent *extents, size_t count, hf_err *err)
 {
-    if (x != w->exchange || w->core.http1 == NULL) {
-        *err = no_exchange();
+    *err = has_core(w, x);
+    if (err->code != 0)
         return 0;
-    }
     uint64_t offered = 0;
     for (size_t i = 0; i < count; i++)
         offered += hf_extent_length(&extents[i]);
@@ -272,8 +316,9 @@ static uint64_t put(hf_web *w, hf_exchange x, const hf_extent *extents, size_t c
 
 static hf_err end(hf_web *w, hf_exchange x, hf_ending ending, hf_fields trailers)
 {
-    if (x != w->exchange || w->core.http1 == NULL)
-        return no_exchange();
+    const hf_err err = has_core(w, x);
+    if (err.code != 0)
+        return err;
     w->put_short = false;
     w->tunnel_over = w->tunnel || w->switching;
     return hf_http1_end(w->core.http1, ending, trailers);
@@ -300,7 +345,7 @@ static const hf_fault *fault(const hf_web *w)
 
 static bool is_idle(const hf_web *w)
 {
-    return w->core.http1 == NULL || hf_http1_is_idle(w->core.http1);
+    return w->core.http1 == NULL ? !w->tunnel : hf_http1_is_idle(w->core.http1);
 }
 
 static bool is_worn(const hf_web *w)

@@ -764,6 +764,12 @@ void hf_web_prioritise_http3(hf_web *w, hf_exchange x, unsigned urgency, bool in
         hf_http3_prioritise(w->core.lanes->http3, lane_of(x), urgency, incremental);
 }
 
+void hf_web_pace_http3(hf_web *w, hf_exchange x, hf_pace pace)
+{
+    if (w->core.lanes->http3 != NULL)
+        hf_http3_pace(w->core.lanes->http3, lane_of(x), pace);
+}
+
 bool hf_web_can_push_http3(const hf_web *w)
 {
     const struct hf_web_lanes *const l = w->core.lanes;
@@ -804,12 +810,10 @@ void hf_web_sign_http3(hf_web *w, const hf_web_event *event)
 bool hf_web_security_of_http3(const hf_web *w, hf_web_security *security)
 {
     const struct hf_web_lanes *const l = w->core.lanes;
-    hf_quic_info info;
     if (l->http3 == NULL)
         return false;
-    hf_quic_info_of(l->quic, &info);
     *security = (hf_web_security){ .version = HF_TLS_1_3, .suite = hf_quic_suite(l->quic), .group = hf_quic_group(l->quic),
-        .protocol = hf_quic_protocol(l->quic), .host = hf_quic_host(l->quic), .peer = hf_quic_peer(l->quic), .resumed = info.resumed,
+        .protocol = hf_quic_protocol(l->quic), .host = hf_quic_host(l->quic), .peer = hf_quic_peer(l->quic), .resumed = hf_quic_is_resumed(l->quic),
         .handshake_ns = l->handshake_ns };
     return true;
 }

@@ -542,6 +542,15 @@ void hf_web_tape_prioritise(hf_web_tape *t, hf_exchange x, unsigned urgency, boo
     write_number(t, incremental);
 }
 
+void hf_web_tape_pace(hf_web_tape *t, hf_exchange x, hf_pace pace)
+{
+    if (!begin_command(t, TAPE_DO_PACE))
+        return;
+    write_number(t, x);
+    write_number(t, pace.pause_ns);
+    write_number(t, pace.rate);
+}
+
 void hf_web_tape_turn_away(hf_web_tape *t, hf_time now, hf_bytes answer, hf_err why)
 {
     if (t != NULL && !t->plays)

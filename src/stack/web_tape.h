@@ -75,6 +75,7 @@ void hf_web_tape_end(hf_web_tape *t, hf_exchange x, hf_ending ending, hf_fields 
 void hf_web_tape_cancel(hf_web_tape *t, hf_exchange x, hf_err why);
 void hf_web_tape_left(hf_web_tape *t);
 void hf_web_tape_prioritise(hf_web_tape *t, hf_exchange x, unsigned urgency, bool incremental);
+void hf_web_tape_pace(hf_web_tape *t, hf_exchange x, hf_pace pace);
 void hf_web_tape_turn_away(hf_web_tape *t, hf_time now, hf_bytes answer, hf_err why);
 void hf_web_tape_drain(hf_web_tape *t);
 void hf_web_tape_abort(hf_web_tape *t, hf_err why);

@@ -16,7 +16,8 @@ typedef enum tape_entry {
     TAPE_REFUSED,                                                            /* ... of memory */
     TAPE_DO_TAKE, TAPE_DO_RESPOND, TAPE_DO_PUT, TAPE_DO_END, TAPE_DO_CANCEL, /* commands */
     TAPE_DO_PRIORITISE, TAPE_DO_TURN_AWAY, TAPE_DO_DRAIN, TAPE_DO_ABORT, TAPE_DO_PUSH,
-    TAPE_LANE_EVENT, TAPE_LANE_PEEK, TAPE_LANE_PUT, TAPE_LANE_OPEN, TAPE_LANE_END, TAPE_FACT /* what HTTP/3 asked of QUIC */
+    TAPE_LANE_EVENT, TAPE_LANE_PEEK, TAPE_LANE_PUT, TAPE_LANE_OPEN, TAPE_LANE_END, TAPE_FACT, /* what HTTP/3 asked of QUIC */
+    TAPE_DO_PACE
 } tape_entry;
 
 /* Where bytes of the request stream are on the tape. */
@@ -80,7 +81,7 @@ struct hf_web_tape {
     tape_lane *lanes; /* recorded, and played */
     size_t lane_count, lane_capacity;
     /* played */
-    bool laned, opened; /* HTTP/3; its core is there */
+    bool laned, opened; /* HTTP/3; the core is there, or with TLS the version chosen */
     size_t at, failed_at;
     hf_queue in;
     uint8_t *zeros[TAPE_ZEROS]; /* of 64 KiB, 128 KiB, ...: what answers' content was is not on a tape, only its length counts */

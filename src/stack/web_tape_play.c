@@ -107,6 +107,11 @@ static hf_step play_event(void *self, hf_time now, hf_pier_event *e)
     e->ending.code = tape_read(t);
     e->err = read_err(t);
     e->token = tape_read(t);
+    if (e->kind == HF_PIER_OPENED && t->opened && !t->full) {
+        tape_differ(t, "it opens twice");
+        t->full = true;
+    }
+    t->opened = t->opened || e->kind == HF_PIER_OPENED;
     return t->full ? HF_IDLE : HF_EVENT;
 }
 
@@ -320,12 +325,21 @@ static void do_take(hf_web_tape *t, hf_web *w, hf_exchange x, uint64_t n)
     hf_web_take(w, x, (size_t)n);
 }
 
+static void do_pace(hf_web_tape *t, hf_web *w, hf_exchange x, hf_pace pace)
+{
+    if (pace.pause_ns > INT64_MAX)
+        tape_differ(t, "a body has longer than there is time");
+    else
+        hf_web_pace(w, x, pace);
+}
+
 static void do_other(hf_web_tape *t, hf_web *w, tape_entry kind)
 {
     const uint64_t first = kind == TAPE_DO_DRAIN ? 0 : kind == TAPE_DO_TURN_AWAY ? (uint64_t)read_time(t).ns : tape_read(t);
     const hf_bytes answer = kind == TAPE_DO_TURN_AWAY ? tape_read_bytes(t) : hf_bytes_make(NULL, 0);
-    const bool two = kind == TAPE_DO_TAKE || kind == TAPE_DO_CANCEL || kind == TAPE_DO_TURN_AWAY || kind == TAPE_DO_PRIORITISE;
-    const uint64_t second = two ? tape_read(t) : 0, third = kind == TAPE_DO_PRIORITISE ? tape_read(t) : 0;
+    const bool three = kind == TAPE_DO_PRIORITISE || kind == TAPE_DO_PACE;
+    const bool two = kind == TAPE_DO_TAKE || kind == TAPE_DO_CANCEL || kind == TAPE_DO_TURN_AWAY || three;
+    const uint64_t second = two ? tape_read(t) : 0, third = three ? tape_read(t) : 0;
     const hf_err why = hf_err_make((int32_t)(uint32_t)(kind == TAPE_DO_ABORT ? first : second));
     if (t->full)
         return;
@@ -333,6 +347,7 @@ static void do_other(hf_web_tape *t, hf_web *w, tape_entry kind)
     case TAPE_DO_TAKE: do_take(t, w, first, second); break;
     case TAPE_DO_CANCEL: hf_web_cancel(w, first, why); break;
     case TAPE_DO_PRIORITISE: hf_web_prioritise(w, first, (unsigned)second, third != 0); break;
+    case TAPE_DO_PACE: do_pace(t, w, first, (hf_pace){ second, third }); break;
     case TAPE_DO_TURN_AWAY: (void)hf_web_turn_away(w, hf_time_make((int64_t)first), answer, why); break;
     case TAPE_DO_DRAIN: hf_web_drain(w); break;
     case TAPE_DO_ABORT: hf_web_abort(w, why); break;

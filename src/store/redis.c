@@ -5,6 +5,7 @@
 #include "redis.h"
 
 #include <hiredis/hiredis.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
@@ -204,9 +205,21 @@ void hf_redis_give_back(hf_redis *r, redisContext *c)
     pthread_mutex_unlock(&r->lock);
 }
 
+/* A server that has nothing to answer says nothing, but that it is gone: known before anything is sent. */
+static bool has_ended(const redisContext *c)
+{
+    struct pollfd p = { .fd = c->fd, .events = POLLIN };
+    return poll(&p, 1, 0) != 0;
+}
+
 redisReply *hf_redis_ask(hf_redis *r, int count, const char **words, const size_t *lengths)
 {
-    redisContext *const c = hf_redis_borrow(r);
+    redisContext *c = hf_redis_borrow(r);
+    if (c != NULL && has_ended(c)) {
+        c->err = REDIS_ERR_EOF;
+        hf_redis_give_back(r, c); /* with all that lie idle */
+        c = hf_redis_borrow(r);
+    }
     if (c == NULL)
         return NULL;
     const quiet q = hush();

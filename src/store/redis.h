@@ -35,8 +35,8 @@ void hf_redis_free(hf_redis *r);
 struct redisContext *hf_redis_borrow(hf_redis *r);
 /* A connection with an error is closed, and so are those that lie idle: the server was most likely started anew. */
 void hf_redis_give_back(hf_redis *r, struct redisContext *c);
-/* One command, with a connection borrowed for it, and without SIGPIPE (which hiredis raises: who uses a connection without
- * this blocks or ignores it). freeReplyObject the answer; NULL: none came, or the server cannot be reached. */
+/* One command, with a connection borrowed for it that the server has not closed, sent once, and without SIGPIPE (which hiredis raises: who
+ * uses a connection without this blocks or ignores it). freeReplyObject the answer; NULL: none came, or the server cannot be reached. */
 struct redisReply *hf_redis_ask(hf_redis *r, int count, const char **words, const size_t *lengths);
 
 #endif

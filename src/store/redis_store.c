@@ -71,10 +71,11 @@ static void add_number(words *w, int64_t n)
     add(w, text, out.length);
 }
 
+static const char digits[] = "0123456789abcdef";
+
 /* "hf:s:" and the key in hexadecimal: whole, and from its sixth byte on the name. */
 static void write_key(const uint8_t key[32], char out[5 + NAME])
 {
-    static const char digits[] = "0123456789abcdef";
     memcpy(out, "hf:s:", 5);
     for (size_t i = 0; i < 32; i++) {
         out[5 + 2 * i] = digits[key[i] >> 4];
@@ -272,6 +273,46 @@ static hf_err collect(void *self, hf_wall now, size_t *count)
         *count += (size_t)n;
     } while (n == 500);
     return HF_OK;
+}
+
+/* ---- rates ---------------------------------------------------------------------------------------------------- */
+
+/* The generic cell rate algorithm, as guard_rate.c has it, in microseconds of Redis' own clock: machines need not agree on the time. Lua
+ * would write such numbers with an exponent. KEYS[1]: when the next one is due. ARGV: interval, patience. Answers how long to wait. */
+static const char rate_script[] =
+    "local t = redis.call('TIME') local now = t[1] * 1000000 + t[2] local due = tonumber(redis.call('GET', KEYS[1]) or now) "
+    "if due < now then due = now end if due - now > tonumber(ARGV[2]) then return math.ceil((due - now - ARGV[2]) / 1000000) end "
+    "due = due + ARGV[1] redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', string.format('%.0f', math.ceil((due - now) / 1000) + 1)) return 0";
+
+static hf_err take(void *self, hf_bytes name, hf_bytes key, const hf_rate_rules *rules, uint32_t *wait_s)
+{
+    enum { KEY = 1024 };
+    const int64_t interval = (int64_t)60000000 / rules->per_minute, patience = (int64_t)(rules->burst - 1) * interval;
+    char text[KEY];
+    words w = { .count = 0 };
+    int64_t wait = 0;
+    hf_writer out = hf_writer_make(text, sizeof text);
+    hf_write_text(&out, "hf:r:");
+    hf_write(&out, hf_bytes_make(name.ptr, name.len < KEY / 2 ? name.len : KEY / 2));
+    hf_write_byte(&out, ':');
+    for (size_t i = 0; i < key.len && i < 64; i++) {
+        hf_write_byte(&out, (uint8_t)digits[key.ptr[i] >> 4]);
+        hf_write_byte(&out, (uint8_t)digits[key.ptr[i] & 15]);
+    }
+    add_text(&w, "EVAL");
+    add_text(&w, rate_script);
+    add_text(&w, "1");
+    add(&w, text, out.length);
+    add_number(&w, interval);
+    add_number(&w, patience);
+    const hf_err err = number_of(ask_once(self, &w), &wait); /* what was sent may have been counted, though no answer came */
+    *wait_s = err.code == 0 && wait > 0 && wait < UINT32_MAX ? (uint32_t)wait : 0;
+    return err.code != 0 ? err : hf_err_make(wait > 0 ? HF_ERR_GUARD_RATE : 0);
+}
+
+hf_rate_store hf_redis_store_rates(hf_redis_store *s)
+{
+    return (hf_rate_store){ .self = s, .take = take };
 }
 
 /* ---- opening -------------------------------------------------------------------------------------------------- */

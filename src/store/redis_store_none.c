@@ -18,6 +18,12 @@ void hf_redis_store_close(hf_redis_store *s)
     (void)s;
 }
 
+hf_rate_store hf_redis_store_rates(hf_redis_store *s)
+{
+    (void)s;
+    return (hf_rate_store){ .self = NULL };
+}
+
 const char *hf_redis_store_library(void)
 {
     return NULL;

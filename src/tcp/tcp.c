@@ -278,13 +278,22 @@ hf_span hf_tcp_peek(const hf_tcp *t)
     return hf_tcp_receive_peek(&t->in);
 }
 
+/* How long the peer's answer to an acknowledgement takes. Who only receives measured it once, in the handshake, when nothing stood
+ * in queues and nobody had to be woken; the echoes of the data's timestamps tell it as it is (RFC 7323 4). */
+static int64_t receive_round(const hf_tcp *t)
+{
+    const int64_t own = t->rtt.measured ? t->rtt.smoothed_ns : HF_MILLISECONDS(100);
+    const int64_t echoed = HF_MILLISECONDS(t->round_ms > 0 ? t->round_ms : 1);
+    return own > echoed ? own : echoed;
+}
+
 /* RFC 7323 2 leaves the buffer's size to us: it doubles when the reader took more than half of it in a round trip, since
  * then it is the window that holds the sender back. */
 static void tune(hf_tcp *t, size_t n)
 {
     const hf_limits *limits = t->ep->env->limits;
     t->taken += (uint32_t)n;
-    const int64_t round = t->rtt.measured ? t->rtt.smoothed_ns : HF_MILLISECONDS(100);
+    const int64_t round = receive_round(t);
     const bool fresh = t->ep->now.ns - t->tuned_at.ns > round;
     if (t->taken > t->receive_most / 2 && !fresh && t->receive_most < limits->tcp_receive_bytes) {
         t->receive_most = 2 * (uint64_t)t->receive_most < limits->tcp_receive_bytes ? 2 * t->receive_most : (uint32_t)limits->tcp_receive_bytes;
@@ -292,6 +301,7 @@ static void tune(hf_tcp *t, size_t n)
     }
     if (fresh) {
         t->taken = 0;
+        t->round_ms = 0;
         t->tuned_at = t->ep->now;
     }
 }

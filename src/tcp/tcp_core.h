@@ -96,6 +96,7 @@ struct hf_tcp {
     uint8_t send_scale, receive_scale;
     uint8_t duplicates;            /* without SACK: duplicate acknowledgements in a row */
     uint8_t reorder_steps, reorder_persist; /* RACK.reo_wnd_mult, reo_wnd_persist */
+    uint8_t unacknowledged;        /* full segments received and not acknowledged; 2 stands for more, too */
     hf_time retransmit_at, ack_at, idle_at;
     hf_time progress_at;           /* when the peer last acknowledged something, or the wait began */
     hf_time quiet_since;           /* when a data segment last left */
@@ -117,9 +118,9 @@ struct hf_tcp {
     uint32_t stamp_offset;         /* our timestamp minus the endpoint's milliseconds */
     hf_sack again;                 /* DSACK to tell: bytes that came twice; empty when start = end */
     hf_seq latest;                 /* where the newest piece beyond a gap lies */
-    uint16_t unacknowledged;       /* full segments received and not acknowledged */
     uint8_t quick;                 /* acknowledgements that leave at once */
     uint8_t keepalives;            /* probes without an answer */
+    uint16_t round_ms;             /* the shortest round trip that the peer's echoes told since tuned_at, and 1; 0: none did */
 
     bool sack : 1, stamps : 1, ecn : 1;
     bool owned : 1;          /* the application has it */

@@ -176,7 +176,7 @@ static void schedule_ack(hf_tcp *t, hf_time now, hf_tcp_received how, size_t len
 {
     const uint32_t full = hf_tcp_full(t);
     const size_t segments = (length + full - 1) / full;
-    t->unacknowledged = (uint16_t)(t->unacknowledged + (segments < 1000 ? segments : 1000));
+    t->unacknowledged = (uint8_t)(t->unacknowledged + segments < 2 ? t->unacknowledged + segments : 2);
     /* RFC 9293 3.8.6.3: at least every second full segment; RFC 5681 4.2: at once when it fills or shows a gap */
     if (how != HF_RECEIVED_IN_ORDER || t->in.range_count > 0 || t->unacknowledged >= 2 || t->quick > 0) {
         if (t->quick > 0)
@@ -221,6 +221,14 @@ static void learn_fin(hf_tcp *t, hf_seq at)
     t->fin_known = true;
     t->fin_at = at;
     hf_tcp_receive_cut(&t->in, t->ep->alloc, at);
+}
+
+/* Data answers an acknowledgement of ours, whose timestamp it brings back; what it waited for besides only makes it later. */
+static void learn_round(hf_tcp *t, hf_time now, const hf_segment *s)
+{
+    const int64_t ms = t->stamps && s->has_stamp && s->echo != 0 ? (int32_t)(hf_tcp_stamp_now(t, now) - s->echo) : -1;
+    if (ms >= 0 && ms < UINT16_MAX && (t->round_ms == 0 || ms + 1 < t->round_ms))
+        t->round_ms = (uint16_t)(ms + 1);
 }
 
 /* Text and FIN. */
@@ -271,6 +279,7 @@ static void take_text(hf_tcp *t, hf_time now, const hf_segment *s)
             return;
         }
         if (t->in.length > held) {
+            learn_round(t, now, s);
             t->tell_readable = true;
             hf_tcp_note(t);
         }

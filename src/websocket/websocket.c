@@ -6,6 +6,14 @@
 #include "panic.h"
 #include "websocket_core.h"
 
+static void configure(hf_websocket *w, const hf_websocket_options *options)
+{
+    if (options != NULL)
+        w->options = *options;
+    if (!hf_deflate_is_built())
+        w->options.deflate.on = false;
+}
+
 static hf_websocket *create(const hf_env *env, uint64_t id, const hf_websocket_options *options, hf_time now, bool server)
 {
     hf_websocket *w = hf_alloc_zeroed(&env->alloc, sizeof *w);
@@ -13,10 +21,7 @@ static hf_websocket *create(const hf_env *env, uint64_t id, const hf_websocket_o
         return NULL;
     w->env = env;
     w->id = id;
-    if (options != NULL)
-        w->options = *options;
-    if (!hf_deflate_is_built())
-        w->options.deflate.on = false;
+    configure(w, options);
     w->server = server;
     HF_ASSERT(server || w->options.crypto != NULL);
     w->now = w->heard = w->asked = w->spoken = w->began = w->refilled = now;
@@ -34,6 +39,29 @@ hf_websocket *hf_websocket_server_new(const hf_env *env, uint64_t id, const hf_w
 hf_websocket *hf_websocket_client_new(const hf_env *env, uint64_t id, const hf_websocket_options *options, hf_time now)
 {
     return create(env, id, options, now, false);
+}
+
+bool hf_websocket_pause(const hf_websocket *w, hf_websocket_rest *rest)
+{
+    const bool reads = w->in_frame || w->type != 0 || w->lent || w->doom != NULL || w->message.head != w->message.tail;
+    const bool large = (size_t)w->message.capacity + w->output.copied.capacity > HF_WEBSOCKET_PAUSED_BYTES;
+    const bool says = w->writing != 0 || w->asking || w->replies > 0 || !hf_websocket_output_empty(&w->output);
+    if (!w->server || w->state != HF_WEBSOCKET_OPEN || reads || says || large || w->inflater != NULL || w->deflater != NULL || w->fault != NULL)
+        return false;
+    *rest = (hf_websocket_rest){ w->offset, w->heard, w->spoken, w->refilled, w->control_used };
+    return true;
+}
+
+void hf_websocket_resume(hf_websocket *w, uint64_t id, const hf_websocket_options *options, const hf_websocket_rest *rest, hf_time now)
+{
+    w->id = id;
+    configure(w, options);
+    w->now = w->asked = w->began = now;
+    w->offset = rest->offset;
+    w->heard = rest->heard;
+    w->spoken = rest->spoken;
+    w->refilled = rest->refilled;
+    w->control_used = rest->control_used;
 }
 
 /* ---- faults ------------------------------------------------------------------------------------------------- */
@@ -159,6 +187,12 @@ void hf_websocket_trim(hf_websocket *w)
 static hf_time trim_at(const hf_websocket *w)
 {
     return can_trim(w) ? hf_time_after(later_of(w->heard, w->spoken), HF_WEBSOCKET_TRIM_NS) : HF_NEVER;
+}
+
+hf_time hf_websocket_rest_wake(const hf_env *env, const hf_websocket_options *options, const hf_websocket_rest *rest)
+{
+    const int64_t ping = chosen_ns(options->ping_ns, env->limits->websocket_ping_ns), idle = chosen_ns(options->idle_ns, env->limits->websocket_idle_ns);
+    return hf_time_earlier(ping < 0 ? HF_NEVER : hf_time_after(rest->heard, ping), idle < 0 ? HF_NEVER : hf_time_after(rest->spoken, idle));
 }
 
 static hf_time heartbeat_at(const hf_websocket *w)

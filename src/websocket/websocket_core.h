@@ -20,6 +20,7 @@ enum {
     HF_WEBSOCKET_CHUNK = 16384,       /* inflated at a time */
     HF_WEBSOCKET_COMPRESS_FROM = 64,  /* below this the head of a DEFLATE block eats what is gained */
     HF_WEBSOCKET_KEYS = 16,           /* masking keys drawn at once */
+    HF_WEBSOCKET_PAUSED_BYTES = 65536 /* that a core takes along to the next connection; more is given back first */
 };
 #define HF_WEBSOCKET_TRIM_NS HF_MILLISECONDS(200) /* quiet for so long: memory is given back */
 

@@ -2,16 +2,26 @@
 #include "websocket_mask.h"
 
 /* The compiler makes of it what the processor has: two registers with AVX, four with SSE or NEON. */
-typedef uint8_t wide __attribute__((vector_size(32)));
+typedef uint64_t wide __attribute__((vector_size(32)));
+
+/* The key as it falls on the bytes from `phase` on. */
+static uint32_t turn(const uint8_t key[4], uint64_t phase)
+{
+    const unsigned bits = 8 * (unsigned)(phase & 3);
+    uint32_t four;
+    memcpy(&four, key, sizeof four);
+    if (bits == 0)
+        return four;
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? four >> bits | four << (32 - bits) : four << bits | four >> (32 - bits);
+}
 
 void hf_websocket_mask(uint8_t *to, const uint8_t *from, size_t n, const uint8_t key[4], uint64_t phase)
 {
-    uint8_t turned[32];
-    wide keys;
+    const uint32_t four = turn(key, phase);
+    const uint64_t eight = (uint64_t)four << 32 | four;
+    const wide keys = { eight, eight, eight, eight };
+    uint8_t turned[4];
     size_t i = 0;
-    for (size_t k = 0; k < sizeof turned; k++)
-        turned[k] = key[(phase + k) & 3];
-    memcpy(&keys, turned, sizeof keys);
     for (; n - i >= 2 * sizeof keys; i += 2 * sizeof keys) {
         wide a, b;
         memcpy(&a, from + i, sizeof a);
@@ -22,12 +32,12 @@ void hf_websocket_mask(uint8_t *to, const uint8_t *from, size_t n, const uint8_t
         memcpy(to + i + sizeof a, &b, sizeof b);
     }
     for (; n - i >= 8; i += 8) {
-        uint64_t word, eight;
+        uint64_t word;
         memcpy(&word, from + i, sizeof word);
-        memcpy(&eight, turned, sizeof eight);
         word ^= eight;
         memcpy(to + i, &word, sizeof word);
     }
+    memcpy(turned, &four, sizeof turned);
     for (; i < n; i++)
         to[i] = from[i] ^ turned[i & 3];
 }

@@ -7,6 +7,8 @@
 #include <handfast/guards.h>
 #include <handfast/store.h>
 
+#include "../../src/app/guards_kinds.h"
+
 static hf_session_guard sessions = { .guard = HF_GUARD_SESSION }, visitors = { .guard = HF_GUARD_SESSION, .optional = true };
 static hf_csrf_guard csrf = { .guard = HF_GUARD_CSRF, .sessions = &sessions }, login_csrf = { .guard = HF_GUARD_CSRF, .sessions = &visitors },
                      public_csrf = { .guard = HF_GUARD_CSRF };
@@ -416,6 +418,17 @@ static void only_hosts_that_last_are_held_to_https(void **state) /* A58 */
     close_bench(&b);
 }
 
+static void names_of_local_networks_are_not_public(void **state)
+{
+    (void)state;
+    static const char *const public[] = { "example.com", "www.example.com:443", "local.example", "a.lan.example" },
+                      *const own[] = { "localhost", "box", "box.", "box.local", "box.LOCAL.", "nas.lan:8443", "a.internal", "a.home.arpa", "a.test", "192.0.2.1", "[2001:db8::1]", "" };
+    for (size_t i = 0; i < HF_COUNT(public); i++)
+        assert_true(hf_host_is_public(hf_text(public[i])));
+    for (size_t i = 0; i < HF_COUNT(own); i++)
+        assert_false(hf_host_is_public(hf_text(own[i])));
+}
+
 static void browsers_are_denied_by_a_page_that_tells_as_little(void **state)
 {
     (void)state;
@@ -473,6 +486,7 @@ int main(void)
         cmocka_unit_test(every_status_says_that_it_varies_and_who_may_read_it),
         cmocka_unit_test(what_is_published_verifies_what_is_signed_and_holds_no_secret),
         cmocka_unit_test(only_hosts_that_last_are_held_to_https),
+        cmocka_unit_test(names_of_local_networks_are_not_public),
         cmocka_unit_test(browsers_are_denied_by_a_page_that_tells_as_little),
         cmocka_unit_test(too_many_requests_are_told_when),
         cmocka_unit_test(a_store_that_fails_denies_and_other_routes_go_on),

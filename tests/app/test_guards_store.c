@@ -5,11 +5,14 @@
  */
 #include "later_rig.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 #include <handfast/guards.h>
 #include <handfast/realtime.h>
 #include <handfast/store.h>
+
+#include "pool.h"
 
 static hf_session_guard sessions = { .guard = HF_GUARD_SESSION }, visitors = { .guard = HF_GUARD_SESSION, .optional = true };
 static hf_csrf_guard csrf = { .guard = HF_GUARD_CSRF, .sessions = &sessions }, token_csrf = { .guard = HF_GUARD_CSRF };
@@ -148,7 +151,26 @@ static hf_err fetch_published(void *self, char *out, size_t room, size_t *length
 static hf_jwks issuer = { .fetch = fetch_published };
 static hf_jwt_guard by_issuer = { .guard = HF_GUARD_JWT, .jwks = &issuer };
 
+/* ---- rates that are counted elsewhere, too ----------------------------------------------------------------------- */
+
+static size_t rated;
+static hf_err elsewhere;
+static char rated_as[64];
+static hf_err count_one(void *self, hf_bytes name, hf_bytes key, const hf_rate_rules *rules, uint32_t *wait_s)
+{
+    (void)self;
+    rated++;
+    snprintf(rated_as, sizeof rated_as, "%.*s %c%zu %u/%u", HF_STR(name), key.ptr[0], key.len, rules->burst, rules->per_minute);
+    *wait_s = 7;
+    return elsewhere;
+}
+static hf_rate_guard together = { .guard = HF_GUARD_RATE, .shared = { .take = count_one } },
+                     each_session = { .guard = HF_GUARD_RATE, .by = HF_RATE_BY_SESSION, .name = "mine", .shared = { .take = count_one } };
+
 static const hf_route guarded_routes[] = {
+    { .method = "GET", .path = "/few", .handle = answer, .guards = { &together.guard } },
+    { .method = "POST", .path = "/few", .handle = answer, .guards = { &together.guard } },
+    { .method = "GET", .path = "/few-each", .handle = answer, .guards = { &sessions.guard, &each_session.guard } },
     { .method = "GET", .path = "/me", .handle = answer, .guards = { &sessions.guard } },
     { .method = "GET", .path = "/home", .handle = answer, .guards = { &visitors.guard } },
     { .method = "GET", .path = "/form", .handle = form, .guards = { &visitors.guard } },
@@ -190,7 +212,10 @@ static int set_up(void **state)
     by_issuer.policy.keys = NULL;
     issuer = (hf_jwks){ .fetch = fetch_published };
     published = "{\"keys\":[" KEY("k") "]}";
-    fetches = 0;
+    fetches = rated = 0;
+    elsewhere = HF_OK;
+    together.rate = hf_rate_new(&own.env, &(hf_rate_rules){ .burst = 2, .per_minute = 60 }, (const uint8_t *)"0123456789abcdef");
+    each_session.rate = hf_rate_new(&own.env, &(hf_rate_rules){ .burst = 1, .per_minute = 60 }, (const uint8_t *)"0123456789abcdef");
     kit_begin(guarded_routes, HF_COUNT(guarded_routes));
     assert_int_equal(hf_jwt_issue(crypto, &own.env, &jwt.policy, &(hf_jwt_wish){ .subject = hf_text("alice"), .life_s = 900 }, k.r.service.wall, bearer,
                                   sizeof bearer - 1, &n, jti, NULL).code, 0);
@@ -202,6 +227,8 @@ static int tear_down(void **state)
 {
     (void)state;
     kit_end();
+    hf_rate_free(together.rate);
+    hf_rate_free(each_session.rate);
     hf_jwks_close(&issuer);
     hf_keys_free(keys);
     hf_crypto_free(crypto);
@@ -699,6 +726,119 @@ static void a_file_is_a_source(void **state)
     assert_int_equal(hf_jwks_file(path, out, sizeof out, &n).code, HF_ERR_JWT_KEYS_UNREACHABLE);
 }
 
+static void a_rate_is_counted_elsewhere_too(void **state)
+{
+    (void)state;
+    has(say("GET /few", "", ""), "200 ");
+    assert_int_equal(rated, 1);
+    assert_memory_equal(rated_as, "GET /few ", 9);
+    assert_non_null(strstr(rated_as, " 2/60"));
+    elsewhere = hf_err_make(HF_ERR_GUARD_RATE);
+    const char *const denied = say("GET /few", "", "");
+    has(denied, "429 ");
+    has(denied, "Retry-After: 7\r\n");
+    assert_int_equal(rated, 2);
+    has(say("GET /few", "", ""), "429 "); /* this process's own count: nobody else is asked */
+    assert_int_equal(rated, 2);
+    assert_int_equal(handled, 1);
+}
+
+static void a_count_that_cannot_be_asked_leaves_our_own(void **state)
+{
+    (void)state;
+    elsewhere = hf_err_make(HF_ERR_SESSION_STORE);
+    has(say("GET /few", "", ""), "200 ");
+    has(say("GET /few", "", ""), "200 ");
+    assert_int_equal(rated, 2);
+    has(say("GET /few", "", ""), "429 ");
+}
+
+static void methods_of_one_path_have_limits_of_their_own(void **state)
+{
+    (void)state;
+    has(say("GET /few", "", ""), "200 ");
+    assert_memory_equal(rated_as, "GET /few ", 9);
+    has(say("POST /few", "", ""), "200 ");
+    assert_memory_equal(rated_as, "POST /few ", 10);
+}
+
+/* The pool's only thread is held until the test opens the gate; who is asked then says so. */
+static struct {
+    hf_job job; /* first */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool open, asked, gone_asked;
+} gate = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+static void set(bool *what)
+{
+    pthread_mutex_lock(&gate.lock);
+    *what = true;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.lock);
+}
+static void stand_at_the_gate(hf_job *job)
+{
+    (void)job;
+    pthread_mutex_lock(&gate.lock);
+    while (!gate.open)
+        pthread_cond_wait(&gate.changed, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+}
+static hf_err take_behind_the_gate(void *self, hf_bytes name, hf_bytes key, const hf_rate_rules *rules, uint32_t *wait_s)
+{
+    set(self == &gate && hf_bytes_equal(name, hf_text("lent")) && key.len == 5 && rules->burst == 2 ? &gate.asked : &gate.gone_asked);
+    *wait_s = 0;
+    return HF_OK;
+}
+static hf_err take_of_the_gone(void *self, hf_bytes name, hf_bytes key, const hf_rate_rules *rules, uint32_t *wait_s)
+{
+    (void)self, (void)name, (void)key, (void)rules, (void)wait_s;
+    set(&gate.gone_asked);
+    return HF_OK;
+}
+
+/* A reload drops a configuration, and its guards with it, once no request is left: a thread may still ask for one that is gone. */
+static void a_guard_may_go_while_a_thread_asks(void **state)
+{
+    (void)state;
+    static hf_route lent[] = { { .method = "GET", .path = "/lent", .handle = answer } };
+    hf_rate_guard *const g = malloc(sizeof *g);
+    *g = (hf_rate_guard){ .guard = HF_GUARD_RATE, .rate = together.rate, .name = "lent", .shared = { &gate, take_behind_the_gate } };
+    lent[0].guards[0] = &g->guard;
+    kit_end();
+    kit_begin(lent, HF_COUNT(lent));
+    hf_pool *const pool = k.r.app.pool = hf_pool_new(&hf_env_default()->alloc, 1, 2);
+    gate.job = (hf_job){ .work = stand_at_the_gate, .abandon = stand_at_the_gate };
+    assert_true(hf_pool_give(pool, &gate.job));
+    ask(&k.r, "GET /lent HTTP/1.1\r\nHost: a\r\n\r\n"); /* the question waits behind the gate */
+    kit_hang_up();
+    ((volatile hf_rate_guard *)g)->shared.take = take_of_the_gone; /* what its memory is used for next */
+    free(g);
+    set(&gate.open);
+    pthread_mutex_lock(&gate.lock);
+    while (!gate.asked && !gate.gone_asked)
+        pthread_cond_wait(&gate.changed, &gate.lock);
+    assert_true(gate.asked && !gate.gone_asked);
+    pthread_mutex_unlock(&gate.lock);
+    hf_pool_free(pool);
+    k.r.app.pool = NULL;
+    assert_int_equal(handled, 0);
+}
+
+static void each_session_has_its_rate(void **state)
+{
+    (void)state;
+    log_in();
+    has(say("GET /few-each", "", ""), "I am alice");
+    assert_string_equal(rated_as, "mine s33 1/60");
+    has(say("GET /few-each", "", ""), "429 ");
+    jar[0] = 0;
+    log_in();
+    has(say("GET /few-each", "", ""), "I am alice"); /* another session of the same address */
+    assert_int_equal(rated, 2);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -715,7 +855,8 @@ int main(void)
         CASE(keys_are_fetched_once_and_serve_all), CASE(the_first_request_fetches_where_nobody_did),
         CASE(a_new_key_counts_without_a_restart_and_an_old_one_no_more), CASE(keys_grow_old_and_are_fetched_without_anybody_waiting),
         CASE(unknown_names_fetch_once_a_cooldown), CASE(while_one_request_waits_for_keys_others_do_not), CASE(keys_that_cannot_be_had_count_on_for_a_day),
-        CASE(a_file_is_a_source),
+        CASE(a_file_is_a_source), CASE(a_rate_is_counted_elsewhere_too), CASE(a_count_that_cannot_be_asked_leaves_our_own), CASE(methods_of_one_path_have_limits_of_their_own),
+        CASE(a_guard_may_go_while_a_thread_asks), CASE(each_session_has_its_rate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,6 +104,17 @@ static const char *post(const char *path, const char *fields, const char *body)
     return ask(&k.r, text);
 }
 
+static void a_key_is_its_hosts_own(void **state)
+{
+    (void)state;
+    static const char other[] = "POST /make HTTP/1.1\r\nHost: other.example\r\nIdempotency-Key: \"k\"\r\nContent-Length: 1\r\n\r\nx";
+    has(post("/make", "Idempotency-Key: \"k\"\r\n", "x"), "number 1: x");
+    has(ask(&k.r, other), "number 2: x");
+    k.r.pier.out_length = 0;
+    has(ask(&k.r, other), "number 2: x");
+    assert_int_equal(made, 2);
+}
+
 static void a_retry_gets_the_first_answer(void **state)
 {
     (void)state;
@@ -294,7 +305,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin_keys, end_keys)
     const struct CMUnitTest tests[] = {
-        TEST(a_retry_gets_the_first_answer),
+        TEST(a_retry_gets_the_first_answer), TEST(a_key_is_its_hosts_own),
         TEST(a_key_stands_for_one_request),
         TEST(a_route_may_want_a_key),
         TEST(a_retry_in_between_is_told_to_wait),

@@ -102,6 +102,8 @@ static const hf_route later_routes[] = {
     { "GET", "/ticket", .handle = takes_ticket },
     { "GET", "/quick", .handle = takes_ticket, .handler_ns = HF_SECONDS(2) },
     { "GET", "/hasty", .handle = takes_ticket, .limits = &hasty },
+    { "POST", "/hasty", .handle = echo, .limits = &hasty },
+    { "POST", "/usual", .handle = echo },
     { "GET", "/two", .handle = takes_two },
     { "GET", "/both", .handle = answers_and_keeps },
     { "GET", "/fails", .handle = fails_with_ticket },
@@ -118,7 +120,7 @@ static int begin_later(void **state)
     ticket = NULL;
     hasty = *hf_limits_default();
     hasty.handler_ns = HF_SECONDS(1);
-
+    hasty.body_idle_ns = HF_SECONDS(2);
     tasks = tasks_over = worked = 0;
     kit_begin(later_routes, HF_COUNT(later_routes));
     return 0;
@@ -234,6 +236,19 @@ static void a_route_may_be_more_or_less_patient(void **state)
     kit_pass(HF_SECONDS(1));
     has(k.r.text, "503 Service");
     hf_later_drop(ticket);
+}
+
+static void a_route_may_wait_for_bodies_in_its_own_way(void **state)
+{
+    (void)state;
+    ask(&k.r, "POST /usual" H "Content-Length: 3\r\n\r\nab");
+    assert_int_equal(hf_web_wake(k.r.web).ns, hf_time_after(k.r.now, HF_SECONDS(10)).ns); /* body_rate's, which comes first */
+    has(ask(&k.r, "c"), "\r\n\r\nabc");
+    ask(&k.r, "POST /hasty" H "Content-Length: 3\r\n\r\nab");
+    assert_int_equal(hf_web_wake(k.r.web).ns, hf_time_after(k.r.now, HF_SECONDS(2)).ns);
+    kit_pass(HF_SECONDS(2));
+    has(k.r.text, "408 Request Timeout");
+    has(k.r.text, "HF-HTTP1-025");
 }
 
 static void a_ticket_outlives_its_connection(void **state)
@@ -379,7 +394,7 @@ int main(void)
         TEST(a_ticket_let_go_of_without_an_answer_is_a_500_at_once),
         TEST(of_two_tickets_the_last_one_counts),
         TEST(limit_handler_ns),
-        TEST(a_route_may_be_more_or_less_patient),
+        TEST(a_route_may_be_more_or_less_patient), TEST(a_route_may_wait_for_bodies_in_its_own_way),
         TEST(a_ticket_outlives_its_connection),
         TEST(a_ticket_outlives_its_loop),
         TEST(a_task_that_fails_is_a_handler_that_fails),

@@ -6,6 +6,8 @@
 
 #include <unistd.h>
 
+#include <handfast/store.h>
+
 #include "limit_rules.h"
 
 static shell sh;
@@ -145,6 +147,8 @@ typedef struct refusal {
 
 #define LISTEN "option --listen: "
 #define HELP "\nSee handfast serve --help.\n"
+#define TOPICS "option --topics: it must be the address of a Redis server: redis://[user:password@]host[:port][/database], or unix:///path[?db=database]; or a file " \
+    "of SQLite" HELP
 
 static const refusal refusals[] = {
     /* listeners */
@@ -230,6 +234,10 @@ static const refusal refusals[] = {
     { "serve|--welcome|dir", 2, "--welcome serves the built-in site, so DIR (\"dir\") may not be given with it" HELP },
     { "serve|--welcome|--error-pages|/", 2, "--welcome serves the built-in site, which brings its own error pages: no "
       "--error-pages with it" HELP },
+    /* topics */
+    { "serve|--topics=", 2, TOPICS }, { "serve|--topics|off", 2, TOPICS }, { "serve|--topics|memory", 2, TOPICS },
+    { "serve|--topics|redis:host", 2, TOPICS }, { "serve|--topics|redis:/host", 2, TOPICS }, { "serve|--topics|localhost:6379", 2, TOPICS },
+    { "serve|--topics|http://localhost:6379", 2, TOPICS },
     /* limits */
     { "serve|--limit|idle_ns", 2, "option --limit: got \"idle_ns\"; it must be NAME=VALUE, such as idle_ns=10s" HELP },
     { "serve|--limit|idle_n=1s", 2, "option --limit: there is no limit idle_n; did you mean idle_ns?" HELP },
@@ -266,6 +274,19 @@ static void every_refusal_says_what_was_got_and_what_is_allowed(void **state)
             fail_msg("%s: status %d, said: %s", refusals[i].line, sh.status, sh.err);
         assert_string_equal(sh.out, ""); /* results only */
     }
+}
+
+static void topics_are_in_a_file_or_at_a_server(void **state)
+{
+    (void)state;
+    if (hf_sqlite_store_library() != NULL) {
+        assert_string_equal(serve("serve|--topics|topics.db")->topics_file, "topics.db");
+        assert_null(sh.options.topics_redis);
+        assert_string_equal(serve("serve|--topics|./off")->topics_file, "./off");
+        assert_string_equal(serve("serve|--topics|/var/a:b")->topics_file, "/var/a:b");
+    }
+    assert_string_equal(serve("serve|--topics|redis://localhost:6379/0")->topics_redis, "redis://localhost:6379/0");
+    assert_null(sh.options.topics_file);
 }
 
 static void too_many_of_what_repeats_is_refused(void **state)
@@ -356,6 +377,7 @@ int main(void)
         cmocka_unit_test_teardown(a_double_dash_ends_the_options, clean),
         cmocka_unit_test(listeners_are_understood),
         cmocka_unit_test_teardown(every_refusal_says_what_was_got_and_what_is_allowed, clean),
+        cmocka_unit_test_teardown(topics_are_in_a_file_or_at_a_server, clean),
         cmocka_unit_test_teardown(too_many_of_what_repeats_is_refused, clean),
         cmocka_unit_test_teardown(limits_take_units, clean),
         cmocka_unit_test_teardown(every_limit_can_be_set_by_its_name, clean),

@@ -2,6 +2,7 @@
  *
  * Names that need no name server, and whose site a host belongs to.
  */
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "address.h"
@@ -72,11 +73,65 @@ static void addresses_are_mapped_and_back(void **state)
     }
 }
 
+/* c-ares, as far as a resolver begins and ends it: these stand in front of the library's. They are not called where it is absent. */
+static _Atomic int library_begun, library_ended;
+int ares_library_init(int flags);
+int ares_init_options(void *channel, void *options, int mask);
+void ares_library_cleanup(void);
+int ares_library_init(int flags)
+{
+    (void)flags;
+    library_begun++;
+    return 0;
+}
+int ares_init_options(void *channel, void *options, int mask)
+{
+    (void)channel, (void)options, (void)mask;
+    return 1; /* no success: nobody is asked */
+}
+void ares_library_cleanup(void)
+{
+    library_ended++;
+}
+
+static void *resolve(void *turn)
+{
+    hf_resolver *const r = hf_resolver_new();
+    pthread_barrier_wait(turn);
+    hf_query *const q = hf_resolver_ask(r, "host.example", 80, false);
+    const bool said = q != NULL && q->answered[0] && q->answered[1] && q->words != NULL;
+    hf_query_forget(q);
+    hf_resolver_free(r);
+    return said ? turn : NULL;
+}
+
+/* The library counts without a lock who begins and ends it. */
+static void threads_begin_the_library_once(void **state)
+{
+    (void)state;
+    enum { THREADS = 4 };
+    pthread_t threads[THREADS];
+    pthread_barrier_t turn;
+    void *said;
+    if (!HAS_ARES)
+        skip(); /* needs c-ares */
+    pthread_barrier_init(&turn, NULL, THREADS);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, resolve, &turn), 0);
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], &said), 0);
+        assert_ptr_equal(said, &turn);
+    }
+    pthread_barrier_destroy(&turn);
+    assert_int_equal(library_begun, 1);
+    assert_int_equal(library_ended, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(local_names_are_known_without_asking), cmocka_unit_test(a_query_keeps_what_fits), cmocka_unit_test(sites_end_where_strangers_begin),
-        cmocka_unit_test(addresses_are_mapped_and_back),
+        cmocka_unit_test(addresses_are_mapped_and_back), cmocka_unit_test(threads_begin_the_library_once),
     };
     return cmocka_run_group_tests_name("names", tests, NULL, NULL);
 }

@@ -42,6 +42,7 @@ def plant(fields):
 def no_secret_in(text):
     for secret in SECRETS:
         assert secret not in text, f"a secret is in the log: {secret[:6]}... ({len(secret)} bytes)"
+    assert not re.search(r"PRIVATE KEY-----\s*[A-Za-z0-9+/]{16}", text), "a private key is in the log"
 
 
 class Server:
@@ -128,13 +129,18 @@ class Server:
         return code
 
     def logged(self):
-        """The access log, where it goes to a file."""
+        """The access logs that go to files: of the arguments, and of the configuration as it is at the end."""
         args = [str(arg) for arg in self.args]
-        path = args[args.index("--access-log") + 1] if "--access-log" in args[:-1] else ""
-        if not os.path.isfile(path):
-            return ""
-        with open(path, encoding="utf-8", errors="replace") as f:
-            return f.read()
+        value = lambda name: args[args.index(name) + 1] if name in args[:-1] else ""
+        paths = {value("--access-log")}
+        if os.path.isfile(value("-c")):
+            with open(value("-c"), encoding="utf-8", errors="replace") as f:
+                paths.update(os.path.join(os.path.dirname(value("-c")), path) for path in re.findall(r"^\s*access_log\s+\"?([^\s\"{]+)", f.read(), re.M))
+        text = ""
+        for path in filter(os.path.isfile, paths):
+            with open(path, encoding="utf-8", errors="replace") as f:
+                text += f.read()
+        return text
 
     def connect(self, timeout=60):
         return socket.create_connection(("127.0.0.1", self.port), timeout)

@@ -47,7 +47,7 @@ class Foreign(http.server.BaseHTTPRequestHandler):
 def serving(make):
     server = make()
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield server
     finally:

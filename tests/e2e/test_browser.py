@@ -148,6 +148,19 @@ def a_screen_reader_is_told_the_outline_and_the_name_of_everything():
         assert levels[0] == 1 and levels.count(1) == 1 and all(deeper <= level + 1 for level, deeper in zip(levels, levels[1:])), (path, levels)
 
 
+def the_security_page_is_attacked_by_another_site():
+    """The last one: its windows stand before the page that others look at."""
+    s, b = site()
+    b.open(f"http://localhost:{s.port}/tour/security/")
+    place = "document.querySelector('[data-attack] [role=status]')"
+    for how, noticed, coins in (("all", "HF-SESSION-001", 100), ("cookie", "HF-CSRF-002", 100), ("origin", "HF-CSRF-001", 100), ("token", "HF-CSRF-002", 100),
+                                ("none", "nobody", 90)):
+        b("Runtime.evaluate", expression=f"{place}.textContent = ''; document.querySelector('[data-with={how}]').click()", userGesture=True)
+        until(lambda: b.run(place + ".textContent"), 30, how)
+        said = b.run(place + ".innerText")
+        assert noticed in said and f"100 coins before, {coins} now" in said, (how, said)
+
+
 with shared:
     main([f for f in list(globals().values())
           if callable(f) and getattr(f, "__module__", "") == "__main__" and f.__name__ not in ("chromium", "site")])

@@ -164,6 +164,9 @@ def the_timeline_is_told_and_drawn():
         path = os.path.join(here, "way.svg")
         first, second = hops("-L", "--svg", path, f"{s.url}/")
         equal([(x["step"], x["round_trips"]) for x in second["timeline"]], [("name", 0), ("TCP", 1), ("wait", 1), ("body", 0)])
+        tcp, wait = second["timeline"][1:3]
+        equal((tcp["packets_out"] >= 2, tcp["packets_in"] >= 1), (True, True), "SYN and ACK went out, SYN-ACK came")
+        equal((wait["packets_out"] >= 1, wait["packets_in"] >= 1), (True, True), "the request, and the head of its answer")
         picture = xml.dom.minidom.parse(path)
         equal(len(picture.getElementsByTagName("rect")), 1 + len(first["timeline"]) + len(second["timeline"]))
         assert any("/b?<&>" in t.firstChild.data for t in picture.getElementsByTagName("text"))

@@ -15,6 +15,10 @@ site * {{
         answer 200 "plain"
         security_headers off
     }}
+    route /back {{
+        answer 200 "back"
+        hsts 0s
+    }}
     route /own {{
         answer 200 "own" {{
             header Content-Security-Policy "default-src 'none'"
@@ -76,6 +80,8 @@ def hsts_is_sent_over_tls_alone():
         hsts = lambda fields: [v for n, v in fields if n.lower() == "strict-transport-security"]
         equal(hsts(raw(s, "/")[1]), [], "in clear")
         equal(hsts(raw(s, "/", "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n")[1]), ["max-age=3600"], "by a proxy that says https")
+        equal(hsts(raw(s, "/back")[1]), [], "in clear")
+        equal(hsts(raw(s, "/back", "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n")[1]), ["max-age=0"], "what was said is taken back")
 
 
 def scripts_of_listed_origins_may_read():
@@ -228,4 +234,54 @@ def the_tour_shows_denials_with_rule_got_wanted_and_fix():
             equal((status, fields.get("access-control-allow-origin")), (200, allowed), origin)
 
 
-main([sessions_tokens_pages_and_retries_are_looked_at, logs_hold_no_secret_is_noticed, the_tour_shows_denials_with_rule_got_wanted_and_fix, fields_are_on_every_answer_once, hsts_is_sent_over_tls_alone, scripts_of_listed_origins_may_read, each_client_has_its_rate, explain_tells_what_fires])
+def the_tour_attacks_itself_with_each_defence_off():
+    with Server("--welcome") as s:
+        form = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/problem+json", "Sec-Fetch-Site": "cross-site", "Origin": "http://evil.localhost"}
+        cookie = s.ask("GET", "/api/attack/loose-purse")[1]["set-cookie"].split(";")[0]
+        assert "SameSite=Strict" in s.ask("GET", "/api/attack/purse")[1]["set-cookie"]
+        for how, sent, wanted in (("all", {}, "HF-SESSION-001"), ("cookie", {"Cookie": cookie}, "HF-CSRF-002"), ("origin", {"Cookie": cookie}, "HF-CSRF-001"),
+                                  ("token", {"Cookie": cookie}, "HF-CSRF-002"), ("none", {"Cookie": cookie}, None)):
+            status, _, body = s.ask("POST", "/api/attack/" + how, "", {**form, **sent})
+            equal((status == 200, json.loads(body)["code"] if wanted else None), (wanted is None, wanted), how)
+        equal(json.loads(s.ask("GET", "/api/attack/loose-purse", headers={"Cookie": cookie})[2])["coins"], 90, "what it cost")
+        status, _, page = s.ask("GET", "/api/attack/page?with=none", headers={"Host": f"evil.localhost:{s.port}"})
+        assert status == 200 and f'action="http://localhost:{s.port}/api/attack/none"'.encode() in page, page
+        for host, how in (("localhost", "none"), ("evil.localhost", "made-up")):
+            equal(s.ask("GET", "/api/attack/page?with=" + how, headers={"Host": host})[0], 404, host)
+
+
+def the_tour_shows_one_api_behind_a_session_and_a_token():
+    with Server("--welcome") as s:
+        own = {"Sec-Fetch-Site": "same-origin", "Accept": "application/problem+json"}
+        equal(s.ask("POST", "/api/same/begin", "", {**own, "Sec-Fetch-Site": "cross-site"})[0], 403, "another site's login")
+
+        def log_in():
+            _, fields, body = s.ask("POST", "/api/same/begin", "", own)
+            said = json.loads(body)
+            SECRETS.add(said["token"])
+            return said, {**own, "Cookie": fields["set-cookie"].split(";")[0]}, {**own, "Authorization": "Bearer " + said["token"]}
+
+        def look(first):
+            """What opens, after `first` with a session and a token. The token lives for 10 s: on a machine that stalls all begins again."""
+            while True:
+                began = time.monotonic()
+                _, session, bearer = log_in()
+                first(session, bearer)
+                got = [s.ask("GET", path, headers=by)[0] for path, by in (("/api/same/session", session), ("/api/same/token", bearer),
+                                                                          ("/api/other/session", session), ("/api/other/token", bearer))]
+                if time.monotonic() - began < 8:
+                    return got
+
+        def log_out(session, bearer):
+            equal((s.ask("POST", "/api/same/end-session", "", session)[0], s.ask("POST", "/api/same/end-token", "", bearer)[0]), (200, 200), "logged out")
+
+        said, session, _ = log_in()
+        assert said["token_bytes"] > said["session_bytes"] > 43 and said["kept_sessions"] == 1, said
+        costs = [json.loads(s.ask("POST", "/api/same/cost", "", session)[2]) for _ in range(2)]
+        assert costs[0]["session_ns"] > 0 and costs[0]["token_ns"] > 0, costs
+        equal(costs[1], costs[0], "measured once")
+        equal(look(lambda session, bearer: None), [200, 200, 401, 200], "what a second server knows")
+        equal(look(log_out), [401, 401, 401, 200], "what it does not know")
+
+
+main([the_tour_attacks_itself_with_each_defence_off, the_tour_shows_one_api_behind_a_session_and_a_token, sessions_tokens_pages_and_retries_are_looked_at, logs_hold_no_secret_is_noticed, the_tour_shows_denials_with_rule_got_wanted_and_fix, fields_are_on_every_answer_once, hsts_is_sent_over_tls_alone, scripts_of_listed_origins_may_read, each_client_has_its_rate, explain_tells_what_fires])

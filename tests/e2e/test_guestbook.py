@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """examples/guestbook, as browsers and other sites would treat it: forms, logins, a live feed, tokens; and its three stores."""
+import base64
 from e2e import *
 
 EXAMPLES = os.environ.get("HF_EXAMPLES", "build/tests")
@@ -17,6 +18,15 @@ def until(what, condition):
     raise AssertionError(f"after {PATIENCE} s: {what}")
 
 
+def keys_in(top):
+    """A file with the key of tokens, as processes share it."""
+    secret = base64.urlsafe_b64encode(os.urandom(32)).decode().rstrip("=")
+    SECRETS.add(secret)
+    with open(top + "/keys", "w", encoding="utf-8") as f:
+        json.dump({"keys": [{"kty": "oct", "kid": "1", "alg": "HS256", "k": secret}]}, f)
+    return top + "/keys"
+
+
 def within(seconds, what, once):
     """What takes so long on a quiet machine does so at one of five times on a busy one; what is meant to take longer never does."""
     took = []
@@ -29,11 +39,11 @@ class Guestbook:
     def __init__(self, *store):
         path = os.path.join(EXAMPLES, "example_guestbook")
         needs("guestbook", os.path.exists(path))
-        self.process = subprocess.Popen([path, "http://127.0.0.1:0", *store], stderr=subprocess.PIPE, text=True)
-        line = self.process.stderr.readline()
-        found = re.search(r"listening on port (\d+)", line)
-        if not found:
-            self.process.wait(PATIENCE)
+        self.process = subprocess.Popen([path, "http://127.0.0.1:0", *(store or ["memory"])], stderr=subprocess.PIPE, text=True)
+        line, found = "", None
+        while not found and (more := self.process.stderr.readline()):
+            line += more
+            found = re.search(r"listening on port (\d+)", more)
         if "STORE_ABSENT" in line or "not built in" in line:
             raise Skip("needs a build with this store")
         assert found, line
@@ -274,8 +284,26 @@ def in_a_file_sessions_survive_a_restart():
 
 
 def behind_one_redis_two_processes_share_sessions():
-    with tempfile.TemporaryDirectory() as top, Redis(top) as redis, Guestbook(redis.url) as one, Guestbook(redis.url) as two:
+    with tempfile.TemporaryDirectory() as top, Redis(top) as redis, Guestbook(redis.url, keys_in(top)) as one, Guestbook(redis.url, top + "/keys") as two:
         use_it(one)
+        bearer = lambda book, token: Visitor(book).ask("GET", "/api/me", headers={"Authorization": "Bearer " + token})[0]
+
+        def a_note_and_a_token_reach_the_other():
+            reader, writer = Visitor(two), Visitor(one)
+            reader.log_in("carol")
+            writer.log_in("dave")
+            feed = Feed(reader)
+            equal(writer.post("/notes", "text=from+the+other")[0], 303, "written on one")
+            until("it is told on the other", lambda: "data: dave: from the other" in feed.text)
+            token = writer.post("/token")[1]
+            equal((bearer(one, token), bearer(two, token)), (200, 200), "a token of the first")
+            writer.book = two
+            equal(writer.post("/logout-everywhere")[0], 303, "revoked on the other")
+            begun = time.monotonic()
+            until("it opens nothing", lambda: (bearer(one, token), bearer(two, token)) == (401, 401))
+            assert feed.is_alive()
+            return time.monotonic() - begun
+        within(1, "the revocation", a_note_and_a_token_reach_the_other)
 
         def log_out_on_the_other():
             v = Visitor(one)

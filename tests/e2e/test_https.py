@@ -350,6 +350,61 @@ site two.test {{
             equal(r.stdout, f"308 https://one.test:{s.tls_port}/a?b=c")
 
 
+def routes_say_who_goes_to_https():
+    with Place() as p:
+        conf = p.path("handfast.conf")
+
+        def ask(s, host, path, *more):
+            return curl(p, "-w", "%{http_code} %{redirect_url}", "-H", f"Host: {host}", *more, f"http://localhost:{s.port}{path}").stdout
+
+        sites = """listen http://localhost:0
+listen https://localhost:0
+access_log off
+trusted_proxies 127.0.0.1 ::1
+{all}
+site one.test {{
+    answer 200 "one"
+    route GET POST /secret {{
+        redirect_https on
+        answer 200 "secret"
+    }}
+    route /.well-known/acme-challenge/{{rest...}} {{
+        redirect_https off
+        answer 200 "challenge"
+    }}
+}}
+site two.test {{
+    redirect_https on
+    answer 200 "two"
+    route /open {{
+        redirect_https off
+        answer 200 "open"
+    }}
+}}
+"""
+        with open(conf, "w") as f:
+            f.write(sites.format(all=""))
+        with Server("-c", conf, env=p.env, configured=True) as s:
+            equal(ask(s, "one.test", "/"), "one200 ", "who says nothing")
+            equal(ask(s, "one.test", "/secret?a=b"), f"308 https://one.test:{s.tls_port}/secret?a=b", "a route")
+            equal(ask(s, "one.test", "/secret", "-d", "x=y"), f"308 https://one.test:{s.tls_port}/secret", "the method is kept")
+            equal(ask(s, "one.test", "/secret", "-H", "X-Forwarded-Proto: https", "-H", "X-Forwarded-For: 192.0.2.1"), "secret200 ", "by a proxy that says https")
+            equal(ask(s, "two.test:80", "/any"), f"308 https://two.test:{s.tls_port}/any", "a site")
+            equal(ask(s, "two.test", "/open"), "open200 ", "a route of it that is for everybody")
+            r = curl(p, "-k", "-H", "Host: one.test", f"https://localhost:{s.tls_port}/secret")
+            equal(r.stdout, "secret", "over TLS")
+            with socket.create_connection(("127.0.0.1", s.port), 20) as c:
+                c.sendall(b"GET /secret HTTP/1.0\r\n\r\n")
+                assert b"".join(iter(lambda: c.recv(65536), b"")).startswith(b"HTTP/1.1 421 "), "who names no host is not answered in clear"
+        with open(conf, "w") as f:
+            f.write(sites.format(all="redirect_https on"))
+        with Server("-c", conf, env=p.env, configured=True) as s:
+            equal(ask(s, "one.test", "/"), f"308 https://one.test:{s.tls_port}/", "all")
+            equal(ask(s, "one.test", "/.well-known/acme-challenge/x"), "challenge200 ", "but a route that says off")
+            equal(ask(s, "two.test", "/open"), "open200 ", "and another")
+            equal(ask(s, "one.test", "/%zz"), f"308 https://one.test:{s.tls_port}/%zz", "whatever it is")
+
+
 def plain_requests_go_to_https_when_asked():
     with Place() as p, p.serve("--redirect-https") as s:
         r = curl(p, "-L", "-w", "%{url_effective} %{http_code}", f"http://localhost:{s.port}/?a=b")

@@ -151,6 +151,19 @@ def a_client_over_tls_believes_whom_it_is_told_to():
             equal((status, out), (0, "over TLS\n"), err)
             status, out, err = client("events", f"https://localhost:{s.tls_port}/live/ticks", "--cacert", root, "--count", "1")
             equal(status, 0, err)
+            many = "".join(f"{n} {'x' * n}\n" for n in range(1500))
+            for version in ("--http2", "--http3"):
+                status, out, err = client("ws", f"wss://localhost:{s.tls_port}/live/echo", version, "--cacert", root, "--quiet", text=many)
+                equal((status, out), (0, many), err)
+                status, out, err = client("events", f"https://localhost:{s.tls_port}/live/ticks", version, "--cacert", root, "--count", "1")
+                equal(status, 0, err)
+            status, out, err = client("ws", f"ws://localhost:{s.port}/live/echo", "--http2", "--quiet", text=many)
+            equal((status, out), (0, many), err)
+            status, out, err = client("ws", f"ws://localhost:{s.port}/live/nowhere", "--http2", "--no-reconnect", text="x\n")
+            equal(status, 13, err)
+            assert "instead of opening a WebSocket" in err, err
+            status, out, err = client("ws", f"ws://localhost:{s.port}/live/echo", "--http3", text="x\n")
+            equal(status, 2, err)
             # Whoever is in none of the roots is not spoken to, and it is said why.
             other = os.path.join(top, "other.pem")
             made = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", os.devnull, "-out", other, "-subj", "/CN=another root", "-days", "30"],

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Topics of two servers behind one Redis, as their subscribers see them: every message once and in order, while a server or
-Redis is killed in mid-stream; and what they are told when Redis is away."""
+Redis is killed in mid-stream; and what they are told when Redis is away. And of one server that keeps its history in a file."""
 import http.client, os, random, signal, socket, subprocess, tempfile, threading, time
 from e2e import *
 
@@ -68,8 +68,8 @@ class Redis:
 class Subscriber:
     """An event stream that is read to its end, then asked for again at the next of these servers, with what it has seen."""
 
-    def __init__(self, *servers):
-        self.ports, self.at, self.last, self.told, self.gaps, self.joins = [s.port for s in servers], 0, None, [], [], 0
+    def __init__(self, *servers, last=None):
+        self.ports, self.at, self.last, self.told, self.gaps, self.joins = [s.port for s in servers], 0, last, [], [], 0
         self.grown, self.over = threading.Condition(), False
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
@@ -248,6 +248,40 @@ def an_address_that_is_none_is_refused_and_told_without_its_password():
         assert "--topics" in done.stderr and "hush" not in done.stderr, done.stderr
 
 
+def a_server_that_saves_its_topics_is_killed_in_mid_stream_and_nobody_misses_anything():
+    with tempfile.TemporaryDirectory() as top:
+        saved = ("--welcome", "--threads", 2, "--topics", os.path.join(top, "topics.db"))
+        with Server(*saved) as one:
+            subscribers = [Subscriber(one).here() for _ in range(2)]
+            for begin in (0, 1000):
+                with Publisher(one) as p:
+                    p.say(range(begin, begin + 200))
+                    subscribers[0].wait(lambda s: any(int(n) >= begin + 20 for n in s.told), "some are told")
+                    os.kill(one.serving(), signal.SIGKILL)  # what was not published yet is lost with its publisher
+            with Publisher(one) as p:
+                p.say([5000])
+                for s in subscribers:
+                    s.wait(lambda s: "5000" in s.told, "the last is told")
+            first = subscribers[0].told
+            for s in subscribers:
+                equal(s.told, first)
+                equal(s.gaps, [])
+                s.over = True
+            equal(first, sorted(set(first), key=int))
+            seen = subscribers[0].last
+        epoch, number = seen.rsplit("-", 1)
+        with Server(*saved) as again:  # a new life, with the same past
+            late = Subscriber(again, last=f"{epoch}-{int(number) - 5}")
+            late.wait(lambda s: len(s.told) == 5, "what was missed is told")
+            equal((late.told, late.gaps), (first[-5:], []))
+            with Publisher(again) as p:
+                p.say([6000])
+                late.wait(lambda s: s.told[-1] == "6000", "and what comes then")
+            equal(late.last, f"{epoch}-{int(number) + 1}")
+            late.over = True
+
+
 main([who_is_cut_off_by_a_killed_server_goes_on_at_another, redis_is_killed_in_mid_stream_and_nobody_misses_anything,
       without_redis_each_server_goes_on_and_says_that_something_is_missing,
-      who_publishes_more_than_a_slow_redis_takes_is_refused_and_nobody_is_told_a_gap, an_address_that_is_none_is_refused_and_told_without_its_password])
+      who_publishes_more_than_a_slow_redis_takes_is_refused_and_nobody_is_told_a_gap, an_address_that_is_none_is_refused_and_told_without_its_password,
+      a_server_that_saves_its_topics_is_killed_in_mid_stream_and_nobody_misses_anything])

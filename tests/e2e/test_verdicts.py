@@ -77,10 +77,27 @@ def load_is_counted_and_checked():
         told = json.loads(run("bench", "-n", 40, "--rate", 400, "--json", f"{s.url}/a.txt"))
         assert told["loop"] == "open" and told["requests"] == 40 and told["seconds"] > 0.09, told
         assert "p99.9" in run("bench", "-n", 10, f"{s.url}/a.txt")
+        for io in ("auto", "epoll"):
+            told = json.loads(run("bench", "-n", 1000, "-c", 2, "--pipeline", 16, "--io", io, "--json", f"{s.url}/a.txt"))
+            equal((told["requests"], told["failed"], told["connections_opened"], told["bytes"]), (1000, 0, 2, 6000), io)
+        drawn = run_program("bench", "--live", "-t", 1, "-R", 200, "-c", 1, f"{s.url}/a.txt").stderr
+        assert "/s  p50 " in drawn and drawn.endswith("\x1b[K"), drawn
+        run("bench", "--pipeline", 2, "--http2", f"{s.url}/a.txt", status=2)
+        run("bench", "--pipeline", 17, f"{s.url}/a.txt", status=2)
     run("bench", "http://example.com/", status=2)
     with foreign(lambda r: (200 if len(r.server.seen) < 5 else 404, [], b"")) as a:
         run("bench", "-n", 20, "-c", 1, a.url, status=13)
         run("bench", "-n", 20, "-c", 1, "--no-check", a.url)
+
+
+def load_goes_over_websockets_too():
+    with Server("--welcome") as s:
+        at = s.url.replace("http://", "ws://")
+        for io in ("auto", "epoll"):
+            told = json.loads(run("bench", "-n", 500, "-c", 5, "-m", 4, "--message-bytes", 1000, "--io", io, "--json", f"{at}/live/echo"))
+            equal((told["requests"], told["failed"], told["connections_opened"], told["status"], told["bytes"]), (500, 0, 5, 101, 500000), io)
+        run("bench", "-n", 5, f"{at}/no-such-page", status=13)
+        run("bench", "--fresh", f"{at}/live/echo", status=2)
 
 
 def the_doctor_reads_the_host():

@@ -289,7 +289,8 @@ static void a_public_key_is_no_secret(void **state) /* bug class: key confusion;
     assert_int_equal(verify(&p, forged("{\"alg\":\"HS256\"}", hf_text("")), NULL), HF_ERR_JWT_ALG_KEY);
     static const char *const texts[] = { "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE", "\n\n-----BEGIN CERTIFICATE-----\nMIIB0123456789abcdef",
                                          "{\"kty\":\"oct\",\"k\":\"0123456789abcdef0123456789\"}", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB",
-                                         "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzd" };
+                                         "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzd", "{ \"k\": \"0123456789abcdef0123456789\"}" };
+    static const char *const random[] = { "{\"\x01\x93 0123456789abcdef0123456789abcdef", "{ \xb1 0123456789abcdef0123456789abcdefab", "{\n\"K 0123456789abcdef0123456789abcdefab" };
     hf_keys *secrets = hf_keys_new(c, &w.env);
     for (size_t i = 0; i < HF_COUNT(texts); i++)
         assert_int_equal(hf_keys_add_secret(secrets, HF_ALG_HS256, hf_text("s"), hf_text(texts[i]), NULL).code, HF_ERR_JWT_KEY_TEXT);
@@ -304,6 +305,8 @@ static void a_public_key_is_no_secret(void **state) /* bug class: key confusion;
     p.algs = both;
     p.alg_count = 2;
     assert_int_equal(verify(&p, token, NULL), HF_ERR_JWT_POLICY_MIXED);
+    for (size_t i = 0; i < HF_COUNT(random); i++) /* they begin by chance as a key's text does */
+        assert_int_equal(hf_keys_add_secret(secrets, HF_ALG_HS256, hf_text(i == 0 ? "a" : i == 1 ? "b" : "c"), hf_text(random[i]), NULL).code, 0);
     hf_keys_free(secrets);
     hf_keys_free(verifier);
     hf_keys_free(signer);

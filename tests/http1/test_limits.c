@@ -221,6 +221,33 @@ static void limit_body_idle_ns(void **state)
     expect_refused(HF_ERR_HTTP1_BODY_TIMEOUT, 408);
 }
 
+static void a_body_may_be_held_to_another_pace(void **state)
+{
+    (void)state;
+    for (int slower = 0; slower < 2; slower++) {
+        set_up(state);
+        open_rig(RIG_ECHO);
+        rig_text(&r, POST "Content-Length: 10\r\n\r\n");
+        hf_http1_pace(r.h, (hf_pace){ (uint64_t)HF_SECONDS(slower ? 300 : 2), 0 });
+        rig_text(&r, "abc");
+        assert_int_equal(sleep_until(HF_SECONDS(slower ? 300 : 2)), HF_FAULT);
+        expect_refused(HF_ERR_HTTP1_BODY_TIMEOUT, 408);
+        if (!slower)
+            tear_down(state);
+    }
+}
+
+static void a_pace_is_one_requests_own(void **state)
+{
+    (void)state;
+    open_rig(RIG_ECHO);
+    rig_text(&r, POST "Content-Length: 3\r\n\r\n");
+    hf_http1_pace(r.h, (hf_pace){ 1, 1 << 20 });
+    rig_text(&r, "abc" POST "Content-Length: 3\r\n\r\na");
+    assert_int_equal(sleep_until(HF_SECONDS(10)), HF_FAULT); /* body_rate's first ten seconds, as for everybody */
+    expect_refused(HF_ERR_HTTP1_BODY_RATE, 408);
+}
+
 static void limit_body_rate(void **state)
 {
     (void)state;
@@ -333,7 +360,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(limit_target_bytes), T(limit_header_bytes), T(limit_header_fields), T(limit_trailer_bytes), T(limit_chunk_line_bytes),
         T(limit_informational_responses), T(limit_head_ns), T(limit_first_byte_ns), T(limit_idle_ns), T(limit_body_idle_ns),
-        T(limit_body_rate), T(a_late_body_after_the_answer_began_is_a_plain_fault), T(the_applications_own_time_does_not_count),
+        T(limit_body_rate), T(a_body_may_be_held_to_another_pace), T(a_pace_is_one_requests_own),
+        T(a_late_body_after_the_answer_began_is_a_plain_fault), T(the_applications_own_time_does_not_count),
         T(limit_requests_per_connection), T(limit_output_bytes), T(limit_output_extents),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -340,6 +340,36 @@ static void connect_becomes_a_tunnel(void **state)
     expect_output("HTTP/1.1 200 OK\r\nServer: rig\r\n\r\n");
 }
 
+/* A core behind an upgrade goes from one connection to another: what is counted is the connection's, not the core's. */
+static void a_core_that_enters_a_tunnel_counts_for_its_connection(void **state)
+{
+    (void)state;
+    static const char upgrade[] = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+    hf_http1_rest mine, other, left;
+    w.limits.requests_per_connection = 3;
+    open_rig(RIG_UPGRADE);
+    assert_false(hf_http1_leave_tunnel(r.h, &mine));
+    rig_text(&r, GET);
+    rig_text(&r, upgrade);
+    rig_emit(&r);
+    assert_non_null(strstr(r.log, "UPGRADED"));
+    assert_true(hf_http1_leave_tunnel(r.h, &mine));
+    assert_int_equal(mine.requests, 2);
+    assert_int_equal(mine.offset, sizeof GET - 1 + sizeof upgrade - 1);
+    assert_false(mine.first);
+    other = (hf_http1_rest){ .offset = 1000, .since = r.now, .requests = 3 };
+    hf_http1_enter_tunnel(r.h, 8, &other);
+    assert_true(hf_http1_is_worn(r.h));
+    assert_true(hf_http1_leave_tunnel(r.h, &left));
+    assert_int_equal(left.requests, other.requests);
+    assert_int_equal(left.offset, other.offset);
+    hf_http1_enter_tunnel(r.h, 7, &mine);
+    assert_false(hf_http1_is_worn(r.h));
+    assert_true(hf_http1_leave_tunnel(r.h, &left));
+    assert_int_equal(left.requests, mine.requests);
+    assert_int_equal(left.offset, mine.offset);
+}
+
 static void what_must_not_be_sent_is_refused(void **state)
 {
     (void)state;
@@ -636,7 +666,8 @@ int main(void)
         T(http_1_0_expects_nothing_and_gets_no_interim), T(a_small_unread_body_is_swallowed), T(a_large_unread_body_closes),
         T(an_answer_before_a_large_body_says_that_it_closes), T(an_answer_before_chunks_says_that_it_closes),
         T(a_small_unread_chunked_body_is_swallowed_and_a_large_one_closes), T(an_upgrade_leaves_what_follows_untouched),
-        T(no_upgrade_that_was_not_offered), T(connect_becomes_a_tunnel), T(what_must_not_be_sent_is_refused),
+        T(no_upgrade_that_was_not_offered), T(connect_becomes_a_tunnel),
+        T(a_core_that_enters_a_tunnel_counts_for_its_connection), T(what_must_not_be_sent_is_refused),
         T(ready_made_lines_leave_before_the_fields),
         T(more_than_the_declared_length_is_refused_and_less_breaks_the_connection),
         T(a_reset_in_a_chunked_body_leaves_no_last_chunk), T(an_untaken_body_stops_the_core),

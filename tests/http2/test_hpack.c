@@ -431,10 +431,11 @@ static void what_is_remembered_is_what_would_be_said(void **state)
         static uint8_t one[32768], other[32768];
         hf_writer a = hf_writer_make(one, sizeof one), b = hf_writer_make(other, sizeof other);
         const size_t count = hf_random_chance(&random, 20000) ? 28 : (size_t)hf_random_below(&random, 3);
-        for (size_t k = 0; k < count; k++)
-            fields[k] = (hf_field){ hf_text(names[hf_random_below(&random, HF_COUNT(names))]),
-                                    hf_text(hf_random_chance(&random, 20000) ? filler : values[hf_random_below(&random, HF_COUNT(values))]),
-                                    HF_FIELD_OTHER };
+        for (size_t k = 0; k < count; k++) {
+            const hf_bytes name = hf_text(names[hf_random_below(&random, HF_COUNT(names))]);
+            fields[k] = (hf_field){ name, hf_text(hf_random_chance(&random, 20000) ? filler : values[hf_random_below(&random, HF_COUNT(values))]),
+                                    hf_random_chance(&random, 500000) ? hf_field_identify(name) : HF_FIELD_OTHER };
+        }
         const hf_response_head head = { .status = hf_random_chance(&random, 500000) ? 200 : 404, .fields = { fields, count } };
         const uint32_t allowed = (uint32_t)hf_random_below(&random, 300);
         if (hf_random_chance(&random, 30000)) {

@@ -552,6 +552,34 @@ static void limit_body_idle_ns_of_http2(void **state)
     assert_int_equal(r.last, HF_IDLE);
 }
 
+static void a_body_of_http2_may_be_held_to_another_pace(void **state)
+{
+    (void)state;
+    w.limits.body_rate = 0;
+    open_rig(RIG_SILENT);
+    r.app = RIG_ECHO;
+    for (uint32_t stream = 1; stream <= 5; stream += 2) {
+        wire_headers(&out, stream, RIG_MORE, RIG_POST);
+        wire_data(&out, stream, 0, "some");
+    }
+    feed();
+    hf_http2_pace(r.h, 1, (hf_pace){ (uint64_t)HF_SECONDS(2), 0 });
+    hf_http2_pace(r.h, 3, (hf_pace){ 2 * w.limits.body_idle_ns, 0 });
+    hf_http2_pace(r.h, 99, (hf_pace){ 1, 1 }); /* nobody */
+    pass(HF_SECONDS(2) - 1);
+    assert_int_equal(r.refusals, 0);
+    pass(1);
+    assert_int_equal(r.refusals, 1);
+    assert_int_equal(rig_body_sent(&r, 1), 3);
+    pass((int64_t)w.limits.body_idle_ns - HF_SECONDS(2));
+    assert_int_equal(r.refusals, 2);
+    assert_int_equal(rig_body_sent(&r, 5), 3); /* as the limits say */
+    pass((int64_t)w.limits.body_idle_ns - 1);
+    assert_int_equal(r.refusals, 2);
+    pass(1);
+    assert_int_equal(r.refusals, 3);
+}
+
 static void limit_body_rate_of_http2(void **state)
 {
     (void)state;
@@ -683,6 +711,7 @@ int main(void)
         TEST(limit_head_ns_of_http2),
         TEST(limit_body_idle_ns_of_http2),
         TEST(limit_body_rate_of_http2),
+        TEST(a_body_of_http2_may_be_held_to_another_pace),
         TEST(limit_send_idle_ns_of_http2),
         TEST(limit_send_rate_of_http2),
         TEST(limit_requests_per_connection_of_http2),

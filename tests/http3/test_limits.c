@@ -453,6 +453,31 @@ static void limit_body_idle_ns_of_http3(void **state)
     assert_int_equal(r.refusal, HF_ERR_HTTP3_BODY_TIMEOUT);
 }
 
+static void a_body_of_http3_may_be_held_to_another_pace(void **state)
+{
+    (void)state;
+    w.limits.body_rate = 0;
+    open_rig(RIG_ECHO);
+    for (hf_lane lane = 0; lane <= 8; lane += 4) {
+        wire_headers(&out, RIG_POST);
+        rig_wire(&r, lane, wire_data(&out, "begun"), false);
+    }
+    hf_http3_pace(r.h, 0, (hf_pace){ (uint64_t)HF_SECONDS(2), 0 });
+    hf_http3_pace(r.h, 4, (hf_pace){ 2 * w.limits.body_idle_ns, 0 });
+    hf_http3_pace(r.h, 400, (hf_pace){ 1, 1 }); /* nobody */
+    pass(HF_SECONDS(2) - 1);
+    assert_int_equal(r.refusals, 0);
+    pass(1);
+    assert_int_equal(r.refusals, 1);
+    pass((int64_t)w.limits.body_idle_ns - HF_SECONDS(2));
+    assert_int_equal(r.refusals, 2);
+    pass((int64_t)w.limits.body_idle_ns - 1);
+    assert_int_equal(r.refusals, 2);
+    pass(1);
+    assert_int_equal(r.refusals, 3);
+    assert_int_equal(r.refusal, HF_ERR_HTTP3_BODY_TIMEOUT);
+}
+
 static void limit_body_rate_of_http3(void **state)
 {
     (void)state;
@@ -555,7 +580,7 @@ int main(void)
         TEST(limit_http3_table_bytes), TEST(limit_header_bytes_and_fields_of_http3), TEST(limit_target_bytes_of_http3),
         TEST(limit_trailer_bytes_of_http3), TEST(limit_informational_responses_of_http3), TEST(limit_http3_output_bytes),
         TEST(limit_output_extents_of_http3), TEST(limit_http3_pushes), TEST(limit_first_byte_ns_of_http3),
-        TEST(limit_head_ns_of_http3), TEST(limit_body_idle_ns_of_http3), TEST(limit_body_rate_of_http3),
+        TEST(limit_head_ns_of_http3), TEST(limit_body_idle_ns_of_http3), TEST(limit_body_rate_of_http3), TEST(a_body_of_http3_may_be_held_to_another_pace),
         TEST(limit_send_idle_ns_of_http3), TEST(limit_send_rate_of_http3), TEST(limit_idle_ns_of_a_response),
         TEST(limit_requests_per_connection_of_http3), TEST(memory_is_given_back_when_it_is_quiet),
     };

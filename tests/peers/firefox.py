@@ -91,7 +91,7 @@ class Firefox:
         wrapped = f"const done = arguments[arguments.length - 1], args = [...arguments].slice(0, -1);" \
                   f"(async (...args) => {{ {script} }})(...args).then(v => done({{ value: v }}), e => done({{ error: String(e) }}));"
         got = self.command("WebDriver:ExecuteAsyncScript", {"script": wrapped, "args": list(arguments), "newSandbox": False})["value"]
-        assert "error" not in got, got
+        assert got is not None and "error" not in got, got  # None: the page went away before it could answer
         return got.get("value")
 
     def protocol(self):

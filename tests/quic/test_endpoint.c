@@ -78,7 +78,7 @@ static void version_negotiation_without_ours_ends_the_attempt(void **state)
     rig_turn(&r, &r.client);
     uint8_t bytes[100];
     hf_writer w = hf_writer_make(bytes, sizeof bytes);
-    hf_quic_write_negotiation(&w, &r.client.q->our_ids[0].cid, &r.client.q->original, 7);
+    hf_quic_write_negotiation(&w, &r.client.q->our_ids[0].cid, &r.client.q->shaking->original, 7);
     hf_quic_input in = { { r.client_address, r.server_address }, 0, 0, { bytes, w.length } };
     assert_int_not_equal(hf_quic_endpoint_input(r.client.ep, r.now, &in).code, 0); /* it names ours: an attack */
     assert_int_equal(r.client.q->state, HF_QUIC_SHAKING);

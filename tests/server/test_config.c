@@ -296,6 +296,74 @@ static void who_is_answered_is_explained_and_asked_in_order(void **state)
     table_end(&t);
 }
 
+static const char *const fields_and_rates = "site a.example {\n answer 200 x\n referrer_policy no-referrer\n permissions_policy camera=()\n"
+    " cross_origin_opener_policy same-origin\n cross_origin_embedder_policy require-corp\n cross_origin_resource_policy same-site\n hsts 8760h\n"
+    " rate_limit 60 5\n rate_store redis://:secret@r.example/1\n"
+    " route /back {\n answer 200 x\n hsts 0s\n }\n"
+    " route /own {\n answer 200 x\n security_headers off\n referrer_policy off\n cross_origin_opener_policy off\n rate_store off\n }\n}\n"
+    "site b.example {\n session s.db\n rate_limit 60\n rate_by session\n answer 200 x\n route /bare {\n session off\n answer 200 x\n }\n"
+    " route /note {\n rate_limit 9\n answer 200 x\n }\n route POST PUT /note {\n rate_limit 9 3\n answer 200 x\n }\n}\n";
+
+static void fields_and_rates_are_as_they_are_said(void **state)
+{
+    (void)state;
+    const table_file files[] = { { "c", fields_and_rates }, { "s.db", "" }, { 0 } };
+    hf_config_plan plan;
+    if (hf_sqlite_store_library() == NULL || hf_redis_store_library() == NULL)
+        skip(); /* needs SQLite and Redis */
+    assert_string_equal(table_load(&t, files, NULL), "");
+    assert_explains("GET", "http://a.example/", "Referrer-Policy: no-referrer\n");
+    assert_explains("GET", "http://a.example/", "Permissions-Policy: camera=()\n");
+    assert_explains("GET", "http://a.example/", "Cross-Origin-Opener-Policy: same-origin\n");
+    assert_explains("GET", "http://a.example/", "Cross-Origin-Embedder-Policy: require-corp\n");
+    assert_explains("GET", "http://a.example/", "Cross-Origin-Resource-Policy: same-site\n");
+    assert_explains("GET", "http://a.example/", "Strict-Transport-Security: max-age=31536000, over TLS\n");
+    assert_explains("GET", "http://a.example/back", "Strict-Transport-Security: max-age=0, over TLS\n");
+    assert_explains("GET", "http://a.example/", "rate    60 a minute for each address, then 429, counted together by all that share the Redis (c:9:2)");
+    assert_explains("GET", "http://a.example/own", "rate    60 a minute for each address, then 429 (c:9:2)");
+    assert_explains("GET", "http://a.example/own", "fields  Permissions-Policy: camera=()\n        Cross-Origin-Embedder-Policy: require-corp\n");
+    assert_explains("GET", "http://b.example/", "Strict-Transport-Security: max-age=3600, over TLS, for public names\n");
+    assert_explains("GET", "http://b.example/", "rate    60 a minute for each session, then 429 (c:25:2)");
+    assert_int_equal(hf_config_plan_make(&t.config, &plan).code, 0);
+    const hf_route *const all = route_of(&plan, 0, "/{rest...}"), *const own = route_of(&plan, 0, "/own"), *const b = route_of(&plan, 1, "/{rest...}");
+    const hf_rate_guard *const shared = (const hf_rate_guard *)all->guards[1], *const alone = (const hf_rate_guard *)own->guards[1], *const each = (const hf_rate_guard *)b->guards[2];
+    assert_ptr_equal(shared->guard.check, hf_guard_rate_check);
+    assert_non_null(shared->shared.take);
+    assert_string_equal(shared->name, "60/5 * a.example *");
+    assert_ptr_equal(alone->guard.check, hf_guard_rate_check);
+    assert_null(alone->shared.take);
+    assert_ptr_equal(b->guards[1]->check, hf_guard_session_check); /* who counts sessions stands behind who finds them */
+    assert_ptr_equal(each->guard.check, hf_guard_rate_check);
+    assert_int_equal(each->by, HF_RATE_BY_SESSION);
+    const hf_rate_guard *const bare = (const hf_rate_guard *)route_of(&plan, 1, "/bare")->guards[1];
+    assert_ptr_equal(bare->guard.check, hf_guard_rate_check); /* no session to count by */
+    assert_int_equal(bare->by, HF_RATE_BY_ADDRESS);
+    assert_explains("GET", "http://b.example/bare", "rate    60 a minute for each address, then 429 (c:25:2)");
+    table_end(&t);
+}
+
+/* What is one path is not yet one limit. */
+static void rates_of_other_methods_have_other_names(void **state)
+{
+    (void)state;
+    const table_file files[] = { { "c", fields_and_rates }, { "s.db", "" }, { 0 } };
+    hf_config_plan plan;
+    size_t seen = 0;
+    if (hf_sqlite_store_library() == NULL || hf_redis_store_library() == NULL)
+        skip(); /* needs SQLite and Redis */
+    assert_string_equal(table_load(&t, files, NULL), "");
+    assert_int_equal(hf_config_plan_make(&t.config, &plan).code, 0);
+    for (size_t i = plan.sites[1].first; i < plan.sites[1].first + plan.sites[1].count; i++)
+        if (strcmp(plan.routes[i].path, "/note") == 0) {
+            const hf_rate_guard *const g = (const hf_rate_guard *)plan.routes[i].guards[2];
+            assert_ptr_equal(g->guard.check, hf_guard_rate_check);
+            assert_string_equal(g->name, strcmp(plan.routes[i].method, "GET") == 0 ? "9/9 GET b.example /note" : "9/3 POST,PUT b.example /note");
+            seen++;
+        }
+    assert_int_equal(seen, 3);
+    table_end(&t);
+}
+
 static void a_store_that_cannot_be_opened_denies_and_is_tried_again(void **state)
 {
     (void)state;
@@ -573,6 +641,7 @@ int main(void)
         cmocka_unit_test(explain_names_site_route_and_answer),
         cmocka_unit_test(redirects_never_leave_for_a_host_of_the_clients_choice),
         cmocka_unit_test(who_is_answered_is_explained_and_asked_in_order),
+        cmocka_unit_test(fields_and_rates_are_as_they_are_said), cmocka_unit_test(rates_of_other_methods_have_other_names),
         cmocka_unit_test(a_store_that_cannot_be_opened_denies_and_is_tried_again),
         cmocka_unit_test(sites_and_routes_have_limits_and_logs_of_their_own_and_listeners_their_proxies),
         cmocka_unit_test(every_limit_that_a_site_may_have_is_named_where_it_is_told),

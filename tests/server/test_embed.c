@@ -471,13 +471,14 @@ static void a_wrong_use_is_refused_with_all_its_reasons(void **state)
     (void)state;
     static const hf_limits no_limits;
     static const hf_route wrong[] = { { "GET", "/a", .handle = hello, .takes = HF_TAKES_JSON }, { "POST", "b", .handle = hello },
-        { "PUT", "/c", .handle = hello, .idempotency = HF_IDEMPOTENT_TAKEN }, { "GET", "/d", .handle = hello, .limits = &no_limits } };
+        { "PUT", "/c", .handle = hello, .idempotency = HF_IDEMPOTENT_TAKEN }, { "GET", "/d", .handle = hello, .limits = &no_limits },
+        { "GET", "/e", .handle = hello, .https = HF_HTTPS_ALWAYS }, { "GET", "/f", .handle = hello, .https = (hf_https)7 } };
     const hf_server_options o = { .listen = { "ftp://x" }, .routes = wrong, .route_count = HF_COUNT(wrong), .threads = 3, .own_loop = true,
         .io = (hf_server_io)7 };
     hf_server *s = NULL;
     assert_int_equal(hf_server_open(&s, &o).code, HF_ERR_BASE_USAGE);
     static const char *const reasons[] = { "ftp", "threads is 0 or 1", "options.io is one of", "route 0 (GET /a)", "route 1 (POST b)", "route 2 (PUT /c)",
-        "the limits of a route begin as a copy" };
+        "the limits of a route begin as a copy", "HF_HTTPS_ALWAYS needs an https listener", "https is one of the names" };
     for (size_t i = 0; i < HF_COUNT(reasons); i++)
         if (strstr(hf_server_why(s), reasons[i]) == NULL)
             fail_msg("%s is not in %s", reasons[i], hf_server_why(s));

@@ -26,6 +26,19 @@ static hf_identity_set set;
 static hf_keeper keeper;
 static char reasons[2048];
 static sem_t woken[4];
+static const uint8_t premaster[HF_PREMASTER] = { 3, 3, 9, 8, 7 };
+static unsigned premasters_wiped; /* in this process */
+
+/* The linker puts it before ours (-Wl,--wrap). */
+void __real_hf_wipe(void *at, size_t n);
+void __wrap_hf_wipe(void *at, size_t n);
+
+void __wrap_hf_wipe(void *at, size_t n)
+{
+    if (n == sizeof premaster && memcmp(at, premaster, n) == 0) /* else nothing is touched: other threads wipe, too */
+        premasters_wiped++;
+    __real_hf_wipe(at, n);
+}
 
 static int set_up(void **state)
 {
@@ -142,12 +155,12 @@ static void what_cannot_be_signed_is_answered_too(void **state)
 static void a_premaster_secret_is_decrypted_by_setting_alone(void **state)
 {
     (void)state;
-    const uint8_t secret[HF_PREMASTER] = { 3, 3, 9, 8, 7 };
     uint8_t encrypted[HF_SIGNATURE_MOST], out[HF_SIGNATURE_MOST];
     size_t n = 0, length = 0;
     uint32_t place;
     hf_err err;
-    assert_int_equal(hf_chain_encrypt(set.identities[1].chain, hf_bytes_make(secret, sizeof secret), encrypted, &n).code, 0);
+    assert_int_equal(hf_chain_encrypt(set.identities[1].chain, hf_bytes_make(premaster, sizeof premaster), encrypted, &n).code, 0);
+    premasters_wiped = 0;
     hf_key_client *c = begin(1, 8);
     assert_true(hf_key_client_ask_premaster(c, 0, 1, 0x0303, hf_bytes_make(encrypted, n)) != UINT32_MAX);
     assert_true(await(c, 0, &place, &err, out, &length));
@@ -166,8 +179,9 @@ static void a_premaster_secret_is_decrypted_by_setting_alone(void **state)
         if (key == 1)
             assert_int_equal(length, HF_PREMASTER);
         if (key == 1)
-            assert_memory_equal(out, secret, HF_PREMASTER);
+            assert_memory_equal(out, premaster, HF_PREMASTER);
     }
+    assert_true(premasters_wiped >= 1); /* what it was received into, twice where it was asked anew; who asked wipes the rest */
     end(c, 1);
 }
 
@@ -354,6 +368,63 @@ static void who_asks_anew_gets_no_old_answers(void **state)
     end(c, 1);
 }
 
+/* A key process of the test's own: what it says first is how it is asked, and where the answers go. */
+static int joined(int channel)
+{
+    hf_key_question q;
+    union {
+        struct cmsghdr head;
+        uint8_t room[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec to = { &q, sizeof q };
+    struct msghdr m = { .msg_iov = &to, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+    int fd = -1;
+    assert_int_equal(recvmsg(channel, &m, 0), HF_KEY_QUESTION_HEAD);
+    assert_int_equal(q.kind, HF_KEY_JOIN);
+    const struct cmsghdr *const head = CMSG_FIRSTHDR(&m);
+    assert_true(head != NULL && head->cmsg_type == SCM_RIGHTS);
+    memcpy(&fd, CMSG_DATA(head), sizeof fd);
+    return fd;
+}
+
+static void reply_with(int fd, uint64_t id, hf_bytes secret)
+{
+    hf_key_answer a = { .id = id, .length = (uint16_t)secret.len };
+    memcpy(a.signature, secret.ptr, secret.len);
+    assert_int_equal(send(fd, &a, HF_KEY_ANSWER_HEAD + secret.len, MSG_NOSIGNAL), HF_KEY_ANSWER_HEAD + secret.len);
+}
+
+/* After the death of a key process a question may be answered twice: the answer that is nobody's is as secret as the other. */
+static void an_answer_that_nobody_waits_for_is_wiped_too(void **state)
+{
+    (void)state;
+    int pair[2];
+    uint8_t out[HF_SIGNATURE_MOST];
+    size_t length = 0;
+    uint32_t place;
+    hf_err err;
+    hf_key_question q;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    hf_key_client *const c = hf_key_client_new(pair[0], 1, 8);
+    assert_non_null(c);
+    assert_int_equal(hf_key_client_attach(c, (hf_key_waker){ wake, &woken[0] }), 0);
+    const int answers = joined(pair[1]);
+    const uint32_t asked = hf_key_client_ask_premaster(c, 0, 1, 0x0303, hf_text("encrypted"));
+    assert_int_equal(recv(pair[1], &q, sizeof q, 0), HF_KEY_QUESTION_HEAD + strlen("encrypted"));
+    premasters_wiped = 0;
+    reply_with(answers, q.id + 0x10000, hf_bytes_make(premaster, sizeof premaster));
+    reply_with(answers, q.id, hf_bytes_make(premaster, sizeof premaster));
+    hf_key_client_notify(c, 0);
+    assert_true(hf_key_client_take(c, 0, &place, &err, out, &length));
+    assert_int_equal(place, asked);
+    assert_int_equal(length, sizeof premaster);
+    assert_memory_equal(out, premaster, length);
+    assert_int_equal(premasters_wiped, 2);
+    end(c, 1);
+    close(answers);
+    close(pair[1]);
+}
+
 static void an_answer_wakes_its_own_thread_alone(void **state)
 {
     (void)state;
@@ -436,7 +507,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_premaster_secret_is_decrypted_by_setting_alone), T(it_signs_with_the_key_that_was_asked_for), T(what_cannot_be_signed_is_answered_too), T(many_threads_ask_at_once),
         T(what_was_asked_outlives_a_death), T(limit_key_questions), T(a_full_channel_holds_nobody_up), T(a_thread_that_is_busy_holds_no_other_up),
-        T(who_asks_anew_gets_no_old_answers), T(an_answer_wakes_its_own_thread_alone), T(nonsense_is_not_answered_and_does_no_harm), T(a_key_that_does_not_fit_is_refused_at_the_start),
+        T(who_asks_anew_gets_no_old_answers), T(an_answer_that_nobody_waits_for_is_wiped_too),
+        T(an_answer_wakes_its_own_thread_alone), T(nonsense_is_not_answered_and_does_no_harm), T(a_key_that_does_not_fit_is_refused_at_the_start),
         T(it_ends_when_nobody_can_ask_any_more), T(when_nobody_answers_any_more_it_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <handfast/realtime.h>
+
 #include "address.h"
 #include "alloc.h"
 #include "epoll.h"
@@ -70,8 +72,15 @@ static hf_err echo(hf_req *rq)
     return hf_reply(rq, 200, NULL, hf_req_body(rq));
 }
 
+static hf_err mirror(hf_req *rq, const hf_websocket_event *event)
+{
+    ((rig *)hf_req_context(rq))->runs++;
+    return event != NULL && event->kind == HF_WEBSOCKET_MESSAGE ? hf_socket_send(rq, event->type, event->bytes) : HF_OK;
+}
+
 static const hf_route routes[] = {
     { .path = "/", .handle = hello },
+    { .method = "GET", .path = "/mirror", .websocket = mirror },
     { .path = "/large", .handle = large },
     { .method = "POST", .path = "/echo", .handle = echo },
 };
@@ -627,6 +636,60 @@ static void idle_connections_cost_no_turn_and_no_buffer(void **state)
     teardown(&r);
 }
 
+static void echo_once(rig *r, int fd)
+{
+    static const char frame[] = "\x81\x82\0\0\0\0hi"; /* masked with zeros */
+    heard h = { 0 };
+    assert_int_equal(send(fd, frame, sizeof frame - 1, MSG_NOSIGNAL), sizeof frame - 1);
+    UNTIL(r, (listen_to(fd, &h), h.length >= 4));
+    assert_int_equal(h.length, 4);
+    assert_memory_equal(h.text, "\x81\x02hi", 4);
+}
+
+static void open_websocket(rig *r, int *fd)
+{
+    heard h = { 0 };
+    *fd = client(r);
+    say(*fd, "GET /mirror HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    UNTIL(r, (listen_to(*fd, &h), strstr(h.text, "\r\n\r\n") != NULL));
+    has(&h, "101 Switching");
+}
+
+/* Every other one never says a word. What is held once memory was given back, which a turn does that begins late enough. */
+static size_t held_with_websockets(rig *r, int *fds, int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        open_websocket(r, &fds[i]);
+        if (i % 2 == 0)
+            echo_once(r, fds[i]);
+    }
+    const int64_t opened = clock_ns();
+    for (int64_t turned = opened; turned - opened < HF_MILLISECONDS(400);) {
+        turned = clock_ns();
+        turn(r, 50);
+    }
+    return r->world.memory.held;
+}
+
+static void idle_websockets_hold_little_and_go_on(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 40, EACH_MOST = 1700 };
+    rig r;
+    setup(&r);
+    int fds[2 * CLIENTS];
+    const size_t some = held_with_websockets(&r, fds, 0, CLIENTS), more = held_with_websockets(&r, fds, CLIENTS, 2 * CLIENTS);
+    print_message("# an idle WebSocket holds %lld bytes\n", ((long long)more - (long long)some) / CLIENTS);
+    UNTIL(&r, r.world.memory.held <= some + CLIENTS * EACH_MOST);
+    for (int i = 0; i < 2 * CLIENTS; i++)
+        echo_once(&r, fds[i]);
+    for (int i = 0; i < 2 * CLIENTS; i++)
+        close(fds[i]);
+    UNTIL(&r, hf_worker_connections(r.worker) == 0);
+    teardown(&r);
+}
+
 static void half_closed_and_stuck_connections_do_not_spin(void **state)
 {
     (void)state;
@@ -730,6 +793,7 @@ int main(void)
         cmocka_unit_test(limit_drain_ns),
         cmocka_unit_test(freeing_cuts_whatever_is_open),
         cmocka_unit_test(idle_connections_cost_no_turn_and_no_buffer),
+        cmocka_unit_test(idle_websockets_hold_little_and_go_on),
         cmocka_unit_test(half_closed_and_stuck_connections_do_not_spin),
         cmocka_unit_test(a_large_answer_does_not_hold_up_the_small_ones),
         cmocka_unit_test(any_allocation_may_fail),

@@ -117,6 +117,7 @@ static uint64_t fake_put(void *self, hf_lane lane, const hf_extent *extents, siz
     }
     fake_push(p);
     p->blocked = p->first < p->count;
+    p->most_put = total > p->most_put ? (size_t)total : p->most_put;
     return total;
 }
 

@@ -26,6 +26,7 @@ typedef struct fake_pier {
     uint8_t *out;        /* what has left */
     size_t out_length, out_capacity;
     size_t puts;         /* calls that were accepted */
+    size_t most_put;     /* bytes of the largest */
     size_t refusals;     /* calls that were not */
     bool fin_sent, reset_sent, freed;
     size_t lasts, puts_behind; /* calls of last; of put, that were accepted behind it */

@@ -421,7 +421,8 @@ static void an_idle_connection_holds_little(void **state)
     run(&r, HF_SECONDS(5));
     const size_t held = r.world.memory.held - endpoint;
     printf("# HTTP/3, idle: %zu bytes\n", held);
-    assert_true(held <= 8 << 10);
+    enum { SERVERS = 168 }; /* what a server keeps of it besides */
+    assert_true(held + SERVERS <= 8 << 10);
     teardown(&r);
 }
 

@@ -5,6 +5,7 @@
 #include "contract.h"
 
 #include <hiredis/hiredis.h>
+#include <pthread.h>
 
 #include "../../src/store/redis.h"
 #include "redis_server.h"
@@ -68,6 +69,98 @@ static void two_machines_share_their_sessions(void **state) /* A22, A43 */
     assert_int_equal(there.destroy_subject(there.self, hf_text("alice"), &count).code, 0);
     assert_int_equal(find(s.id, 1, &got), HF_ERR_SESSION_UNKNOWN);
     hf_redis_store_close(other);
+}
+
+/* A rate of one a minute: however long this takes, it is not that long. */
+static void two_machines_share_a_rate(void **state)
+{
+    (void)state;
+    static const hf_rate_rules slow = { .burst = 3, .per_minute = 1 }, quick = { .burst = 1, .per_minute = 600000 };
+    hf_redis_store *other;
+    hf_session_store there;
+    uint32_t wait = 99;
+    assert_int_equal(hf_redis_store_open(&w.env, server.url, &other, &there, NULL).code, 0);
+    const hf_rate_store here = hf_redis_store_rates(redis), elsewhere = hf_redis_store_rates(other);
+    const hf_bytes login = hf_text("login"), alice = hf_text("4abcd");
+    assert_int_equal(here.take(here.self, login, alice, &slow, &wait).code, 0);
+    assert_int_equal(wait, 0);
+    assert_int_equal(elsewhere.take(elsewhere.self, login, alice, &slow, &wait).code, 0);
+    assert_int_equal(here.take(here.self, login, alice, &slow, &wait).code, 0);
+    assert_int_equal(elsewhere.take(elsewhere.self, login, alice, &slow, &wait).code, HF_ERR_GUARD_RATE);
+    assert_in_range(wait, 1, 60);
+    assert_int_equal(here.take(here.self, login, alice, &slow, &wait).code, HF_ERR_GUARD_RATE);
+    assert_int_equal(here.take(here.self, login, hf_text("4abce"), &slow, &wait).code, 0); /* somebody else */
+    assert_int_equal(here.take(here.self, hf_text("search"), alice, &slow, &wait).code, 0); /* another limit */
+    int32_t answer = HF_ERR_GUARD_RATE; /* what is due in a tenth of a millisecond comes */
+    for (int i = 0; i < 1000 && (i < 2 || answer != 0); i++)
+        answer = here.take(here.self, hf_text("quick"), alice, &quick, &wait).code;
+    assert_int_equal(answer, 0);
+    hf_redis_store_close(other);
+    redis_stop(&server);
+    assert_int_equal(here.take(here.self, login, alice, &slow, &wait).code, HF_ERR_SESSION_STORE);
+    redis_start(&server);
+}
+
+/* Takes what it is asked, and goes without a word. */
+typedef struct deaf {
+    int socket;
+    int heard;
+} deaf;
+
+static void *hear_and_hang_up(void *what)
+{
+    deaf *const d = what;
+    char text[4096];
+    int fd;
+    while ((fd = accept(d->socket, NULL, NULL)) >= 0) {
+        d->heard += read(fd, text, sizeof text) > 0;
+        close(fd);
+    }
+    return NULL;
+}
+
+/* Who would ask again might be counted twice. */
+static void a_rate_is_asked_for_once(void **state)
+{
+    (void)state;
+    static const hf_rate_rules rules_of_rate = { .burst = 3, .per_minute = 60 };
+    temp_folder folder;
+    deaf d = { .socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    char url[320];
+    hf_redis_store *lost;
+    hf_session_store table;
+    pthread_t thread;
+    uint32_t wait;
+    temp_make(&folder);
+    assert_true((size_t)snprintf(a.sun_path, sizeof a.sun_path, "%s/redis.sock", folder.path) < sizeof a.sun_path);
+    snprintf(url, sizeof url, "unix://%s", a.sun_path);
+    assert_true(d.socket >= 0 && bind(d.socket, (struct sockaddr *)&a, sizeof a) == 0 && listen(d.socket, 8) == 0);
+    assert_int_equal(pthread_create(&thread, NULL, hear_and_hang_up, &d), 0);
+    w.limits.store_ns = HF_SECONDS(30);
+    assert_int_equal(hf_redis_store_open(&w.env, url, &lost, &table, NULL).code, 0);
+    const hf_rate_store rates = hf_redis_store_rates(lost);
+    assert_int_equal(rates.take(rates.self, hf_text("login"), hf_text("4abcd"), &rules_of_rate, &wait).code, HF_ERR_SESSION_STORE);
+    shutdown(d.socket, SHUT_RDWR);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(d.heard, 1);
+    close(d.socket);
+    hf_redis_store_close(lost);
+    temp_remove(&folder);
+}
+
+/* Nothing was sent on what had ended before, so nothing is counted twice, and nothing is left out. */
+static void a_rate_outlives_an_idle_connection(void **state)
+{
+    (void)state;
+    static const hf_rate_rules one = { .burst = 1, .per_minute = 1 };
+    const hf_rate_store rates = hf_redis_store_rates(redis);
+    uint32_t wait;
+    assert_int_equal(rates.take(rates.self, hf_text("login"), hf_text("4abcd"), &one, &wait).code, 0);
+    redis_stop(&server);
+    redis_start(&server);
+    assert_int_equal(rates.take(rates.self, hf_text("login"), hf_text("4abcd"), &one, &wait).code, 0);
+    assert_int_equal(rates.take(rates.self, hf_text("login"), hf_text("4abcd"), &one, &wait).code, HF_ERR_GUARD_RATE);
 }
 
 static void a_server_that_is_gone_denies_and_one_that_is_back_serves(void **state) /* A21 */
@@ -210,11 +303,12 @@ static void skipped(void **state)
 int main(void)
 {
     const struct CMUnitTest with_server[] = {
-        CONTRACT, CASE(two_machines_share_their_sessions), CASE(a_server_that_is_gone_denies_and_one_that_is_back_serves),
+        CONTRACT, CASE(two_machines_share_their_sessions), CASE(two_machines_share_a_rate), CASE(a_server_that_is_gone_denies_and_one_that_is_back_serves),
         CASE(connections_that_died_while_idle_are_made_anew), CASE(the_server_holds_no_cookie_and_no_token), CASE(what_nobody_collects_ends_by_itself),
         CASE(limit_redis_connections), CASE(addresses_are_read_strictly), CASE(a_password_is_not_told), CASE(answers_without_a_server_come),
+        CASE(a_rate_is_asked_for_once), CASE(a_rate_outlives_an_idle_connection),
     };
-    static void (*const without[])(void **) = { addresses_are_read_strictly, a_password_is_not_told, answers_without_a_server_come };
+    static void (*const without[])(void **) = { addresses_are_read_strictly, a_password_is_not_told, answers_without_a_server_come, a_rate_is_asked_for_once };
     struct CMUnitTest tests[HF_COUNT(with_server)];
     memcpy(tests, with_server, sizeof tests);
     for (size_t i = 0; i < HF_COUNT(tests); i++) {

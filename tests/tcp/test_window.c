@@ -188,6 +188,27 @@ static void limit_tcp_receive_bytes(void **state)
     end();
 }
 
+/* In the handshake nobody had to be woken and no queue was full: who only receives must not go by that round trip for ever. */
+static void the_window_grows_though_the_handshake_was_faster_than_the_data(void **state)
+{
+    static const int64_t delays[][2] = { { 20000, 100000 }, { MS(1), MS(40) }, { MS(50), MS(400) } }; /* then, and later */
+    (void)state;
+    for (size_t i = 0; i < HF_COUNT(delays); i++) {
+        world_limits(&w, 31);
+        w.link[0].delay_ns = w.link[1].delay_ns = delays[i][0];
+        world_begin(&w);
+        open_both();
+        w.link[0].delay_ns = w.link[1].delay_ns = delays[i][1];
+        const uint64_t n = 4000000;
+        put(client, n);
+        while (server->received < n && w.now.ns < HF_SECONDS(1100))
+            run_for(&w, MS(50));
+        assert_int_equal(server->received, n);
+        assert_true(info_of(server).receive_window >= 4 * 65536);
+        end();
+    }
+}
+
 static void an_idle_connection_is_small_and_remembers_the_path(void **state)
 {
     (void)state;
@@ -453,6 +474,7 @@ int main(void)
         cmocka_unit_test(acknowledgements_are_delayed_but_not_at_first_and_never_for_two_segments),
         cmocka_unit_test(a_14_kilobyte_answer_arrives_in_one_round_trip),
         cmocka_unit_test(limit_tcp_receive_bytes),
+        cmocka_unit_test(the_window_grows_though_the_handshake_was_faster_than_the_data),
         cmocka_unit_test(an_idle_connection_is_small_and_remembers_the_path),
         cmocka_unit_test(limit_tcp_ranges),
         cmocka_unit_test(keepalive_tells_the_living_from_the_dead),

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Takes guards out of src/tls and src/crypto, one at a time, and sees that a test then fails.
+"""Takes guards out of src/tls, src/crypto and the keys' part of src/server, one at a time, and sees that a test then fails.
 
 mutants.py [BUILD]: for each row the mutated file is compiled outside of the tree, linked in front of the libraries of BUILD (so that
 it stands in for the real one), and the test is run. A mutant that passes is a guard that no test holds. TAP on standard output.
@@ -58,6 +58,22 @@ MUTANTS = [
      "return behind.len == 0 ||", "return true ||", "test_tls_strict", "nothing_lies_behind_the_end_of_a_flight"),
     ("a share that fails leaves half of the secret", "src/crypto/crypto_exchange.c",
      "hf_wipe(secret, HF_SHARED_MOST);", "(void)secret;", "test_tls_hybrid", "a_share_that_fails_leaves_no_secret"),
+    ("the shared secret stays where it lay", "src/tls/tls_server.c",
+     "hf_wipe(secret, sizeof secret);\n    good = good && send_extensions(h);", "good = good && send_extensions(h);", "test_tls_wipes",
+     "the_shared_secret_is_wiped_where_it_lay"),
+    ("what a ticket seals stays where it lay", "src/tls/tls_ticket.c",
+     "hf_write_close(w, ticket, 2);\n    hf_wipe(plain, sizeof plain);", "hf_write_close(w, ticket, 2);", "test_tls_wipes",
+     "the_key_of_a_ticket_is_wiped_at_both_ends"),
+    ("the key of a ticket stays where it was made", "src/tls/tls_ticket.c",
+     "hf_wipe(psk, sizeof psk);\n    return good && hf_hs_end(", "return good && hf_hs_end(", "test_tls_wipes", "the_key_of_a_ticket_is_wiped_at_both_ends"),
+    ("what a ticket opened to stays where it lay", "src/tls/tls_server.c",
+     "hf_wipe(&t, sizeof t);", "(void)t;", "test_tls_wipes", "the_key_of_a_ticket_is_wiped_when_it_was_used"),
+    ("a handshake's secrets stay in a block that is given back", "src/tls/tls_handshake.c",
+     "hf_wipe(w, sizeof *w);", "(void)w;", "test_tls_wipes", "no_block_is_given_back_with_a_secret_in_it"),
+    ("a connection's secrets stay in a block that is given back", "src/tls/tls_handshake.c",
+     "hf_wipe(h, sizeof *h);", "(void)h;", "test_tls_wipes", "no_block_is_given_back_with_a_secret_in_it"),
+    ("an answer of the key process stays where it was received", "src/server/key_client.c",
+     "hf_wipe(got.signature, (size_t)n - HF_KEY_ANSWER_HEAD);", "(void)n;", "test_server_key_process", "an_answer_that_nobody_waits_for_is_wiped_too"),
 ]
 
 

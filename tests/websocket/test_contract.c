@@ -6,6 +6,7 @@
 
 #include "random.h"
 #include "trace.h"
+#include "websocket_core.h"
 
 typedef struct frame {
     uint8_t first;
@@ -285,9 +286,69 @@ static void output_is_the_same_through_any_opening(void **state)
     bytes_free(&whole);
 }
 
+static hf_step show(hf_websocket *w, hf_time now, const char *text, size_t n, hf_websocket_event *event)
+{
+    uint8_t copy[64];
+    assert_true(n <= sizeof copy);
+    memcpy(copy, text, n);
+    hf_in in = { .ptr = copy, .len = n };
+    return hf_websocket_step(w, now, &in, event);
+}
+
+/* What was said leaves. */
+static void emit_all(hf_websocket *w, hf_time now)
+{
+    hf_extent pieces[8];
+    hf_out out = { .pieces = pieces, .capacity = HF_COUNT(pieces), .room = 1000 };
+    (void)hf_websocket_emit(w, now, &out);
+    assert_int_equal(hf_websocket_unsent(w), 0);
+}
+
+/* A few cores serve many connections: each is what it was, wherever it goes on, and nothing that is under way is put away. */
+static void a_core_that_rests_goes_on_in_another(void **state)
+{
+    (void)state;
+    hf_test_world world;
+    hf_websocket_event event;
+    hf_websocket_rest rest, other;
+    hf_test_world_init(&world, 1);
+    const hf_websocket_options options = { .message_bytes = 1000 };
+    const hf_time begin = hf_time_make(HF_SECONDS(1000)), later = hf_time_after(begin, HF_SECONDS(3));
+    hf_websocket *const a = hf_websocket_server_new(&world.env, 1, &options, begin), *const b = hf_websocket_server_new(&world.env, 2, NULL, begin);
+    assert_true(hf_websocket_pause(a, &rest)); /* nothing was said yet */
+    assert_int_equal(show(a, later, "\x01\x82zzzz", 6, &event), HF_IDLE);
+    assert_false(hf_websocket_pause(a, &other)); /* in a frame */
+    assert_int_equal(show(a, later, "zz", 2, &event), HF_IDLE);
+    assert_false(hf_websocket_pause(a, &other)); /* in a message */
+    assert_int_equal(show(a, later, "\x80\x81zzzz\x1b", 7, &event), HF_EVENT);
+    assert_false(hf_websocket_pause(a, &other)); /* its bytes are lent */
+    assert_int_equal(show(a, later, "", 0, &event), HF_IDLE);
+    assert_int_equal(hf_websocket_send(a, HF_WEBSOCKET_TEXT, hf_text("x")).code, 0);
+    assert_false(hf_websocket_pause(a, &other)); /* has something to say */
+    emit_all(a, later);
+    assert_true(hf_websocket_pause(a, &rest));
+    assert_int_equal(rest.offset, 15);
+    assert_int_equal(rest.heard.ns, later.ns);
+
+    hf_websocket_resume(b, 1, &options, &rest, hf_time_after(later, HF_SECONDS(1)));
+    hf_websocket_trim(a);
+    assert_int_equal(hf_websocket_rest_wake(&world.env, &options, &rest).ns, hf_websocket_wake(a).ns);
+    assert_int_equal(hf_websocket_wake(b).ns, hf_websocket_wake(a).ns);
+    assert_int_equal(show(b, hf_time_after(later, HF_SECONDS(2)), "\x81\x81zzzz\x1b", 7, &event), HF_EVENT);
+    assert_true(event.begins && event.ends && hf_bytes_equal(event.bytes, hf_text("a")));
+    assert_int_equal(show(b, hf_time_after(later, HF_SECONDS(2)), "\x83\x80zzzz", 6, &event), HF_EVENT); /* the place of a fault is the connection's */
+    assert_int_equal(event.kind, HF_WEBSOCKET_CLOSED);
+    assert_int_equal(hf_websocket_fault(b)->offset, 22);
+    assert_false(hf_websocket_pause(b, &other));
+    hf_websocket_free(a);
+    hf_websocket_free(b);
+    hf_test_world_fini(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_core_that_rests_goes_on_in_another),
         cmocka_unit_test(any_slicing_gives_the_same_events_and_output),
         cmocka_unit_test(the_same_input_gives_the_same_trace),
         cmocka_unit_test(any_allocation_may_fail),
