@@ -68,7 +68,8 @@ static hf_err begin(hf_quic_line *q)
     if (err.code != 0)
         return err;
     q->tls = (hf_tls_config){ .crypto = q->options.crypto, .protocols = &protocol, .protocol_count = 1, .key_log = q->options.key_log };
-    hf_quic_config config = { .tls = &q->tls };
+    /* RFC 9000 10.1.2: who only receives says a word now and then, or neither end learns that the way there is another one by now. */
+    hf_quic_config config = { .tls = &q->tls, .keep_alive_ns = HF_SECONDS(5) };
     if (getrandom(config.secret, sizeof config.secret, 0) != sizeof config.secret)
         return hf_err_make(HF_ERR_IO_SYSTEM);
     q->endpoint = hf_quic_endpoint_new(q->options.env, &config, now_of(q));
