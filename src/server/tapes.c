@@ -191,13 +191,23 @@ static bool write_file(const hf_tapes *t, const char *name, hf_bytes header, hf_
     return good;
 }
 
-static bool has_room(hf_tapes *t, uint64_t length)
+static void give_room_back(hf_tapes *t, uint64_t length)
 {
-    const bool room = atomic_load(&t->files) < t->most_files && length <= t->most_bytes && atomic_load(&t->bytes) <= t->most_bytes - length;
-    if (!room && !atomic_exchange(&t->full, true))
+    atomic_fetch_sub(&t->files, 1);
+    atomic_fetch_sub(&t->bytes, length);
+}
+
+/* Room for one more, taken before it is written: threads that only looked would all find the last place free. */
+static bool take_room(hf_tapes *t, uint64_t length)
+{
+    const uint64_t files = atomic_fetch_add(&t->files, 1) + 1, bytes = atomic_fetch_add(&t->bytes, length) + length;
+    if (files <= t->most_files && bytes <= t->most_bytes)
+        return true;
+    give_room_back(t, length);
+    if (!atomic_exchange(&t->full, true))
         hf_log(HF_LOG_WARNING, HF_OK, "no more connections are recorded: %s holds %llu of them, %llu bytes (limits record_files, record_bytes)",
-            t->path, (unsigned long long)atomic_load(&t->files), (unsigned long long)atomic_load(&t->bytes));
-    return room;
+            t->path, (unsigned long long)files - 1, (unsigned long long)(bytes - length));
+    return false;
 }
 
 /* At most once in a while: who causes them may cause many. */
@@ -229,13 +239,14 @@ static const char *keep(hf_taped *r, hf_out *out)
     write_header(&w, r, t->secrets, false);
     const hf_err verdict = hf_web_tape_verdict(r->tape);
     const uint64_t length = w.length + hf_web_tape_bytes(r->tape).len;
-    if (w.overflowed || !has_room(t, length))
+    if (w.overflowed || !take_room(t, length))
         return w.overflowed ? "its limits are too many" : "";
     snprintf(name, sizeof name, "c%llx-%s" SUFFIX, (unsigned long long)r->id, verdict.code != 0 ? hf_err_describe(verdict)->id : "well");
-    if (!write_file(t, name, hf_written(&w), hf_web_tape_bytes(r->tape)))
-        return strerror(errno);
-    atomic_fetch_add(&t->files, 1);
-    atomic_fetch_add(&t->bytes, length);
+    if (!write_file(t, name, hf_written(&w), hf_web_tape_bytes(r->tape))) {
+        const int why = errno;
+        give_room_back(t, length);
+        return strerror(why);
+    }
     if (verdict.code != 0)
         hf_log(HF_LOG_INFO, verdict, "connection c%llx is recorded: handfast replay %s/%s", (unsigned long long)r->id, t->path, name);
     return NULL;
