@@ -2,8 +2,6 @@
 #include "admin.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -20,6 +18,7 @@
 #include "log.h"
 #include "random.h"
 #include "router.h"
+#include "thread.h"
 
 enum { LISTED_MOST = 10000 };
 
@@ -532,7 +531,6 @@ static void *run(void *argument)
 
 hf_admin *hf_admin_start(hf_serving *s, int listening)
 {
-    sigset_t all, before;
     hf_admin *a = calloc(1, sizeof *a);
     hf_err err = hf_err_make(HF_ERR_BASE_MEMORY);
     if (a != NULL) {
@@ -540,12 +538,8 @@ hf_admin *hf_admin_start(hf_serving *s, int listening)
         err = open_admin(a, listening);
     }
     close(listening); /* the loop has a descriptor of its own */
-    sigfillset(&all);
-    sigdelset(&all, SIGSYS); /* comes from the thread itself, when it is confined and asks for too much */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (err.code == 0 && pthread_create(&a->thread, NULL, run, a) != 0)
+    if (err.code == 0 && hf_thread_start(&a->thread, run, a) != 0)
         err = hf_err_make(HF_ERR_IO_SYSTEM);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (err.code == 0)
         return a;
     hf_log(HF_LOG_ERROR, err, "nobody answers at the admin socket");

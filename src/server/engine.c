@@ -2,9 +2,7 @@
 #include "engine.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -20,6 +18,7 @@
 #include "qlog_files.h"
 #include "saved_topics.h"
 #include "tape_io.h"
+#include "thread.h"
 #include "topics.h"
 #include "uring.h"
 
@@ -441,22 +440,15 @@ static void tell_failure(hf_writer *why, uint32_t number, uint32_t count, int er
 
 hf_err hf_engine_start(hf_engine *e, hf_writer *why)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    static const int own[] = { SIGSYS, SIGSEGV, SIGBUS, SIGILL, SIGFPE }; /* come from the thread itself: what it does wrong */
-    for (size_t i = 0; i < HF_COUNT(own); i++)
-        sigdelset(&all, own[i]);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* loop threads take no signals: whoever started us does */
     hf_err err = HF_OK;
     for (uint32_t i = 0; i < e->count && err.code == 0; i++) {
-        const int error = pthread_create(&e->threads[i].id, NULL, run, &e->threads[i]);
+        const int error = hf_thread_start(&e->threads[i].id, run, &e->threads[i]);
         e->threads[i].running = error == 0;
         if (error == 0)
             continue;
         err = hf_err_make(HF_ERR_IO_SYSTEM);
         tell_failure(why, i + 1, e->count, error);
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return err;
 }
 

@@ -8,8 +8,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -19,6 +17,7 @@
 
 #include "crypto_secret.h"
 #include "key_wire.h"
+#include "thread.h"
 
 #define NONE UINT32_MAX
 
@@ -390,17 +389,6 @@ static void *carry(void *argument)
 
 /* ---- life --------------------------------------------------------------------------------------------------- */
 
-static bool start(hf_key_client *c)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    sigdelset(&all, SIGSYS); /* comes from the thread itself, when it is confined and asks for too much */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int error = pthread_create(&c->carrier, NULL, carry, c);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error == 0;
-}
-
 static void discard(hf_key_client *c)
 {
     pthread_mutex_destroy(&c->waking);
@@ -432,7 +420,7 @@ hf_key_client *hf_key_client_new(int fd, uint32_t threads, uint32_t most)
         c->askers[i].first = c->askers[i].last = NONE;
     const bool seeded = getrandom(&c->serial, sizeof c->serial, 0) == sizeof c->serial;
     c->serial >>= 17;
-    if (c->poke >= 0 && c->askers != NULL && c->places != NULL && seeded && start(c))
+    if (c->poke >= 0 && c->askers != NULL && c->places != NULL && seeded && hf_thread_start(&c->carrier, carry, c) == 0)
         return c;
     discard(c);
     return NULL;

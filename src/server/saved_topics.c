@@ -1,10 +1,11 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A list of what was published, and a thread that writes all of it in one transaction, tells it, and looks again.
+ */
 #include "saved_topics.h"
 
 #include <handfast/store.h>
 
-#include <pthread.h>
-#include <signal.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -12,15 +13,11 @@
 #include "allocator.h"
 #include "guard_why.h"
 #include "log.h"
-#include "topic_message.h"
+#include "thread.h"
+#include "topic_list.h"
 
 /* Written in one transaction. */
 enum { BATCH = 256 };
-
-typedef struct waiting {
-    hf_topic_message **at; /* held */
-    size_t count, capacity;
-} waiting;
 
 struct hf_saved_topics {
     hf_topics *topics;
@@ -33,8 +30,7 @@ struct hf_saved_topics {
     pthread_t thread;
     pthread_mutex_t lock; /* of all that follows */
     pthread_cond_t bell;
-    waiting published;
-    uint64_t waiting_bytes;
+    hf_topic_list published;
     bool stopping;
 };
 
@@ -51,22 +47,13 @@ static const hf_topics_upstream nobody = { NULL, refuse };
 
 static hf_err take_on(hf_saved_topics *s, const hf_topic_message *m)
 {
-    waiting *const w = &s->published;
-    const uint64_t size = hf_topic_message_size(m);
-    if (s->waiting_bytes > 0 && s->waiting_bytes + size > s->limits.topics_waiting_bytes) /* one alone always fits */
+    const uint64_t waiting = s->published.bytes;
+    if (waiting > 0 && waiting + hf_topic_message_size(m) > s->limits.topics_waiting_bytes) /* one alone always fits */
         return hf_err_make(HF_ERR_BASE_LIMIT);
-    if (w->count == w->capacity) {
-        const size_t capacity = w->capacity == 0 ? 16 : 2 * w->capacity;
-        hf_topic_message **const at = hf_resize(hf_allocator_default(), w->at, w->capacity * sizeof *at, capacity * sizeof *at);
-        if (at == NULL)
-            return hf_err_make(HF_ERR_BASE_MEMORY);
-        w->at = at;
-        w->capacity = capacity;
-    }
-    w->at[w->count++] = hf_topic_message_keep(m);
-    s->waiting_bytes += size;
-    pthread_cond_signal(&s->bell);
-    return HF_OK;
+    const hf_err err = hf_topic_list_add(&s->published, m);
+    if (err.code == 0)
+        pthread_cond_signal(&s->bell);
+    return err;
 }
 
 static hf_err publish(void *self, const hf_topic_message *m)
@@ -151,14 +138,12 @@ static void deal_with(hf_saved_topics *s, hf_topic_message *const *all, size_t c
 }
 
 /* Waits for what is published. Nothing: the server ends. */
-static waiting take_in(hf_saved_topics *s)
+static hf_topic_list take_in(hf_saved_topics *s)
 {
     pthread_mutex_lock(&s->lock);
     while (s->published.count == 0 && !s->stopping)
         pthread_cond_wait(&s->bell, &s->lock);
-    const waiting all = s->published;
-    s->published = (waiting){ 0 };
-    s->waiting_bytes = 0;
+    const hf_topic_list all = hf_topic_list_take(&s->published);
     pthread_mutex_unlock(&s->lock);
     return all;
 }
@@ -167,12 +152,12 @@ static void *run(void *argument)
 {
     hf_saved_topics *const s = argument;
     for (;;) {
-        const waiting all = take_in(s);
+        hf_topic_list all = take_in(s);
         if (all.count == 0)
             return NULL;
         for (size_t i = 0; i < all.count; i += BATCH)
             deal_with(s, all.at + i, all.count - i < BATCH ? all.count - i : BATCH);
-        hf_free(hf_allocator_default(), all.at, all.capacity * sizeof *all.at);
+        hf_topic_list_free(&all);
     }
 }
 
@@ -212,20 +197,6 @@ static hf_err recall(hf_saved_topics *s)
     return err;
 }
 
-/* Signals are for whoever started us. */
-static bool start(hf_saved_topics *s)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    static const int own[] = { SIGSYS, SIGSEGV, SIGBUS, SIGILL, SIGFPE }; /* come from the thread itself: what it does wrong */
-    for (size_t i = 0; i < HF_COUNT(own); i++)
-        sigdelset(&all, own[i]);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const bool good = pthread_create(&s->thread, NULL, run, s) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return good;
-}
-
 static hf_err begin(hf_saved_topics *s, const char *file, hf_writer *words)
 {
     hf_why why = { .err = HF_OK };
@@ -234,7 +205,7 @@ static hf_err begin(hf_saved_topics *s, const char *file, hf_writer *words)
     if (err.code == 0)
         err = recall(s);
     if (err.code == 0)
-        return start(s) ? HF_OK : hf_err_make(HF_ERR_IO_SYSTEM);
+        return hf_thread_start(&s->thread, run, s) == 0 ? HF_OK : hf_err_make(HF_ERR_IO_SYSTEM);
     hf_write_text(words, "topics cannot be saved in ");
     hf_write_text(words, file);
     hf_write_text(words, ": ");

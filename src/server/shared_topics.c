@@ -9,8 +9,6 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -26,7 +24,8 @@
 #include "queue.h"
 #include "random.h"
 #include "redis.h"
-#include "topic_message.h"
+#include "thread.h"
+#include "topic_list.h"
 
 enum { READ_ROOM = 65536 };
 
@@ -51,9 +50,7 @@ struct hf_shared_topics {
     pthread_t thread;
     pthread_mutex_t lock; /* of all that follows */
     pthread_cond_t settled_now;
-    const hf_topic_message **published; /* held */
-    uint64_t published_bytes;
-    size_t count, capacity;
+    hf_topic_list published;
     bool ringing, settled, stopping;
     hf_topic_bridge_state state;
 };
@@ -79,21 +76,13 @@ static hf_err take_on(hf_shared_topics *s, const hf_topic_message *m)
 {
     const uint64_t size = hf_topic_message_size(m);
     /* Redis is there, and slow: who publishes is told so. Without it the bridge keeps what it can. */
-    const uint64_t waiting = s->published_bytes + (s->state.joined ? s->state.waiting_bytes : 0);
-    if (s->count >= s->limits.messages || (waiting > 0 && waiting + size > s->limits.topics_waiting_bytes))
+    const uint64_t waiting = s->published.bytes + (s->state.joined ? s->state.waiting_bytes : 0);
+    if (s->published.count >= s->limits.messages || (waiting > 0 && waiting + size > s->limits.topics_waiting_bytes))
         return hf_err_make(HF_ERR_BASE_LIMIT);
-    if (s->count == s->capacity) {
-        const size_t capacity = s->capacity == 0 ? 16 : 2 * s->capacity;
-        const hf_topic_message **const at = hf_resize(&s->env.alloc, s->published, s->capacity * sizeof *at, capacity * sizeof *at);
-        if (at == NULL)
-            return hf_err_make(HF_ERR_BASE_MEMORY);
-        s->published = at;
-        s->capacity = capacity;
-    }
-    s->published[s->count++] = hf_topic_message_keep(m);
-    s->published_bytes += size;
-    ring(s);
-    return HF_OK;
+    const hf_err err = hf_topic_list_add(&s->published, m);
+    if (err.code == 0)
+        ring(s);
+    return err;
 }
 
 static hf_err publish(void *self, const hf_topic_message *m)
@@ -111,20 +100,16 @@ static void take_in(hf_shared_topics *s)
     uint64_t rung;
     (void)!read(s->bell, &rung, sizeof rung);
     pthread_mutex_lock(&s->lock);
-    const hf_topic_message **const all = s->published;
-    const size_t count = s->count, capacity = s->capacity;
-    s->published = NULL;
-    s->count = s->capacity = 0;
-    s->state.waiting_bytes += s->published_bytes; /* until the next look */
-    s->published_bytes = 0;
+    hf_topic_list all = hf_topic_list_take(&s->published);
+    s->state.waiting_bytes += all.bytes; /* until the next look */
     s->ringing = false;
     pthread_mutex_unlock(&s->lock);
-    for (size_t i = 0; i < count; i++) {
-        if (!hf_topic_bridge_publish(s->bridge, now(), all[i]))
+    for (size_t i = 0; i < all.count; i++) {
+        if (!hf_topic_bridge_publish(s->bridge, now(), all.at[i]))
             hf_log(HF_LOG_ERROR, hf_err_make(HF_ERR_BASE_MEMORY), "topics: a message is lost");
-        hf_topic_message_drop(all[i]);
+        hf_topic_message_drop(all.at[i]);
     }
-    hf_free(&s->env.alloc, all, capacity * sizeof *all);
+    hf_topic_list_free(&all);
 }
 
 /* ---- connections ------------------------------------------------------------------------------------------------- */
@@ -366,7 +351,7 @@ static bool goes_on(hf_shared_topics *s, hf_time *until)
     s->state = hf_topic_bridge_look(s->bridge);
     if (s->stopping && until->ns == HF_NEVER_NS) /* what waits gets its chance */
         *until = hf_time_after(now(), s->state.joined ? (int64_t)s->limits.store_ns : 0);
-    const bool more = !s->stopping || (s->state.joined && s->state.waiting + s->count > 0 && hf_time_before(now(), *until));
+    const bool more = !s->stopping || (s->state.joined && s->state.waiting + s->published.count > 0 && hf_time_before(now(), *until));
     pthread_mutex_unlock(&s->lock);
     return more;
 }
@@ -415,9 +400,9 @@ static void free_all(hf_shared_topics *s)
         hang_up(&s->lanes[i]);
         hf_queue_fini(&s->lanes[i].in);
     }
-    for (size_t i = 0; i < s->count; i++)
-        hf_topic_message_drop(s->published[i]);
-    hf_free(&s->env.alloc, s->published, s->capacity * sizeof *s->published);
+    for (size_t i = 0; i < s->published.count; i++)
+        hf_topic_message_drop(s->published.at[i]);
+    hf_topic_list_free(&s->published);
     hf_topic_bridge_free(s->bridge);
     if (s->bell >= 0)
         close(s->bell);
@@ -436,20 +421,6 @@ static void wait_until_settled(hf_shared_topics *s)
         if (pthread_cond_timedwait(&s->settled_now, &s->lock, &at) != 0)
             break;
     pthread_mutex_unlock(&s->lock);
-}
-
-/* Signals are for whoever started us. */
-static bool start(hf_shared_topics *s)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    static const int own[] = { SIGSYS, SIGSEGV, SIGBUS, SIGILL, SIGFPE }; /* come from the thread itself: what it does wrong */
-    for (size_t i = 0; i < HF_COUNT(own); i++)
-        sigdelset(&all, own[i]);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const bool good = pthread_create(&s->thread, NULL, run, s) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return good;
 }
 
 static hf_shared_topics *make(hf_topics *t, const hf_limits *limits)
@@ -490,7 +461,7 @@ hf_shared_topics *hf_shared_topics_open(hf_topics *t, const hf_limits *limits, c
     const hf_topic_bridge_options options = { .user = s->address.user, .password = s->address.password,
                                               .database = s->address.database, .origin = seed[1] };
     s->bridge = good ? hf_topic_bridge_new(&s->env, &options, now()) : NULL;
-    if (s->bridge == NULL || !start(s)) {
+    if (s->bridge == NULL || hf_thread_start(&s->thread, run, s) != 0) {
         free_all(s);
         return NULL;
     }
