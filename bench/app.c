@@ -33,6 +33,19 @@ static hf_err note(hf_req *rq)
 static hf_err tree(hf_req *rq)
 {
     const hf_bytes user = hf_path_arg(rq, "user"), id = hf_path_arg(rq, "note");
+    json_t *const object = json_object();
+    if (json_object_set_new(object, "user", json_stringn((const char *)user.ptr, user.len)) != 0 ||
+        json_object_set_new(object, "note", json_stringn((const char *)id.ptr, id.len)) != 0) {
+        json_decref(object);
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    }
+    return hf_reply_json(rq, 200, object);
+}
+
+/* And with the tree out of a format, which jansson reads each time. */
+static hf_err packed(hf_req *rq)
+{
+    const hf_bytes user = hf_path_arg(rq, "user"), id = hf_path_arg(rq, "note");
     return hf_reply_json(rq, 200, json_pack("{s:s%, s:s%}", "user", user.ptr, user.len, "note", id.ptr, id.len));
 }
 
@@ -113,6 +126,7 @@ static const hf_route few[] = {
     { .method = "GET", .path = "/", .handle = hello },
     { .method = "GET", .path = "/users/{user}/notes/{note}", .handle = note },
     { .method = "GET", .path = "/trees/{user}/notes/{note}", .handle = tree },
+    { .method = "GET", .path = "/packs/{user}/notes/{note}", .handle = packed },
     { .method = "GET", .path = "/later", .handle = later },
     { .method = "POST", .path = "/upload", .handle = uploaded, .takes = HF_TAKES_FORM, .upload = take, .max_body = UINT64_C(8) << 30 },
 };

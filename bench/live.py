@@ -102,6 +102,27 @@ def echo(room):
     return {f"in_flight_{k}": compare(room, f"{k} in flight", ("echo", "/live/echo", 50, n, k, 32), 0, mark) for k, mark in ((1, 0.83), (16, 0.1))}
 
 
+def large(room):
+    size, n = 65536, 500 if room.quick else 2000
+    say("\nlarge: a message of 64 KiB comes back (8 connections), beside two bare copies through the socket")
+    room.make("bench/live_floor")
+    at = room.free_port()
+    servers = [handfast(room), Server(room, "floor", [room.program("live_floor"), str(at), str(size)], at)]
+    try:
+        seen = {s.name: [] for s in servers}
+        for r in range(5 if room.quick else 9):
+            for s in servers if r % 2 == 0 else servers[::-1]:
+                seen[s.name].append(Work(room, s, "echo", "/live/echo", 8, n, 1, size).run())
+        for name, runs in seen.items():
+            say(f"    {name}: {spread([r['us_per_request'] for r in runs])['median']:.2f} us of CPU each")
+        ratio = ratio_of(seen["handfast"], seen["floor"])
+        tell_ratio("handfast / two copies", ratio, {"most": 1.5})
+        return {"runs": seen, "ratio": ratio}
+    finally:
+        for s in servers:
+            s.stop()
+
+
 def broadcast(room):
     n = 100 if room.quick else 400
     say("\nbroadcast: one message to 1,000 subscribers (64 bytes of data; ours go through a topic with history, in JSON)")
@@ -127,7 +148,7 @@ def idle(room):
     return result
 
 
-CASES = {"echo": echo, "broadcast": broadcast, "idle": idle}
+CASES = {"echo": echo, "large": large, "broadcast": broadcast, "idle": idle}
 
 
 def run(room, only):

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEPT = 256, ECHOES = 64, LONGEST = 65536 };
+enum { KEPT = 256, ECHOES = 64, LONGEST = 1 << 17 };
 
 typedef struct message {
     size_t length;

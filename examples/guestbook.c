@@ -122,7 +122,7 @@ int main(int argc, char **argv)
     err = hf_server_open(&server, &(hf_server_options){ .listen = { argc > 1 ? argv[1] : "http://localhost:8080" }, .threads = 1,
         .routes = routes, .route_count = HF_COUNT(routes), .topics_redis = strstr(where, "://") != NULL ? where : NULL });
     if (err.code != 0)
-        return fprintf(stderr, "%s", hf_server_why(server)), 1;
+        return fprintf(stderr, "%s\n", hf_server_why(server)), 1;
     fprintf(stderr, "listening on port %u\n", hf_server_port(server, 0));
     err = hf_server_run(server);
     hf_server_close(server); /* what it stood on goes with the process */

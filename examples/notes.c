@@ -138,10 +138,11 @@ int main(int argc, char **argv)
         return fprintf(stderr, "%s: %s\n", file, sqlite3_errmsg(db)), 1;
     hf_err err = hf_server_open(&server, &(hf_server_options){ .listen = { argc > 1 ? argv[1] : "http://localhost:8080" },
         .routes = routes, .route_count = HF_COUNT(routes) });
-    fprintf(stderr, "%s", hf_server_why(server)); /* nothing, or every reason */
     if (err.code == 0) {
         fprintf(stderr, "listening on port %u\n", hf_server_port(server, 0));
         err = hf_server_run(server);
+    } else {
+        fprintf(stderr, "%s\n", hf_server_why(server)); /* every reason */
     }
     hf_server_close(server); /* before the database: it waits for work under way */
     sqlite3_close(db);

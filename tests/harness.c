@@ -77,6 +77,7 @@ void hf_test_needs(const char *what, bool present)
         p += part + (p[part] == ',');
     }
     fprintf(stderr, "skipped: needs %s\n", what);
+    hf_test_note_skip(what);
     skip();
 }
 

@@ -44,4 +44,6 @@ void hf_test_needs(const char *what, bool present);
  * Gives: free() it. */
 hf_span hf_test_vector(const char *path);
 
+#include "sights.h"
+
 #endif

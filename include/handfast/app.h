@@ -129,6 +129,7 @@ typedef struct hf_route {
     struct hf_guard *guards[HF_ROUTE_GUARDS]; /* asked in this order; the first that denies has answered. NULL ends them */
     const hf_limits *limits;    /* begins as a copy of the server's: its body_bytes (where max_body is 0), handler_ns (where that is 0),
                                    body_idle_ns, body_rate, compress_bytes and, with `files`, those of ranges, listings and hot files hold here. NULL: the server's. Lent until close */
+    void *context;              /* what hf_req_context answers here. NULL: what the server was opened with */
 } hf_route;
 
 /* A row by its usual members, the others zero: for C++ before C++20, which has no designated initialisers. */
@@ -198,7 +199,8 @@ HF_API const hf_limits *hf_req_limits(const hf_req *rq);
 /* A word of the handler's own, 0 at first: what a body handler counts or keeps for the handler. Lends until the request
  * is over. */
 HF_API uint64_t *hf_req_word(hf_req *rq);
-/* The value that the server was opened with for its handlers. */
+/* The value that the server was opened with for its handlers, or the route's own; in an application of `handfast serve`
+ * (module.h), what it opened. */
 HF_API void *hf_req_context(const hf_req *rq);
 /* The nearest request of the same connection that came before, counted: 1 for the first. */
 HF_API uint64_t hf_req_number(const hf_req *rq);
@@ -247,8 +249,8 @@ typedef struct hf_member {
     int64_t number;
 } hf_member;
 
-/* An object of these members, in this order, as application/json: for answers that are built for one request and sent, a
- * tree of jansson's costs more than all the rest of the request. */
+/* An object of these members, in this order, as application/json: for answers that are built for one request and sent, what
+ * a tree of jansson's adds to the cost of an answer is three times what this does. */
 HF_API hf_err hf_reply_members(hf_req *rq, uint16_t status, const hf_member *members, size_t count);
 /* An interim answer (RFC 9110 15.2), as often as wanted before the answer. 1xx but 100 and 101, which are ours. Nothing is
  * sent to clients of HTTP/1.0, which know none. */

@@ -291,6 +291,8 @@ HF_API hf_rate *hf_rate_new(const hf_env *env, const hf_rate_rules *rules, const
 HF_API void hf_rate_free(hf_rate *rate);
 /* HF_ERR_GUARD_RATE: *wait_s seconds from now one more is allowed. */
 HF_API hf_err hf_rate_take(hf_rate *rate, hf_bytes key, hf_time now, uint32_t *wait_s, hf_why *why);
+/* What hf_rate_take would answer now; nothing is counted. */
+HF_API hf_err hf_rate_look(hf_rate *rate, hf_bytes key, hf_time now, uint32_t *wait_s);
 HF_API hf_rate_rules hf_rate_rules_of(const hf_rate *rate);
 
 /* Where processes and machines count together: called by any thread; may block. */

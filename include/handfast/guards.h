@@ -7,9 +7,11 @@
  *     { "POST", "/notes", .handle = add_note, .guards = { &sessions.guard, &csrf.guard } },
  *
  * What they stand on (a store, keys, a policy) is put in before the server opens, and stays until it has closed. All threads
- * share one guard. A denial is answered with its status and the request's id; with `explain` (for development, where only you
- * can reach the server) also with the rule, what was got, what was wanted, the fix, and a Handfast-Why field. The log has the
- * code either way.
+ * share one guard. A denial is answered with its status and the request's id; with `explain`, for development, also with the
+ * rule, what was got, what was wanted, the fix, and a Handfast-Why field. hf_server_open refuses `explain` on a server that does not
+ * listen at loopback alone; and of its clients only those are told who come over loopback, through no proxy (Via, Forwarded and its
+ * like), to localhost, a name below it or an address of loopback: a page whose own name leads to 127.0.0.1 learns nothing. The
+ * log has it all either way.
  */
 #ifndef HANDFAST_GUARDS_H
 #define HANDFAST_GUARDS_H
@@ -28,7 +30,7 @@ typedef hf_err hf_guard_check(hf_guard *self, hf_req *rq, hf_why *why);
 struct hf_guard {
     hf_guard_check *check;     /* the head is there: may be NULL */
     hf_guard_check *check_end; /* the body is there, whole: may be NULL. Not asked for routes of WebSockets and files */
-    bool explain;
+    bool explain; /* false: a denial tells its status and the request's id */
 };
 
 /* The checks of the guards that are ready made: what the initialisers below name. A program has no need to call them. */
@@ -119,7 +121,8 @@ typedef struct hf_cors_guard {
 
 typedef enum hf_rate_by {
     HF_RATE_BY_ADDRESS = 0, /* IPv6: each /64 */
-    HF_RATE_BY_SESSION      /* that a session guard before it found; by address where there is none */
+    HF_RATE_BY_SESSION      /* that a session guard before it found; by address where there is none. Requests that guards before it answer 401 or 403
+                               count by address, too, under the same limit: who used that up is answered 429 before a cookie or token is looked up */
 } hf_rate_by;
 
 /* So many requests for each address or session, on all routes that have this guard: one guard a route, one rate a route. Denied: 429

@@ -126,9 +126,10 @@ typedef struct hf_response_head {
                                Connection, Keep-Alive and Upgrade given here are refused */
     int64_t content_length; /* or HF_LENGTH_NONE (204, 304, answers to HEAD keep theirs), HF_LENGTH_UNKNOWN */
     bool close;             /* sending: end the connection after this exchange. received: the peer will */
-    hf_bytes lines[2];      /* sending HTTP/1: ready-made field lines, each with its CRLF, that leave before `fields`. The core
-                               looks at no byte of them: only for what the caller wrote and checked himself. HTTP/2 and 3
-                               know no lines: leave them empty there */
+    hf_bytes lines[2];      /* sending HTTP/1 and HTTP/2: ready-made field lines, "Name: value" and CRLF each, that leave before
+                               `fields`. The core of HTTP/1 looks at no byte of them, that of HTTP/2 makes fields of them once
+                               and knows them again: only for what the caller wrote and checked himself. HTTP/3 knows no
+                               lines: leave them empty there */
 } hf_response_head;
 
 /* ---- faults ------------------------------------------------------------------------------------------------- */

@@ -114,6 +114,9 @@ HF_API hf_bytes hf_http2_peek(const hf_http2 *h, hf_http2_stream stream);
  * leaves whatever is put.
  * Errors: HF_ERR_HTTP2_NO_STREAM (nothing to answer, or answered already), HF_ERR_HTTP2_BAD_HEAD, HF_ERR_BASE_MEMORY. */
 HF_API hf_err hf_http2_respond(hf_http2 *h, hf_http2_stream stream, const hf_response_head *head);
+/* hf_http2_respond, and where it can be done at once, what follows for an answer that needs nothing more: put of `body`, all of
+ * it, which is copied, and the end. Then *whole; else put and end are still to be said. */
+HF_API hf_err hf_http2_answer(hf_http2 *h, hf_http2_stream stream, const hf_response_head *head, hf_bytes body, bool *whole);
 
 /* Client: opens a stream with a request. `head` is copied: method_name (or method), scheme ("https" when empty),
  * authority, target (or path), fields, content_length are used; `upgrade` with CONNECT makes it an extended one. Then put

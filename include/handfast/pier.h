@@ -57,6 +57,7 @@ typedef struct hf_file {
     uint64_t status;     /* io's own: links, mode and owner, whose change also moves changed_ns but touches no byte */
     const uint8_t *fixed; /* not NULL: all of its bytes as they were, behind `handle` too, in memory that never changes:
                              whatever becomes of the file, nobody need look again */
+    struct hf_file_front *front; /* io's own: what is said before the file again and again (io/file.h); NULL: nothing is kept */
 } hf_file;
 
 typedef enum hf_extent_kind {
@@ -130,7 +131,8 @@ enum {
     HF_PIER_MANY_LANES = 2,
     HF_PIER_TAKES_FILES = 4,        /* FILE extents are sent without a copy */
     HF_PIER_WINDOW_FOLLOWS_TAKE = 8, /* the peer is held back by take, not by receive */
-    HF_PIER_FREE_ENDS = 16          /* free, of a pier that holds nothing unsent and did not fail, is FIN in both directions */
+    HF_PIER_FREE_ENDS = 16,         /* free, of a pier that holds nothing unsent and did not fail, is FIN in both directions */
+    HF_PIER_KEEPS_FRONTS = 32       /* FILE extents of files with a front are welcome: what stands before one leaves with it, as one piece */
 };
 
 /* The verbs as a table. `stack` reaches downward through it, so that a kernel socket and our own TCP look alike. */

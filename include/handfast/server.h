@@ -67,14 +67,15 @@ typedef struct hf_server_options {
     bool no_http3;          /* https listeners serve HTTP/3 too, by UDP at the same port, unless told not to */
     hf_server_io io;        /* what the loops wait with */
     /* No loop threads: the program has a loop, and calls hf_server_turn from it (below). Handlers run in that thread.
-     * `threads` is 0 or 1 then. Threads for blocking work are made all the same. */
+     * `threads` is 0 or 1 then. Threads for blocking work are made all the same. Ignore SIGPIPE: as long as it would end the
+     * process, files are copied to the network rather than lent. */
     bool own_loop;
 } hf_server_options;
 
 /* Checks everything, binds, and starts nothing. On failure *server is still to be closed, and hf_server_why tells every
- * reason. Errors: HF_ERR_BASE_USAGE (a wrong route or address), HF_ERR_IO_* (what the system refused), memory. */
+ * reason. Errors: HF_ERR_BASE_USAGE (a wrong route), HF_ERR_IO_ADDRESS_SYNTAX, HF_ERR_IO_* (what the system refused), memory. */
 HF_API hf_err hf_server_open(hf_server **server, const hf_server_options *options);
-/* The reasons why open failed, one a line. Lends until close. */
+/* The reasons why open failed, one a line; the last ends without a new line. Lends until close. */
 HF_API const char *hf_server_why(const hf_server *server);
 /* Starts the threads and returns. */
 HF_API hf_err hf_server_start(hf_server *server);

@@ -4,8 +4,54 @@
  */
 #include "guards_kinds.h"
 
+#include "address.h"
 #include "guard_why.h"
+#include "target.h"
 #include "text.h"
+
+/* ---- who may be told why ---------------------------------------------------------------------------------------- */
+
+/* What somebody in between adds. Who is between us and the client may be anywhere, and so may the client: it does not matter
+ * whether that somebody may be believed. */
+static bool was_passed_on(hf_fields fields)
+{
+    static const char *const names[] = { "Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP" };
+    for (size_t i = 0; i < HF_COUNT(names); i++)
+        if (hf_fields_find_name(fields, hf_text(names[i])) != NULL)
+            return true;
+    return false;
+}
+
+/* A page of elsewhere whose own name leads to 127.0.0.1 today (DNS rebinding) may read what its name answers. These names lead
+ * nowhere else: RFC 6761 6.3, "users are free to use localhost names as they would any other domain names", and browsers
+ * resolve them to loopback by themselves. */
+static bool is_name_of_here(hf_bytes authority)
+{
+    hf_bytes host;
+    int32_t port;
+    hf_address a;
+    if (hf_authority_parse(authority, &host, &port).code != 0)
+        return false;
+    if (host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']')
+        host = hf_bytes_make(host.ptr + 1, host.len - 2);
+    if (hf_address_parse(host, 0, &a))
+        return hf_address_is_loopback(&a);
+    const hf_bytes local = hf_text("localhost");
+    const size_t before = host.len - local.len;
+    return host.len >= local.len && hf_text_same(hf_bytes_make(host.ptr + before, local.len), local) && (before == 0 || host.ptr[before - 1] == '.');
+}
+
+bool hf_req_is_at_home(const hf_req *rq)
+{
+    const hf_address client = hf_req_source_of(rq).client;
+    return hf_address_is_loopback(&rq->dialog->peer) && hf_address_is_loopback(&client) && !was_passed_on(rq->head.fields) &&
+        is_name_of_here(rq->head.authority);
+}
+
+bool hf_guard_explains(const hf_guard *g, const hf_req *rq)
+{
+    return g->explain && hf_req_is_at_home(rq);
+}
 
 /* ---- denials -------------------------------------------------------------------------------------------------- */
 
@@ -64,30 +110,61 @@ void hf_req_deny(hf_req *rq, int32_t code, hf_bytes got, const char *wanted)
     remember(rq, &why);
 }
 
-static hf_err deny(const hf_guard *g, hf_req *rq, hf_err err, const hf_why *why)
+static hf_err explain(hf_req *rq, const hf_why *why)
 {
-    const uint16_t status = hf_err_describe(err)->status;
-    uint8_t told[512];
+    uint8_t told[1024];
     hf_writer w = hf_writer_make(told, sizeof told);
-    rq->refused = true;
-    if (why->err.code == err.code)
-        remember(rq, why);
-    if (!g->explain || why->err.code != err.code)
-        return deny_tersely(rq, status != 0 ? status : 500, err);
-    hf_write_text(&w, hf_err_describe(err)->id);
+    hf_write_text(&w, hf_err_describe(why->err)->id);
     hf_write_text(&w, " got=\"");
     hf_write_text(&w, why->got);
     hf_write_text(&w, "\" want=\"");
     hf_write_text(&w, why->wanted);
+    hf_write_text(&w, "\" fix=\"");
+    hf_write_text(&w, hf_err_describe(why->err)->remedy);
     hf_write_text(&w, "\"");
     const hf_err field = hf_reply_field(rq, "Handfast-Why", hf_written(&w));
-    return field.code != 0 ? field : hf_reply_problem(rq, status, err, hf_text(why->got));
+    return field.code != 0 ? field : hf_reply_denial(rq, why);
+}
+
+static hf_err deny(const hf_guard *g, hf_req *rq, hf_err err, const hf_why *why)
+{
+    const uint16_t status = hf_err_describe(err)->status;
+    rq->refused = true;
+    if (why->err.code == err.code)
+        remember(rq, why);
+    if (why->err.code == err.code && hf_guard_explains(g, rq))
+        return explain(rq, why);
+    return deny_tersely(rq, status != 0 ? status : 500, err);
+}
+
+hf_err hf_guards_turn_away(hf_req *rq, hf_err err, hf_bytes got)
+{
+    const hf_route *const route = rq->match.route;
+    hf_why why = { .err = err };
+    (void)hf_why_tell(&why, err.code, got, rq->why != NULL ? rq->why->wanted : NULL).code;
+    rq->refused = true;
+    for (size_t i = 0; i < HF_ROUTE_GUARDS && route->guards[i] != NULL; i++)
+        if (hf_guard_explains(route->guards[i], rq))
+            return explain(rq, &why);
+    return deny_tersely(rq, hf_err_describe(err)->status, err);
 }
 
 hf_err hf_guards_deny(hf_req *rq, const hf_guard *g, hf_err err)
 {
     const hf_why why = { .err = err };
     return deny(g, rq, err, &why);
+}
+
+static bool looks_up(hf_guard_check *check)
+{
+    return check == hf_guard_session_check || check == hf_guard_jwt_check;
+}
+
+/* It was the client's doing, and no rate's, whose denials cost nothing. */
+static bool is_denial(hf_err err)
+{
+    const uint16_t status = hf_err_describe(err)->status;
+    return status == 401 || status == 403;
 }
 
 static hf_err ask(const hf_route *route, hf_req *rq, size_t first, bool end)
@@ -100,7 +177,9 @@ static hf_err ask(const hf_route *route, hf_req *rq, size_t first, bool end)
         hf_why why;
         why.err = HF_OK; /* the rest is read only with an error in it */
         why.got[0] = why.wanted[0] = 0;
-        const hf_err err = check(g, rq, &why);
+        hf_err err = !end && looks_up(check) ? hf_guards_foresee_rate(rq, i, &why) : HF_OK;
+        if (err.code == 0 && (err = check(g, rq, &why)).code != 0 && !end && is_denial(err))
+            hf_guards_count_denial(rq, i);
         rq->field_floor = rq->answered ? rq->field_floor : rq->field_count;
         if (rq->more != NULL && rq->more->guards_wait) {
             rq->more->guards_at = (uint8_t)i;
@@ -149,7 +228,7 @@ static hf_err answer_preflight(hf_req *rq, const hf_router *router)
     hf_cors_answer answer;
     if (g == NULL)
         return HF_OK;
-    hf_cors_decide(g->cors, &rq->head, g->guard.explain, &answer);
+    hf_cors_decide(g->cors, &rq->head, hf_guard_explains(&g->guard, rq), &answer);
     const hf_err err = hf_cors_put(rq, &answer);
     if (err.code != 0 || !answer.preflight)
         return err;

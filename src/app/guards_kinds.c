@@ -105,6 +105,6 @@ hf_err hf_guard_cors_check(hf_guard *self, hf_req *rq, hf_why *why)
 {
     hf_cors_answer answer;
     (void)why;
-    hf_cors_decide(((hf_cors_guard *)self)->cors, &rq->head, self->explain, &answer);
+    hf_cors_decide(((hf_cors_guard *)self)->cors, &rq->head, hf_guard_explains(self, rq), &answer);
     return hf_cors_put(rq, &answer);
 }

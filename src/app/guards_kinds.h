@@ -39,6 +39,12 @@ struct hf_guarded *hf_guarded_found(const hf_req *rq);
 struct hf_crypto *hf_crypto_of(hf_req *rq);
 /* Is it the name of a host on the Internet, and no address: what a browser may be told to keep in mind (guards_headers.c)? */
 bool hf_host_is_public(hf_bytes authority);
+/* Is this request to be told why? It was asked for beside the route, and whoever asks may know. */
+bool hf_guard_explains(const hf_guard *g, const hf_req *rq);
+/* Before the guard at `at` looks a cookie or token up: was this address denied so often that it has to wait? */
+hf_err hf_guards_foresee_rate(hf_req *rq, size_t at, hf_why *why);
+/* The guard at `at` denied. */
+void hf_guards_count_denial(hf_req *rq, size_t at);
 /* The fields of a CORS decision onto the answer. */
 hf_err hf_cors_put(hf_req *rq, const hf_cors_answer *answer);
 

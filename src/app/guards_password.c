@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 
+#include "address.h"
 #include "allocator.h"
 #include "crypto_hash.h"
 #include "crypto_secret.h"
@@ -35,7 +36,7 @@ static void unlock(uint32_t *l)
 static hf_err refuse(const hf_password_guard *g, hf_req *rq)
 {
     const hf_err err = hf_reply_field(rq, "WWW-Authenticate", hf_text(g->challenge));
-    return err.code != 0 ? err : hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_PASSWORD), hf_text(""));
+    return err.code != 0 ? err : hf_guards_turn_away(rq, hf_err_make(HF_ERR_HTTP_PASSWORD), hf_text(""));
 }
 
 /* ---- what was right before ------------------------------------------------------------------------------------- */
@@ -82,12 +83,6 @@ static void remember(hf_password_guard *g, const uint8_t tag[HF_PASSWORD_TAG], h
 
 /* ---- the head is there ------------------------------------------------------------------------------------------ */
 
-static bool is_here(const hf_address *a)
-{
-    static const uint8_t one[16] = { [15] = 1 };
-    return a->family == 4 ? a->ip[0] == 127 : a->family == 6 && memcmp(a->ip, one, sizeof one) == 0;
-}
-
 /* The pool is for the work; this only writes down what it is. */
 static hf_err leave_to_prove(hf_password_guard *g, hf_req *rq, const hf_account *account, hf_bytes password, const uint8_t *tag)
 {
@@ -117,7 +112,7 @@ hf_err hf_guard_password_check(hf_guard *self, hf_req *rq, hf_why *why)
     if (route->websocket != NULL || route->events != NULL || route->body != NULL || route->upload != NULL)
         return hf_err_make(HF_ERR_BASE_USAGE);
     const hf_address client = hf_req_source_of(rq).client;
-    if (!g->in_clear && !hf_req_is_secure(rq) && !is_here(&client))
+    if (!g->in_clear && !hf_req_is_secure(rq) && !hf_address_is_loopback(&client))
         return hf_req_refuse(rq, hf_err_make(HF_ERR_HTTP_PASSWORD_IN_CLEAR), hf_text(""));
     uint8_t *const room = field != NULL ? hf_req_memory(rq, field->value.len) : NULL;
     if (field == NULL)

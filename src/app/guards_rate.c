@@ -34,6 +34,15 @@ static void unlock(uint32_t *l)
     __atomic_store_n(l, 0, __ATOMIC_RELEASE);
 }
 
+static size_t write_address(hf_req *rq, uint8_t key[KEY_MOST])
+{
+    const hf_address client = hf_req_source_of(rq).client;
+    const size_t n = client.family == 6 ? 8 : 4;
+    key[0] = client.family == 6 ? '6' : '4';
+    memcpy(key + 1, client.ip, n);
+    return 1 + n;
+}
+
 /* Whose request it is. The first byte says of what kind the others are: no session is taken for an address. */
 static size_t write_key(const hf_rate_guard *g, hf_req *rq, uint8_t key[KEY_MOST])
 {
@@ -43,11 +52,7 @@ static size_t write_key(const hf_rate_guard *g, hf_req *rq, uint8_t key[KEY_MOST
         memcpy(key + 1, found->session.record.key, 32);
         return 33;
     }
-    const hf_address client = hf_req_source_of(rq).client;
-    const size_t n = client.family == 6 ? 8 : 4;
-    key[0] = client.family == 6 ? '6' : '4';
-    memcpy(key + 1, client.ip, n);
-    return 1 + n;
+    return write_address(rq, key);
 }
 
 static hf_err take_here(hf_rate_guard *g, hf_req *rq, hf_bytes key, uint32_t *wait)
@@ -134,4 +139,49 @@ hf_err hf_guard_rate_check(hf_guard *self, hf_req *rq, hf_why *why)
     if (err.code != 0)
         return deny(rq, key, wait, why);
     return g->shared.take != NULL ? ask_others(g, rq, hf_bytes_make(key, n)) : HF_OK;
+}
+
+/* ---- denied before there was a session --------------------------------------------------------------------------- */
+
+/* A limit by session stands behind who finds the session. Who makes cookies and tokens up never gets there, and may not have each of
+ * them looked up for nothing: denials are counted by address, under the same limit. */
+static hf_rate_guard *by_session_behind(const hf_route *route, size_t at)
+{
+    for (size_t i = at + 1; i < HF_ROUTE_GUARDS && route->guards[i] != NULL; i++) {
+        hf_rate_guard *const g = (hf_rate_guard *)route->guards[i];
+        if (g->guard.check == hf_guard_rate_check && g->by == HF_RATE_BY_SESSION)
+            return g;
+    }
+    return NULL;
+}
+
+/* Sixteen bits more than an address has: what was denied is apart from who has no session. */
+static size_t write_denied(hf_req *rq, uint8_t key[KEY_MOST])
+{
+    const size_t n = write_address(rq, key);
+    memcpy(key + n, "no", 2);
+    return n + 2;
+}
+
+hf_err hf_guards_foresee_rate(hf_req *rq, size_t at, hf_why *why)
+{
+    hf_rate_guard *const g = by_session_behind(rq->match.route, at);
+    uint8_t key[KEY_MOST];
+    uint32_t wait;
+    if (g == NULL)
+        return HF_OK;
+    const size_t n = write_denied(rq, key);
+    lock(&g->lock);
+    const hf_err err = hf_rate_look(g->rate, hf_bytes_make(key, n), rq->service->now, &wait);
+    unlock(&g->lock);
+    return err.code != 0 ? deny(rq, key, wait, why) : HF_OK;
+}
+
+void hf_guards_count_denial(hf_req *rq, size_t at)
+{
+    hf_rate_guard *const g = by_session_behind(rq->match.route, at);
+    uint8_t key[KEY_MOST];
+    uint32_t wait;
+    if (g != NULL)
+        (void)take_here(g, rq, hf_bytes_make(key, write_denied(rq, key)), &wait).code;
 }

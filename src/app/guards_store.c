@@ -175,13 +175,16 @@ hf_err hf_store_work_run(hf_req *rq, hf_store_work *w, hf_task *done)
 typedef struct left {
     hf_job job; /* first */
     hf_store_work *work;
+    const hf_app *app; /* kept */
 } left;
 
 static void forget(hf_job *job)
 {
     left *const l = (left *)job;
+    const hf_app *const app = l->app;
     hf_store_work_free(l->work);
     hf_free(hf_allocator_default(), l, sizeof *l);
+    hf_app_leave(app); /* the store may be its own */
 }
 
 static void work_and_forget(hf_job *job)
@@ -198,7 +201,7 @@ void hf_store_work_leave(hf_req *rq, hf_store_work *w)
         hf_store_work_free(w);
         return;
     }
-    *l = (left){ .job = { .work = work_and_forget, .abandon = forget }, .work = w };
+    *l = (left){ .job = { .work = work_and_forget, .abandon = forget }, .work = w, .app = hf_app_keep(rq->service->app) };
     if (pool == NULL)
         work_and_forget(&l->job);
     else if (!hf_pool_give(pool, &l->job))

@@ -115,20 +115,29 @@ typedef struct refresh {
     hf_job job; /* first */
     hf_jwks *jwks;
     hf_wall now;
+    const hf_app *app; /* kept: the keys may be its own. NULL: the ticket of the request does */
 } refresh;
+
+static void free_refresh(refresh *r)
+{
+    const hf_app *const app = r->app;
+    hf_free(hf_allocator_default(), r, sizeof *r);
+    if (app != NULL)
+        hf_app_leave(app);
+}
 
 static void give_up(hf_job *job)
 {
     refresh *const r = (refresh *)job;
     hf_jwks_give_up_turn(r->jwks);
-    hf_free(hf_allocator_default(), r, sizeof *r);
+    free_refresh(r);
 }
 
 static void run_refresh(hf_job *job)
 {
     refresh *const r = (refresh *)job;
     (void)hf_jwks_fetch(r->jwks, r->now, NULL).code; /* the old keys count on */
-    hf_free(hf_allocator_default(), r, sizeof *r);
+    free_refresh(r);
 }
 
 static void work_refresh(void *what)
@@ -163,6 +172,7 @@ static hf_err have_fetched(hf_jwt_guard *g, hf_req *rq, bool wait)
         give_up(&r->job);
         return err;
     }
+    r->app = hf_app_keep(rq->service->app);
     if (pool == NULL)
         run_refresh(&r->job);
     else if (!hf_pool_give(pool, &r->job))

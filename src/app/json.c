@@ -101,9 +101,9 @@ static hf_bytes key_of(void *iter)
 
 static void write_string(hf_writer *w, hf_bytes text)
 {
-    hf_write_byte(w, '"');
+    hf_write_literal(w, "\"");
     hf_write_json(w, text);
-    hf_write_byte(w, '"');
+    hf_write_literal(w, "\"");
 }
 
 static void write_integer(hf_writer *w, int64_t n)
@@ -129,31 +129,31 @@ static bool write_value(hf_writer *w, json_t *value, unsigned depth)
     bool good = depth < DEPTH_MOST;
     switch (json_typeof(value)) {
     case JSON_OBJECT:
-        hf_write_byte(w, '{');
+        hf_write_literal(w, "{");
         for (void *first = json_object_iter(value), *i = first; good && i != NULL && !w->overflowed; i = json_object_iter_next(value, i)) {
             if (i != first)
-                hf_write_byte(w, ',');
+                hf_write_literal(w, ",");
             write_string(w, key_of(i));
-            hf_write_byte(w, ':');
+            hf_write_literal(w, ":");
             good = write_value(w, json_object_iter_value(i), depth + 1);
         }
-        hf_write_byte(w, '}');
+        hf_write_literal(w, "}");
         break;
     case JSON_ARRAY:
-        hf_write_byte(w, '[');
+        hf_write_literal(w, "[");
         for (size_t i = 0; good && i < json_array_size(value) && !w->overflowed; i++) {
             if (i > 0)
-                hf_write_byte(w, ',');
+                hf_write_literal(w, ",");
             good = write_value(w, json_array_get(value, i), depth + 1);
         }
-        hf_write_byte(w, ']');
+        hf_write_literal(w, "]");
         break;
     case JSON_STRING: write_string(w, hf_bytes_make(json_string_value(value), json_string_length(value))); break;
     case JSON_INTEGER: write_integer(w, json_integer_value(value)); break;
     case JSON_REAL: good = write_real(w, value); break;
-    case JSON_TRUE: hf_write_text(w, "true"); break;
-    case JSON_FALSE: hf_write_text(w, "false"); break;
-    case JSON_NULL: hf_write_text(w, "null"); break;
+    case JSON_TRUE: hf_write_literal(w, "true"); break;
+    case JSON_FALSE: hf_write_literal(w, "false"); break;
+    case JSON_NULL: hf_write_literal(w, "null"); break;
     }
     return good;
 }

@@ -14,6 +14,7 @@
 struct hf_later {
     hf_message dropped; /* first: posted when the last holder lets go */
     hf_mailbox *mailbox;
+    const hf_app *app;  /* kept: its handlers' task and context are there as long as the ticket is */
     hf_req *rq;         /* in the loop thread. NULL: it is over */
     hf_later *next, *previous;
     hf_idempotent *idempotent; /* the answer is still to be kept, though nobody waits for it */
@@ -38,10 +39,12 @@ static void unlink_ticket(hf_later *l)
 static void free_ticket(hf_later *l)
 {
     hf_mailbox *b = l->mailbox;
+    const hf_app *const app = l->app;
     const hf_allocator alloc = *hf_mailbox_allocator(b);
     hf_idempotent_abandon(l->idempotent);
     hf_free(&alloc, l, sizeof *l);
     hf_mailbox_drop(b);
+    hf_app_leave(app);
 }
 
 /* Nobody holds it any more. */
@@ -68,6 +71,7 @@ hf_err hf_req_later(hf_req *rq, hf_later **later)
         return hf_err_make(HF_ERR_BASE_MEMORY);
     l->dropped.run = run_dropped;
     l->mailbox = hf_mailbox_keep(b);
+    l->app = hf_app_keep(rq->service->app);
     l->rq = rq;
     l->next = more->tickets;
     if (l->next != NULL)

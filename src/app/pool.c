@@ -70,9 +70,12 @@ static bool have_thread(hf_pool *p)
 {
     if (p->idle > p->waiting || p->count == p->capacity)
         return p->count > 0;
+    /* These come from the thread itself, by what it does wrong: blocked, they would end the process unheard. */
+    static const int own[] = { SIGSYS, SIGSEGV, SIGBUS, SIGILL, SIGFPE };
     sigset_t all, before;
     sigfillset(&all); /* signals are for whoever runs the server */
-    sigdelset(&all, SIGSYS); /* comes from the thread itself, when it is confined and asks for too much */
+    for (size_t i = 0; i < HF_COUNT(own); i++)
+        sigdelset(&all, own[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     p->count += pthread_create(&p->threads[p->count], NULL, serve, p) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);

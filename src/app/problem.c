@@ -3,6 +3,8 @@
  * Every refusal names the rule that fired, what was got, what was wanted, and the fix: as a problem document (RFC 9457)
  * for programs, as a page for people.
  */
+#include <handfast/guard.h>
+
 #include "negotiate.h"
 #include "request.h"
 #include "service.h"
@@ -93,6 +95,42 @@ bool hf_req_wants_page(const hf_req *rq)
         hf_accept_quality(fields, hf_text("text/html")) > hf_accept_quality(fields, hf_text("application/problem+json"));
 }
 
+/* As whom it is for understands it. */
+static hf_err send(hf_req *rq, const problem *p)
+{
+    uint8_t *room = hf_req_memory(rq, PAGE_BYTES);
+    if (room == NULL)
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    hf_writer w = hf_writer_make(room, PAGE_BYTES);
+    const bool page = hf_req_wants_page(rq);
+    const hf_app *app = rq->service->app;
+    if (page)
+        write_page(&w, app->error_page.len > 0 ? app->error_page : plain_page, p);
+    else
+        write_document(&w, p);
+    if (page && app->error_page_policy != NULL) {
+        const hf_err err = hf_reply_field(rq, "Content-Security-Policy", hf_text(app->error_page_policy));
+        if (err.code != 0)
+            return err;
+    }
+    /* What was got is repeated here: no browser may take a document for a page. */
+    const hf_err err = hf_reply_field(rq, "X-Content-Type-Options", hf_text("nosniff"));
+    if (err.code != 0)
+        return err;
+    return hf_reply(rq, p->status, page ? "text/html; charset=utf-8" : "application/problem+json", hf_written(&w));
+}
+
+/* Nothing is kept back, whatever the status; and a page of the site's own would say less. */
+hf_err hf_reply_denial(hf_req *rq, const hf_why *why)
+{
+    const hf_err_info *const info = hf_err_describe(why->err);
+    const problem p = { .status = info->status != 0 ? info->status : 500, .info = info, .got = hf_text(why->got), .wanted = hf_text(why->wanted),
+        .request_id = hf_req_id(rq) };
+    if (rq->error.code == 0)
+        rq->error = why->err;
+    return send(rq, &p);
+}
+
 hf_err hf_reply_problem(hf_req *rq, uint16_t status, hf_err why, hf_bytes got)
 {
     const hf_fault *fault = hf_web_fault(rq->dialog->web);
@@ -112,30 +150,11 @@ hf_err hf_reply_problem(hf_req *rq, uint16_t status, hf_err why, hf_bytes got)
         p.info = hf_err_describe(hf_err_make(HF_ERR_HTTP_HANDLER));
         p.got = p.wanted = hf_text("");
     }
-    uint8_t *room = hf_req_memory(rq, PAGE_BYTES);
-    if (room == NULL)
-        return hf_err_make(HF_ERR_BASE_MEMORY);
-    hf_writer w = hf_writer_make(room, PAGE_BYTES);
-    const bool page = hf_req_wants_page(rq);
-    const hf_app *app = rq->service->app;
-    if (page)
-        write_page(&w, app->error_page.len > 0 ? app->error_page : plain_page, &p);
-    else
-        write_document(&w, &p);
-    if (page && app->error_page_policy != NULL) {
-        const hf_err err = hf_reply_field(rq, "Content-Security-Policy", hf_text(app->error_page_policy));
-        if (err.code != 0)
-            return err;
-    }
     /* RFC 9110 10.2.3: "how long the service is expected to be unavailable": limits pass as soon as others let go. */
     if (p.status == 503 || why.code == HF_ERR_HTTP_CONNECTIONS_PER_ADDRESS) {
         const hf_err retry = hf_reply_field(rq, "Retry-After", hf_text("1"));
         if (retry.code != 0)
             return retry;
     }
-    /* What was got is repeated here: no browser may take a document for a page. */
-    const hf_err err = hf_reply_field(rq, "X-Content-Type-Options", hf_text("nosniff"));
-    if (err.code != 0)
-        return err;
-    return hf_reply(rq, p.status, page ? "text/html; charset=utf-8" : "application/problem+json", hf_written(&w));
+    return send(rq, &p);
 }

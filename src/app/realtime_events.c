@@ -77,7 +77,7 @@ static hf_err refuse(hf_req *rq)
 {
     const hf_field *const origin = hf_fields_find(rq->head.fields, HF_FIELD_ORIGIN);
     hf_req_deny(rq, HF_ERR_EVENTSTREAM_ORIGIN, origin != NULL ? origin->value : hf_text("another site, by Sec-Fetch-Site"), "a page of this origin");
-    return hf_req_refuse(rq, hf_err_make(HF_ERR_EVENTSTREAM_ORIGIN), hf_text(""));
+    return hf_guards_turn_away(rq, hf_err_make(HF_ERR_EVENTSTREAM_ORIGIN), origin != NULL ? origin->value : hf_text(""));
 }
 
 hf_err hf_events_open(hf_req *rq)

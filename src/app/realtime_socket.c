@@ -125,6 +125,9 @@ static hf_websocket_deflate ready_for(const hf_req *rq)
 
 static hf_err refuse(hf_req *rq, hf_err why)
 {
+    const hf_field *const origin = hf_fields_find(rq->head.fields, HF_FIELD_ORIGIN);
+    if (why.code == HF_ERR_WEBSOCKET_ORIGIN)
+        return hf_guards_turn_away(rq, why, origin != NULL ? origin->value : hf_text(""));
     const hf_err err = why.code == HF_ERR_WEBSOCKET_VERSION ? hf_reply_field(rq, "Sec-WebSocket-Version", hf_text("13")) : HF_OK;
     return err.code != 0 ? err : hf_req_refuse(rq, why, rq->head.upgrade);
 }

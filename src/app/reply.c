@@ -46,10 +46,15 @@ hf_err hf_req_field(hf_req *rq, hf_field_id id, hf_bytes value)
 
 bool hf_req_lines(hf_req *rq, hf_bytes lines)
 {
-    if (rq->head.version > HF_HTTP_1_1)
+    if (rq->head.version > HF_HTTP_2)
         return false;
     rq->lines = lines;
     return true;
+}
+
+bool hf_req_takes_fronts(const hf_req *rq)
+{
+    return hf_web_keeps_fronts(rq->dialog->web);
 }
 
 void hf_reply_close(hf_req *rq)
@@ -109,7 +114,7 @@ static size_t add_usual(const hf_req *rq, hf_response_head *head, hf_field *fiel
     }
     const bool kept = may_be_kept(rq, head->status);
     size_t n = 0;
-    if (rq->head.version <= HF_HTTP_1_1 && !dated && !named && s->lines_length > 0) {
+    if (rq->head.version <= HF_HTTP_2 && !dated && !named && s->lines_length > 0) {
         head->lines[0] = hf_bytes_make(s->lines, ruled || !kept ? s->lines_length : s->lines_ruled);
         ruled = ruled || kept;
     } else {
@@ -258,6 +263,7 @@ hf_err hf_reply_extents(hf_req *rq, uint16_t status, const hf_extent *extents, s
         hf_req_note(rq, status, plain, plain_count);
     if (rq->answer_ended) {
         rq->sent += body.len;
+        rq->complete |= hf_web_version(rq->dialog->web) >= HF_HTTP_2; /* as in finish() */
         return HF_OK;
     }
     if (bare)

@@ -149,6 +149,10 @@ struct hf_guard;
 hf_err hf_guards_deny(hf_req *rq, const struct hf_guard *g, hf_err err);
 /* A field of the answer that a guard gave, and that may stand only once: this one takes its place. */
 bool hf_guards_replace(hf_req *rq, const hf_field *field);
+/* The request came from a person who sits at this machine: over loopback, through nobody, and to a name that leads nowhere else. */
+bool hf_req_is_at_home(const hf_req *rq);
+/* Denies for what no guard looked at: as those of its route do. */
+hf_err hf_guards_turn_away(hf_req *rq, hf_err why, hf_bytes got);
 /* Sessions of live routes are looked at again and again. */
 hf_time hf_guards_wake(const hf_req *rq);
 void hf_guards_tick(hf_req *rq);
@@ -179,6 +183,8 @@ void hf_req_give_room_back(hf_req *rq);
 bool hf_req_wants_page(const hf_req *rq);
 struct hf_answer_coding;
 hf_err hf_reply_head(hf_req *rq, uint16_t status, int64_t length, const struct hf_answer_coding *coding);
+/* Answers with all that is known of a denial: to who may be told (hf_req_is_at_home). */
+hf_err hf_reply_denial(hf_req *rq, const struct hf_why *why);
 /* Answers what the client did wrong; its body is read and thrown away. */
 hf_err hf_req_refuse(hf_req *rq, hf_err why, hf_bytes got);
 /* Deals with what a handler answered. */

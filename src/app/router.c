@@ -4,6 +4,13 @@
 #include "panic.h"
 #include "token.h"
 
+/* A row, and what it calls the arguments of its path: rows may name the same segment differently. */
+typedef struct leaf {
+    const hf_route *route;
+    size_t count;
+    hf_bytes names[]; /* in the row's pattern */
+} leaf;
+
 typedef struct node node;
 struct node {
     hf_bytes literal;  /* the segment, for literal nodes */
@@ -11,7 +18,7 @@ struct node {
     size_t count, capacity;
     node *argument;    /* {name} */
     node *rest;        /* {name...} */
-    const hf_route *routes[HF_METHOD_COUNT];
+    const leaf *leaves[HF_METHOD_COUNT];
     uint32_t methods;
 };
 
@@ -63,10 +70,16 @@ static size_t place_of(const node *n, hf_bytes literal)
     return low;
 }
 
+/* Of few, most differ in their length. */
 static node *literal_child(const node *n, hf_bytes literal)
 {
-    const size_t i = n->count > 1 ? place_of(n, literal) : 0;
-    return i < n->count && hf_bytes_equal(n->children[i]->literal, literal) ? n->children[i] : NULL;
+    enum { FEW = 8 };
+    for (size_t i = n->count > FEW ? place_of(n, literal) : 0; i < n->count; i++)
+        if (hf_bytes_equal(n->children[i]->literal, literal))
+            return n->children[i];
+        else if (n->count > FEW)
+            return NULL;
+    return NULL;
 }
 
 static node *add_literal(hf_router *r, node *n, hf_bytes literal)
@@ -230,6 +243,23 @@ static void check_row(judge *j, hf_method method)
     refuse(j, !are_protocols(r), "protocols are at most 16 tokens, of a route with websocket");
 }
 
+/* NULL: memory ends. The pattern was found right, so braces are around its arguments and nowhere else. */
+static const leaf *make_leaf(hf_router *r, const hf_route *route)
+{
+    hf_bytes rest = hf_text(route->path), segment, name, names[HF_ROUTE_ARGUMENTS];
+    size_t count = 0;
+    while (hf_split(&rest, '/', &segment))
+        if (classify(segment, &name) != LITERAL)
+            names[count++] = name;
+    leaf *const made = hf_arena_get_zeroed(&r->arena, sizeof *made + count * sizeof *made->names);
+    if (made == NULL)
+        return NULL;
+    made->route = route;
+    made->count = count;
+    memcpy(made->names, names, count * sizeof *names);
+    return made;
+}
+
 static void add_route(hf_router *r, judge *j)
 {
     const hf_route *const route = j->route;
@@ -237,12 +267,13 @@ static void add_route(hf_router *r, judge *j)
     const char *wrong = NULL;
     check_row(j, method);
     node *n = route->path != NULL ? add_path(r, hf_text(route->path), &wrong) : NULL;
+    const leaf *const made = n != NULL ? make_leaf(r, route) : NULL;
     refuse(j, wrong != NULL, wrong);
-    refuse(j, route->path != NULL && n == NULL && wrong == NULL, "out of memory");
-    if (n == NULL || method == HF_METHOD_UNKNOWN)
+    refuse(j, route->path != NULL && made == NULL && wrong == NULL, "out of memory");
+    if (made == NULL || method == HF_METHOD_UNKNOWN)
         return;
-    refuse(j, n->routes[method] != NULL, "another row has this method and path");
-    n->routes[method] = route;
+    refuse(j, n->leaves[method] != NULL, "another row has this method and path");
+    n->leaves[method] = made;
     n->methods |= 1u << method;
     r->methods |= 1u << method;
 }
@@ -279,96 +310,78 @@ void hf_router_free(hf_router *r)
 typedef struct search {
     hf_method method;
     uint32_t methods; /* of every row whose path fits: for 405 and OPTIONS */
-    hf_bytes values[HF_ROUTE_ARGUMENTS];
+    hf_path_argument *arguments; /* their values */
     size_t count;
 } search;
 
-static bool serves(const node *n, hf_method method)
+/* Which row answers to the method here? NULL: none. */
+static const leaf *leaf_for(const node *n, hf_method method)
 {
-    return n->routes[method] != NULL || (method == HF_METHOD_HEAD && n->routes[HF_METHOD_GET] != NULL);
+    return n->leaves[method] == NULL && method == HF_METHOD_HEAD ? n->leaves[HF_METHOD_GET] : n->leaves[method];
 }
 
-static const node *accept_node(search *s, const node *n)
+static const leaf *accept_node(search *s, const node *n)
 {
     s->methods |= n->methods;
-    return serves(n, s->method) ? n : NULL;
+    return leaf_for(n, s->method);
 }
 
-/* Recursion is bounded by the depth of the tree (HF_ROUTE_SEGMENTS), not by the path. */
-static const node *find(search *s, const node *n, hf_bytes rest)
+static void keep(search *s, hf_bytes value)
 {
-    hf_bytes segment;
-    hf_bytes whole = rest;
-    if (!hf_split(&rest, '/', &segment))
-        return accept_node(s, n);
-    const node *found = NULL;
-    const node *child = literal_child(n, segment);
-    if (child != NULL)
-        found = find(s, child, rest);
-    if (found == NULL && n->argument != NULL && segment.len > 0 && s->count < HF_ROUTE_ARGUMENTS) {
-        s->values[s->count++] = segment;
+    s->arguments[s->count++].value = value;
+}
+
+static const leaf *find(search *s, const node *n, hf_bytes rest);
+
+/* There is more than one way on. `whole` is the segment and what is behind it. */
+static const leaf *find_best(search *s, const node *n, const node *literal, hf_bytes whole)
+{
+    const size_t count = s->count;
+    hf_bytes rest = whole, segment = { 0 };
+    (void)hf_split(&rest, '/', &segment);
+    const leaf *found = literal != NULL ? find(s, literal, rest) : NULL;
+    if (found == NULL && n->argument != NULL && segment.len > 0 && count < HF_ROUTE_ARGUMENTS) {
+        s->count = count;
+        keep(s, segment);
         found = find(s, n->argument, rest);
-        if (found == NULL)
-            s->count--;
     }
-    if (found == NULL && n->rest != NULL && s->count < HF_ROUTE_ARGUMENTS) {
+    if (found == NULL && n->rest != NULL && count < HF_ROUTE_ARGUMENTS) {
+        s->count = count;
         found = accept_node(s, n->rest);
         if (found != NULL)
-            s->values[s->count++] = whole;
+            keep(s, whole);
     }
     return found;
 }
 
-/* Arguments get their names from the row that matched: rows may name the same segment differently. */
-static void name_arguments(const hf_route *route, const search *s, hf_route_match *match)
+/* Recursion is bounded by the depth of the tree (HF_ROUTE_SEGMENTS), not by the path; most paths need none. */
+static const leaf *find(search *s, const node *n, hf_bytes rest)
 {
-    /* Braces are nowhere else: classify saw to it. */
-    for (const char *at = route->path; match->argument_count < s->count && (at = strchr(at, '{')) != NULL;) {
-        const char *const name = at + 1, *const end = strchr(name, '}');
-        HF_ASSERT(end != NULL);
-        const size_t length = (size_t)(end - name), dots = end[-1] == '.' ? 3 : 0;
-        match->arguments[match->argument_count] = (hf_path_argument){
-            .name = name, .name_length = length - dots, .value = s->values[match->argument_count] };
-        match->argument_count++;
-        at = end;
+    hf_bytes whole = rest, segment;
+    while (n != NULL && hf_split(&rest, '/', &segment)) {
+        const node *const literal = literal_child(n, segment);
+        if (n->rest != NULL || (n->argument != NULL && (literal != NULL || segment.len == 0 || s->count == HF_ROUTE_ARGUMENTS)))
+            return find_best(s, n, literal, whole);
+        if (literal == NULL && n->argument != NULL)
+            keep(s, segment);
+        n = literal != NULL ? literal : n->argument;
+        whole = rest;
     }
-}
-
-/* The same where each segment has a node of its own, which comes before all others. NULL: there is none that serves it. */
-static const node *find_literal(const hf_router *r, hf_method method, hf_bytes rest)
-{
-    const node *n = &r->root;
-    const uint8_t *slash;
-    do {
-        slash = rest.len > 0 ? memchr(rest.ptr, '/', rest.len) : NULL;
-        const size_t length = slash != NULL ? (size_t)(slash - rest.ptr) : rest.len;
-        n = literal_child(n, hf_bytes_make(rest.ptr, length));
-        if (slash != NULL)
-            rest = hf_bytes_make(slash + 1, rest.len - length - 1);
-    } while (n != NULL && slash != NULL);
-    return n != NULL && serves(n, method) ? n : NULL;
+    return n != NULL ? accept_node(s, n) : NULL;
 }
 
 void hf_router_match(const hf_router *r, hf_method method, hf_bytes path, hf_route_match *match)
 {
     HF_ASSERT(path.len > 0 && path.ptr[0] == '/');
-    const hf_bytes rest = hf_bytes_make(path.ptr + 1, path.len - 1);
-    const node *n = find_literal(r, method, rest);
-    match->argument_count = 0;
-    if (n != NULL) {
-        match->route = n->routes[method] != NULL ? n->routes[method] : n->routes[HF_METHOD_GET];
-        match->methods = n->methods;
-        return;
-    }
-    search s = { .method = method };
-    match->route = NULL;
-    n = find(&s, &r->root, rest);
+    search s = { .method = method, .arguments = match->arguments };
+    const leaf *const found = find(&s, &r->root, hf_bytes_make(path.ptr + 1, path.len - 1));
+    match->route = found != NULL ? found->route : NULL;
     match->methods = s.methods;
-    if (n == NULL)
-        return;
-    match->route = n->routes[method] != NULL ? n->routes[method] : n->routes[HF_METHOD_GET];
-    if (s.count > 0)
-        name_arguments(match->route, &s, match);
+    match->argument_count = found != NULL ? found->count : 0;
+    for (size_t i = 0; i < match->argument_count; i++) {
+        match->arguments[i].name = (const char *)found->names[i].ptr;
+        match->arguments[i].name_length = found->names[i].len;
+    }
 }
 
 uint32_t hf_router_methods(const hf_router *r)

@@ -27,7 +27,23 @@ typedef struct hf_app {
     struct hf_idempotency_store *idempotency; /* NULL: keys are not looked at */
     struct hf_topics *topics; /* NULL: there are none */
     uint16_t https_port;     /* where routes are served that need https; 0: at the usual port */
+    /* What outlives its request holds what the handlers stand on: from any thread. May be NULL, where nothing does. */
+    void (*keep)(void *self), (*leave)(void *self);
+    void *self;
 } hf_app;
+
+static inline const hf_app *hf_app_keep(const hf_app *a)
+{
+    if (a->keep != NULL)
+        a->keep(a->self);
+    return a;
+}
+
+static inline void hf_app_leave(const hf_app *a)
+{
+    if (a->leave != NULL)
+        a->leave(a->self);
+}
 
 /* What the room above does for a service. */
 typedef struct hf_dialog hf_dialog;
@@ -190,9 +206,11 @@ void hf_req_remark(hf_req *rq, hf_err what);
 /* A field of the answer whose value is lent until the answer was begun, by hf_reply_extents or hf_reply: nothing is copied.
  * The core that writes the head checks the value. */
 hf_err hf_req_field(hf_req *rq, hf_field_id id, hf_bytes value);
-/* Ready-made field lines of our own for the answer that is begun next, lent likewise; may this request have them? Only in
- * HTTP/1. Nobody looks into them: there must be no Date, Server or Cache-Control among them. */
+/* Ready-made field lines of our own for the answer that is begun next, lent likewise; may this request have them? Not in
+ * HTTP/3. Nobody looks into them: there must be no Date, Server or Cache-Control among them. */
 bool hf_req_lines(hf_req *rq, hf_bytes lines);
+/* May the answer's body be a file that is in memory, with a front (io/file.h)? Else it is to be lent as memory. */
+bool hf_req_takes_fronts(const hf_req *rq);
 /* From where the request comes, as far as those say that may be believed. */
 hf_req_source hf_req_source_of(const hf_req *rq);
 /* The route's handler or files answer; the guards let it in. */

@@ -112,12 +112,15 @@ static void write_json_ascii(hf_writer *w, uint8_t c)
     }
 }
 
+/* A bit for each byte that does not simply stand for itself: control characters, '"', '\\', and what is not ASCII. */
+static const uint32_t json_special[8] = { UINT32_MAX, 1u << ('"' - 32), 1u << ('\\' - 64), 0, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX };
+
 /* How many bytes, of those there is room for, mean themselves in a string of JSON: most do, and go at once. */
 static size_t json_plain(const hf_writer *w, hf_bytes b)
 {
     const size_t room = w->capacity - w->length, most = b.len < room ? b.len : room;
     size_t n = 0;
-    while (n < most && b.ptr[n] >= 0x20 && b.ptr[n] < 0x80 && b.ptr[n] != '"' && b.ptr[n] != '\\')
+    while (n < most && (json_special[b.ptr[n] >> 5] >> (b.ptr[n] & 31) & 1) == 0)
         n++;
     return n;
 }
@@ -223,6 +226,27 @@ bool hf_starts_with(hf_bytes whole, hf_bytes start)
 bool hf_ends_with(hf_bytes whole, hf_bytes end)
 {
     return whole.len >= end.len && hf_bytes_equal(hf_bytes_make(whole.ptr + (whole.len - end.len), end.len), end);
+}
+
+static bool ends_authority(uint8_t c)
+{
+    return c <= ' ' || strchr("/?#\"'{}<>\\", c) != NULL;
+}
+
+hf_bytes hf_url_user(hf_bytes text)
+{
+    const hf_bytes mark = hf_text("://");
+    for (size_t at = 0; at + mark.len <= text.len; at++) {
+        if (memcmp(text.ptr + at, mark.ptr, mark.len) != 0)
+            continue;
+        const size_t from = at + mark.len;
+        size_t last = from; /* RFC 3986 3.2.1: behind the last '@', for readers differ about more of them */
+        for (size_t i = from; i < text.len && !ends_authority(text.ptr[i]); i++)
+            last = text.ptr[i] == '@' ? i : last;
+        if (last > from)
+            return hf_bytes_make(text.ptr + from, last - from);
+    }
+    return hf_bytes_make(NULL, 0);
 }
 
 static bool is_blank(uint8_t c)

@@ -72,6 +72,8 @@ static inline uint8_t hf_lower(uint8_t c)
 bool hf_text_same(hf_bytes a, hf_bytes b);
 bool hf_starts_with(hf_bytes whole, hf_bytes start);
 bool hf_ends_with(hf_bytes whole, hf_bytes end);
+/* The user and password of the first URL in `text` that has them ("mary:secret" of https://mary:secret@host/): lends. ptr NULL: none has. */
+hf_bytes hf_url_user(hf_bytes text);
 /* Without spaces and tabs at both ends. */
 hf_bytes hf_trim(hf_bytes b);
 /* Cuts the part before `separator` off *rest (all of it when there is none); false when *rest was exhausted (ptr NULL). */

@@ -86,6 +86,15 @@ static hf_exit next_value(hf_cli *cli, const hf_option *option, cursor *c, const
     return HF_EXIT_OK;
 }
 
+/* Of an option whose value may be absent, the next argument is the value where it is one of its words. */
+static const char *next_choice(const hf_option *option, cursor *c)
+{
+    for (size_t i = 0; c->at < c->argc && option->choices && option->choices[i]; i++)
+        if (strcmp(c->argv[c->at], option->choices[i]) == 0)
+            return c->argv[c->at++];
+    return NULL;
+}
+
 static hf_exit take_option(hf_cli *cli, hf_arguments *to, const hf_option *option, bool on, const char *value, cursor *c)
 {
     const bool takes_value = option->kind == HF_OPTION_VALUE || option->kind == HF_OPTION_OPTIONAL;
@@ -94,6 +103,8 @@ static hf_exit take_option(hf_cli *cli, hf_arguments *to, const hf_option *optio
     hf_exit result = HF_EXIT_OK;
     if (option->kind == HF_OPTION_VALUE && !value)
         result = next_value(cli, option, c, &value);
+    else if (option->kind == HF_OPTION_OPTIONAL && !value)
+        value = next_choice(option, c);
     if (result == HF_EXIT_OK && value)
         result = check_choice(cli, option, value);
     if (result != HF_EXIT_OK)

@@ -33,7 +33,7 @@ typedef enum hf_option_kind {
     HF_OPTION_FLAG,     /* --name */
     HF_OPTION_BOOLEAN,  /* --name and --no-name */
     HF_OPTION_VALUE,    /* --name VALUE, --name=VALUE */
-    HF_OPTION_OPTIONAL  /* --name, --name=VALUE */
+    HF_OPTION_OPTIONAL  /* --name, --name=VALUE; with `choices` also --name VALUE */
 } hf_option_kind;
 
 /* What a shell may offer for a value. */

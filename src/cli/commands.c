@@ -422,6 +422,7 @@ static const hf_option get_options[] = {
     { .name = "http3", .help = "Try HTTP/3 first, whether the server offers it or not, beside HTTP/2 and HTTP/1.1." },
     { .name = "http3-only", .help = "Speak HTTP/3 or fail." },
     { .name = "resolve", .kind = HF_OPTION_VALUE, .repeats = true, .value = "HOST:PORT:ADDRESS", .help = "Take this address for that host and port." },
+    { .name = "dns-servers", .kind = HF_OPTION_VALUE, .value = "ADDRESS[:PORT],...", .preset = "the system's", .help = "Ask these name servers." },
     { .name = "connect-to", .kind = HF_OPTION_VALUE, .repeats = true, .value = "HOST1:PORT1:HOST2:PORT2", .help = "Connect there instead; an empty part means any, or unchanged." },
     { .name = "cacert", .kind = HF_OPTION_VALUE, .value = "FILE", .preset = "$SSL_CERT_FILE, else the system's", .complete = HF_COMPLETE_FILE, .help = "Believe the roots in this PEM file, and no others." },
     { .name = "insecure", .letter = 'k', .help = "Believe any certificate: whoever is between can read and change everything." },
@@ -536,6 +537,7 @@ static const char *const explain_description[] = {
     "is accepted, and 12 when it is not.",
     NULL,
 };
+static const char *const credentials_modes[] = { "include", "same-origin", "omit", NULL };
 static const hf_option explain_options[] = {
     { .name = "json", .help = "Print JSON." },
     { .name = "location", .letter = 'L', .help = "URL: go where redirects lead, at most 20 times, and explain each." },
@@ -547,7 +549,7 @@ static const hf_option explain_options[] = {
     { .name = "origin", .kind = HF_OPTION_VALUE, .value = "ORIGIN", .help = "URL: ask as a browser does for a script of a page of this origin (https://app.example), preflight and all, and say whether the script may read the answer (CORS), and which step forbids it." },
     { .name = "method", .kind = HF_OPTION_VALUE, .value = "METHOD", .preset = "GET", .help = "With --origin: the method of the script's request. What it would change is changed, unless the preflight forbids it." },
     { .name = "header", .letter = 'H', .kind = HF_OPTION_VALUE, .repeats = true, .value = "FIELD", .help = "With --origin: a field that the script sets, written as \"Name: value\"." },
-    { .name = "credentials", .help = "With --origin: the script asks with credentials: \"include\"." },
+    { .name = "credentials", .kind = HF_OPTION_OPTIONAL, .value = "MODE", .choices = credentials_modes, .preset = "same-origin; MODE is include", .complete = HF_COMPLETE_CHOICES, .help = "With --origin: the script asks with credentials: include, same-origin or omit, as fetch() has it." },
     { .name = "cookies", .help = "URL: say of each cookie that is set whether a browser keeps it, with which requests it goes back, and why not." },
     { .name = "from-site", .kind = HF_OPTION_VALUE, .value = "SITE", .preset = "another site", .help = "With --cookies and one of the next four: the site whose page has the browser ask, https://other.example." },
     { .name = "nav", .help = "With --cookies: say whether each cookie goes along when a link of that site is followed." },

@@ -11,6 +11,7 @@
 
 #include "allocator.h"
 #include "config.h"
+#include "config_apps.h"
 #include "config_plan.h"
 #include "config_tree.h"
 #include "words.h"
@@ -40,6 +41,22 @@ static hf_exit load(hf_cli *cli, hf_config *c, const char *path)
     if (hf_config_load(c, path).code != 0)
         return hf_cli_failed(cli, "out of memory");
     return c->problem_count > 0 ? report(cli, c) : HF_EXIT_OK;
+}
+
+/* With its applications: for who asks what they answer. Whether their routes fit the rest is seen when they are planned together. */
+static bool load_apps(hf_config *c)
+{
+    hf_config_plan plan;
+    return c->problem_count == 0 && hf_config_has_apps(c) && hf_config_apps_load(c, false) ? hf_config_plan_make(c, &plan).code == 0 && c->problem_count == 0
+                                                                                     : c->problem_count == 0;
+}
+
+static hf_exit load_with_apps(hf_cli *cli, hf_config *c, const char *path)
+{
+    const hf_exit result = load(cli, c, path);
+    if (result != HF_EXIT_OK || load_apps(c))
+        return result;
+    return c->problem_count > 0 ? report(cli, c) : hf_cli_failed(cli, "out of memory");
 }
 
 /* ---- check ---------------------------------------------------------------------------------------------------- */
@@ -79,12 +96,14 @@ int hf_command_check(hf_cli *cli, const hf_arguments *arguments)
         begin(&c);
         if (hf_config_load(&c, config_path(arguments)).code != 0)
             result = hf_cli_failed(cli, "out of memory");
-        else
+        else if (load_apps(&c) || c.problem_count > 0)
             print_problems_json(cli, &c);
+        else
+            result = hf_cli_failed(cli, "out of memory");
         if (result == HF_EXIT_OK && c.problem_count > 0)
             result = HF_EXIT_CONFIG;
     } else {
-        result = load(cli, &c, config_path(arguments));
+        result = load_with_apps(cli, &c, config_path(arguments));
         if (result == HF_EXIT_OK && !hf_arguments_on(arguments, cli->command, "quiet"))
             print_summary(cli, &c);
     }
@@ -176,7 +195,7 @@ static hf_exit explain(hf_cli *cli, const hf_arguments *arguments)
     hf_config c;
     if (arguments->operand_count != 3)
         return hf_cli_misuse(cli, "explain needs METHOD and URL, as in handfast config explain GET http://localhost/about");
-    hf_exit result = load(cli, &c, config_path(arguments));
+    hf_exit result = load_with_apps(cli, &c, config_path(arguments));
     if (result == HF_EXIT_OK && !hf_config_explain(&c, arguments->operands[1], arguments->operands[2], cli->out, cli->err))
         result = HF_EXIT_FAILED;
     hf_config_fini(&c);

@@ -43,6 +43,8 @@ typedef struct browser {
     hf_client_url from;   /* the page of --from-site */
     bool same_site, same_origin;
     bool goes;            /* the cookie that is told goes with the request */
+    unsigned preflight;   /* how OPTIONS was answered; 0: it was not asked */
+    bool asked;           /* the request itself was */
     /* the last answer */
     uint16_t status;
     hf_field fields[KEPT];
@@ -165,6 +167,46 @@ static hf_fields answer_of(const browser *b)
 
 /* ---- CORS ------------------------------------------------------------------------------------------------------- */
 
+static void write_number(hf_writer *w, const char *before, unsigned status)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%s%u", before, status);
+    hf_write_text(w, text);
+}
+
+/* What curl makes of it, and what a browser does. `err`: why the script may not read the answer. */
+static void tell_side_by_side(browser *b, hf_err err)
+{
+    char texts[2][400];
+    hf_writer curl = hf_writer_make(texts[0], sizeof texts[0]), there = hf_writer_make(texts[1], sizeof texts[1]);
+    const hf_bytes method = hf_cors_method(b->wish.method);
+    hf_write(&curl, method);
+    hf_write_text(&curl, " at once");
+    if (b->asked)
+        write_number(&curl, ", answered ", b->status);
+    hf_write_text(&curl, b->asked ? ": it reads all of it" : ": it would read whatever is answered");
+    hf_write_text(&curl, ", and ignores Access-Control-Allow-*");
+    if (b->preflight != 0)
+        write_number(&there, b->asked ? "OPTIONS first, answered " : "OPTIONS, answered ", b->preflight);
+    hf_write_text(&there, b->preflight == 0 ? "" : b->asked ? "; then " : "; ");
+    hf_write(&there, method);
+    if (b->asked) {
+        hf_write_text(&there, b->wish.credentials ? " with cookies" : " without cookies");
+        write_number(&there, ", answered ", b->status);
+    }
+    hf_write_text(&there, err.code == 0 ? ": the script may read it" : b->asked ? ": the server has acted on it, and the script gets a TypeError" : " is not sent, and the script gets a TypeError");
+    if (b->json) {
+        fprintf(b->cli->out, ",\n{\"step\":\"side by side\",\"ok\":true");
+        member(b->cli->out, "curl", hf_written(&curl));
+        member(b->cli->out, "browser", hf_written(&there));
+        fputc('}', b->cli->out);
+        return;
+    }
+    fprintf(b->cli->out, "\n  curl ignores it, the browser does not:\n");
+    labelled(b, "curl", hf_written(&curl));
+    labelled(b, "browser", hf_written(&there));
+}
+
 static hf_exit block(browser *b, const char *step, hf_err err, hf_bytes what, hf_bytes got, bool preflight)
 {
     char console[2048];
@@ -172,6 +214,7 @@ static hf_exit block(browser *b, const char *step, hf_err err, hf_bytes what, hf
     if (err.code != HF_ERR_CORS_MIXED_CONTENT && err.code != HF_ERR_CLIENT_REDIRECTS)
         hf_cors_write_console(&w, hf_text(b->arguments->operands[0]), &b->wish, preflight, err, got);
     tell(b, step, err, what, got, hf_written(&w));
+    tell_side_by_side(b, err);
     return HF_EXIT_POLICY;
 }
 
@@ -189,6 +232,7 @@ static hf_exit preflight(browser *b, hf_bytes why)
     const hf_exit failed = exchange(b, hf_text("OPTIONS"), (hf_fields){ fields, w.length > 0 ? 6 : 5 });
     if (failed != HF_EXIT_OK)
         return failed;
+    b->preflight = b->status;
     snprintf(what, sizeof what, "needed because of %.*s; OPTIONS is answered %u", why.len < 100 ? (int)why.len : 100, (const char *)why.ptr, b->status);
     const hf_err err = hf_cors_check_preflight(&b->wish, b->status, answer_of(b), &got);
     if (err.code != 0)
@@ -258,6 +302,7 @@ static hf_exit ask_once(browser *b)
     failed = exchange(b, hf_cors_method(b->wish.method), (hf_fields){ fields, n });
     if (failed != HF_EXIT_OK)
         return failed;
+    b->asked = true;
     snprintf(what, sizeof what, "%.*s is answered %u", HF_STR(hf_cors_method(b->wish.method)), b->status);
     const hf_err err = hf_cors_check(&b->wish, answer_of(b), &got);
     return err.code != 0 ? block(b, "answer", err, hf_text(what), got, false) : HF_EXIT_OK;
@@ -276,6 +321,8 @@ static hf_exit explain_cors(browser *b)
     tell_forbidden(b);
     for (unsigned hops = 0; hops <= REDIRECTS; hops++) {
         write_origin(&b->url, own);
+        b->asked = false;
+        b->preflight = 0;
         if (secure && !b->url.secure && !is_local(&b->url))
             return block(b, "mixed content", hf_err_make(HF_ERR_CORS_MIXED_CONTENT), hf_text("a page of https asks http"), hf_text(own), false);
         const hf_exit failed = ask_once(b);
@@ -285,6 +332,7 @@ static hf_exit explain_cors(browser *b)
         if (!redirect(b, next)) {
             snprintf(what, sizeof what, "%.*s is answered %u, and the script may read it", HF_STR(hf_cors_method(b->wish.method)), status);
             tell(b, "answer", HF_OK, hf_text(what), hf_text(""), hf_text(""));
+            tell_side_by_side(b, HF_OK);
             return HF_EXIT_OK;
         }
         snprintf(what, sizeof what, "%u leads to %.400s; from there on Origin is %.*s", status, next, HF_STR(b->wish.origin));
@@ -417,9 +465,10 @@ static hf_exit explain_cookies(browser *b)
 
 static hf_exit take_wish(browser *b)
 {
-    const hf_given *const origin = hf_arguments_find(b->arguments, "origin"), *const method = hf_arguments_find(b->arguments, "method");
+    const hf_given *const origin = hf_arguments_find(b->arguments, "origin"), *const method = hf_arguments_find(b->arguments, "method"),
+        *const mode = hf_arguments_find(b->arguments, "credentials");
     static hf_client_url page; /* large */
-    b->wish = (hf_cors_wish){ .origin = hf_text(origin->value), .method = hf_text(method != NULL ? method->value : "GET"), .credentials = is_on(b, "credentials") };
+    b->wish = (hf_cors_wish){ .origin = hf_text(origin->value), .method = hf_text(method != NULL ? method->value : "GET"), .credentials = mode != NULL && (mode->value == NULL || strcmp(mode->value, "include") == 0) };
     const bool null = strcmp(origin->value, "null") == 0;
     if (!null && (hf_client_url_parse(origin->value, &page) != NULL || page.live || strlen(strstr(origin->value, "://") + 3) != page.authority.len))
         return hf_cli_misuse(b->cli, "--origin %s: write it as browsers do: https://app.example, without a path", origin->value);

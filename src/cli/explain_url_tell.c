@@ -342,6 +342,11 @@ static void json_error(FILE *out, hf_err err)
     member(out, "rule", info->rule);
     member(out, "cause", info->cause);
     member(out, "remedy", info->remedy);
+    const hf_error_names *const names = hf_error_names_of(err.code);
+    if (names != NULL && names->chromium != NULL)
+        member(out, "chromium", names->chromium);
+    if (names != NULL && names->firefox != NULL)
+        member(out, "firefox", names->firefox);
 }
 
 static void json_connect(FILE *out, const hf_trail_hop *h)

@@ -369,7 +369,7 @@ static hf_exit open_all(hf_get *g, size_t most)
         .aliases = g->aliases, .alias_count = g->alias_count,
         .proxy_http = proxy != NULL ? proxy : from_environment("http_proxy", NULL, "all_proxy"),
         .proxy_https = proxy != NULL ? proxy : from_environment("https_proxy", "HTTPS_PROXY", "all_proxy"),
-        .no_proxy = none != NULL ? none : from_environment("no_proxy", "NO_PROXY", NULL) };
+        .name_servers = option(g, "dns-servers"), .no_proxy = none != NULL ? none : from_environment("no_proxy", "NO_PROXY", NULL) };
     g->dialer = hf_dialer_new(&options, &why);
     if (g->dialer == NULL)
         return hf_cli_failed(g->cli, "%.*s", HF_STR(hf_written(&why)));

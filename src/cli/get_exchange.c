@@ -283,7 +283,7 @@ static void hear_failure(hf_get *g, const hf_line_pool_event *e)
     else if (e->stage != HF_LINE_OPEN)
         finish(g, hf_get_fail(g, hf_calling_layer_of(e->stage), "%s", e->words));
     else if (e->err.code == HF_ERR_CLIENT_NO_VERSION)
-        finish(g, hf_get_fail(g, HF_EXIT_HTTP, "the server does not speak HTTP/2 at %s", g->at.host));
+        finish(g, hf_get_fail(g, HF_EXIT_HTTP, "%s: no HTTP/2 at %s", hf_err_text(e->err), g->at.host));
     else if (!g->opened)
         finish(g, hf_get_fail(g, HF_EXIT_HTTP, "the request cannot be sent: %s", e->words));
     else
@@ -330,7 +330,7 @@ void hf_get_hear(hf_get *g, const hf_line_pool_event *e)
     case HF_LINE_POOL_BODY: result = take_piece(g, e->answer.body); break;
     case HF_LINE_POOL_TRAILERS: break;
     case HF_LINE_POOL_END: end_answer(g); return;
-    case HF_LINE_POOL_AGAIN: hf_get_note(g, "sent again: %s", e->words); break;
+    case HF_LINE_POOL_AGAIN: hf_get_note(g, "sent again: %s (%s)", e->words, hf_err_describe(e->err)->id); break;
     case HF_LINE_POOL_FAILED: hear_failure(g, e); return;
     }
     if (result != HF_EXIT_OK)

@@ -8,6 +8,8 @@
 #include "address.h"
 #include "text.h"
 
+enum { LARGE_PIECE = 4096 };
+
 /* ---- on standard error -------------------------------------------------------------------------------------- */
 
 void hf_get_note(const hf_get *g, const char *format, ...)
@@ -138,6 +140,23 @@ hf_exit hf_get_write_head(hf_get *g, const hf_response_head *head)
     return HF_EXIT_OK;
 }
 
+/* What is large goes past the C library's buffer, which would cut it in two. */
+static bool write_piece(FILE *out, hf_bytes piece)
+{
+    const int fd = piece.len >= LARGE_PIECE ? fileno(out) : -1;
+    if (fd < 0)
+        return fwrite(piece.ptr, 1, piece.len, out) == piece.len;
+    if (fflush(out) != 0)
+        return false;
+    while (piece.len > 0) {
+        const ssize_t n = write(fd, piece.ptr, piece.len);
+        if (n < 0 && errno != EINTR)
+            return false;
+        piece = hf_bytes_make(piece.ptr + (n > 0 ? n : 0), piece.len - (size_t)(n > 0 ? n : 0));
+    }
+    return true;
+}
+
 hf_exit hf_get_write(hf_get *g, hf_bytes piece)
 {
     const hf_exit opened = open_output(g);
@@ -145,7 +164,7 @@ hf_exit hf_get_write(hf_get *g, hf_bytes piece)
         return opened;
     if (g->out == stdout && g->output == NULL && isatty(STDOUT_FILENO) && memchr(piece.ptr, 0, piece.len) != NULL)
         return hf_get_fail(g, HF_EXIT_FAILED, "the body is no text: it would spoil the terminal. Say --output FILE, or --output - to have it here");
-    if (fwrite(piece.ptr, 1, piece.len, g->out) != piece.len)
+    if (!write_piece(g->out, piece))
         return hf_get_fail(g, HF_EXIT_FAILED, "%s: %s", g->out_name[0] != 0 ? g->out_name : "standard output", strerror(errno));
     return HF_EXIT_OK;
 }

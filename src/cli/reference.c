@@ -143,44 +143,75 @@ static bool names(const char *text, hf_bytes name)
     return false;
 }
 
-/* ERR_CERT_DATE_INVALID, NET::ERR_CERT_DATE_INVALID, SSL_ERROR_RX_RECORD_TOO_LONG; unknown_ca. */
-static bool is_browser_name(const char *asked, hf_err err, const hf_err_info *info)
+/* ERR_CERT_DATE_INVALID, NET::ERR_CERT_DATE_INVALID, SSL_ERROR_RX_RECORD_TOO_LONG, where the row's prose has it. */
+static bool is_browser_name(const char *asked, const hf_err_info *info)
 {
-    const hf_error_names *const others = hf_error_names_of(err.code);
-    if (others != NULL && hf_error_names_hold(others, asked))
-        return true;
     const char *colons = strstr(asked, "::");
     const hf_bytes name = hf_text(colons != NULL ? colons + 2 : asked);
     return name.len > 4 && memchr(name.ptr, '_', name.len) != NULL && (names(info->cause, name) || names(info->name, name));
 }
 
-/* A status of HTTP, or a name of the operating system's. How many were told: the JSON array is left open. */
+/* Is it the alert of TLS with this number, said by a peer? */
+static bool is_alert(uint64_t number, const hf_err_info *info)
+{
+    char rule[40];
+    snprintf(rule, sizeof rule, "RFC 8446 6.2: alert %u", (unsigned)number);
+    return number < 256 && strcmp(info->rule, rule) == 0;
+}
+
+/* A browser's name that a row has for its own is not looked for in the prose of others. */
+static bool is_in_names(const char *asked)
+{
+    const hf_error_names *row;
+    for (size_t i = 0; (row = hf_error_names_at(i)) != NULL; i++)
+        if (hf_error_names_hold(row, asked))
+            return true;
+    return false;
+}
+
+/* Is this the row that is asked for? `number`: of a status or alert; 0 to 255 may be either. */
+static bool is_asked(const char *asked, bool by_number, uint64_t number, bool in_names, hf_err err, const hf_err_info *info)
+{
+    const hf_error_names *const others = hf_error_names_of(err.code);
+    if (by_number)
+        return (number != 0 && info->status == number) || is_alert(number, info);
+    if (in_names)
+        return others != NULL && hf_error_names_hold(others, asked);
+    return is_code(asked, info->id) || is_browser_name(asked, info);
+}
+
+/* A status of HTTP, a name of a browser's or the operating system's. How many were told: the JSON array is left open. */
 static size_t explain_outside(hf_cli *cli, const char *asked, uint64_t status, bool json)
 {
-    const hf_system_name *const system = hf_system_name_find(asked);
+    const bool by_status = status >= 100 && status <= 599 && hf_status_phrase((uint16_t)status).len > 0;
+    const hf_browser_name *const browser = hf_browser_name_find(asked);
+    hf_system_name system;
     char title[80];
-    if (system == NULL && (status < 100 || status > 599 || hf_status_phrase((uint16_t)status).len == 0))
-        return 0;
-    if (system != NULL)
-        snprintf(title, sizeof title, "%s (%d)", system->name, system->number);
-    else
+    if (by_status)
         snprintf(title, sizeof title, "%u %.*s", (unsigned)status, HF_STR(hf_status_phrase((uint16_t)status)));
-    const char *const means = system != NULL ? system->means : hf_status_means((uint16_t)status);
+    else if (browser != NULL)
+        snprintf(title, sizeof title, "%s", browser->name);
+    else if (hf_system_name_find(asked, &system))
+        snprintf(title, sizeof title, "%s (%d)", system.name, system.number);
+    else
+        return 0;
+    const char *const means = by_status ? hf_status_means((uint16_t)status) : browser != NULL ? browser->means : system.means;
+    const char *const remedy = by_status ? NULL : browser != NULL ? browser->remedy : system.remedy;
     if (json) {
         fputs("[\n{\"name\":", cli->out);
         hf_print_json(cli->out, title);
         if (means != NULL)
             json_member(cli->out, "means", means);
-        if (system != NULL)
-            json_member(cli->out, "remedy", system->remedy);
+        if (remedy != NULL)
+            json_member(cli->out, "remedy", remedy);
         fputc('}', cli->out);
         return 1;
     }
     fprintf(cli->out, "%s%s%s\n", cli->colour_out ? "\x1b[1m" : "", title, cli->colour_out ? "\x1b[0m" : "");
     if (means != NULL)
         explain_part(cli, "means", means);
-    if (system != NULL)
-        explain_part(cli, "remedy", system->remedy);
+    if (remedy != NULL)
+        explain_part(cli, "remedy", remedy);
     return 1;
 }
 
@@ -198,13 +229,14 @@ int hf_command_explain(hf_cli *cli, const hf_arguments *arguments)
     const bool by_status = hf_parse_decimal(hf_text(asked), &asked_status);
     if (!by_status && hf_explain_is_file(asked))
         return hf_explain_file(cli, arguments);
+    const bool in_names = is_in_names(asked);
     hf_nearest nearest = { .word = asked };
     size_t found = explain_outside(cli, asked, by_status ? asked_status : 0, json);
     hf_err err;
     const hf_err_info *info;
     for (size_t i = 0; hf_err_row(i, &err, &info); i++) {
         hf_nearest_try(&nearest, info->id);
-        if (by_status ? asked_status == 0 || info->status != asked_status : !is_code(asked, info->id) && !is_browser_name(asked, err, info))
+        if (!is_asked(asked, by_status, asked_status, in_names, err, info))
             continue;
         if (json)
             fputs(found == 0 ? "[\n" : ",\n", cli->out);
@@ -221,7 +253,7 @@ int hf_command_explain(hf_cli *cli, const hf_arguments *arguments)
     if (found > 0)
         return HF_EXIT_OK;
     if (by_status)
-        return hf_cli_failed(cli, "no error is reported with status %s; handfast errors lists them all", asked);
+        return hf_cli_failed(cli, "no status, alert or errno has the number %s; handfast errors lists our own", asked);
     if (nearest.best)
         return hf_cli_failed(cli, "there is no error %s; did you mean %s?", asked, nearest.best);
     return hf_cli_failed(cli, "there is no error %s; handfast errors lists them all", asked);

@@ -588,9 +588,11 @@ int hf_command_serve(hf_cli *cli, const hf_arguments *arguments)
         options.files.content_security_policy =
             "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
         options.routes = hf_tour_routes(&options.route_count);
-        options.context = hf_tour_new();
-        if (options.context == NULL)
-            return hf_cli_failed(cli, "out of memory");
+        hf_tour *tour;
+        const hf_err err = hf_tour_open(&tour);
+        if (err.code != 0)
+            return hf_cli_failed(cli, "the tour of the welcome site: %s", hf_err_text(err));
+        options.context = tour;
     }
     fflush(cli->out);
     const int status = cli->doors->serve(&options);

@@ -22,13 +22,16 @@ enum { NEEDLE = 64, ANSWER = 4096 };
 
 static const char json[] = "application/json";
 
-hf_tour *hf_tour_new(void)
+hf_err hf_tour_open(hf_tour **tour)
 {
+    *tour = NULL;
     hf_tour *const t = hf_alloc_zeroed(hf_allocator_default(), sizeof(hf_tour));
-    if (t == NULL || hf_tour_guards_open())
-        return t;
-    hf_tour_free(t);
-    return NULL;
+    const hf_err err = t != NULL ? hf_tour_guards_open() : hf_err_make(HF_ERR_BASE_MEMORY);
+    if (err.code == 0)
+        *tour = t;
+    else
+        hf_tour_free(t);
+    return err;
 }
 
 void hf_tour_free(hf_tour *t)

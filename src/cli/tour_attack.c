@@ -19,11 +19,11 @@ static hf_csrf_guard all = CSRF(HF_CSRF_ORIGIN_AND_TOKEN, strict), without_cooki
                      without_token = CSRF(HF_CSRF_ORIGIN_ONLY, loose), without_any = CSRF(HF_CSRF_DANGEROUS_OFF, loose);
 static hf_memory_store *memory;
 
-bool hf_tour_attack_open(void)
+hf_err hf_tour_attack_open(void)
 {
     memory = hf_memory_store_new(hf_env_default(), &strict.store);
     loose.store = first_strict.store = first_loose.store = strict.store;
-    return memory != NULL;
+    return memory != NULL ? HF_OK : hf_err_make(HF_ERR_BASE_MEMORY);
 }
 
 void hf_tour_attack_close(void)

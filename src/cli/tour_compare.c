@@ -30,12 +30,14 @@ typedef struct key_set {
 } key_set;
 static key_set key_here, key_elsewhere;
 
-static bool open_keys(key_set *k, hf_jwt_policy *policy)
+static hf_err open_keys(key_set *k, hf_jwt_policy *policy)
 {
     k->crypto = hf_crypto_new(hf_env_default(), NULL);
     k->keys = k->crypto != NULL ? hf_keys_new(k->crypto, hf_env_default()) : NULL;
     *policy = (hf_jwt_policy){ .algs = algs, .alg_count = 1, .issuer = "same", .audience = "same", .max_life_s = LIFE_S, .skew_s = -1, .keys = k->keys };
-    return k->keys != NULL && hf_keys_add_secret(k->keys, HF_ALG_HS256, hf_text("same"), hf_bytes_make(secret, sizeof secret), NULL).code == 0;
+    if (k->keys == NULL)
+        return hf_err_make(k->crypto != NULL ? HF_ERR_BASE_MEMORY : HF_ERR_TLS_CRYPTO);
+    return hf_keys_add_secret(k->keys, HF_ALG_HS256, hf_text("same"), hf_bytes_make(secret, sizeof secret), NULL);
 }
 
 static void close_keys(key_set *k)
@@ -46,7 +48,7 @@ static void close_keys(key_set *k)
 }
 
 /* The second machine has the secret, too, and nothing else of ours. */
-bool hf_tour_compare_open(void)
+hf_err hf_tour_compare_open(void)
 {
     hf_crypto *const c = hf_crypto_new(hf_env_default(), NULL);
     const bool random = c != NULL && hf_crypto_random(c, secret, sizeof secret);
@@ -54,8 +56,12 @@ bool hf_tour_compare_open(void)
     memory = hf_memory_store_new(hf_env_default(), &here.store);
     other_memory = hf_memory_store_new(hf_env_default(), &elsewhere.store);
     anybody.store = token_here.revoked = here.store;
-    return memory != NULL && other_memory != NULL && random && open_keys(&key_here, &token_here.policy) &&
-           open_keys(&key_elsewhere, &token_elsewhere.policy);
+    if (!random)
+        return hf_err_make(HF_ERR_TLS_CRYPTO);
+    if (memory == NULL || other_memory == NULL)
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    const hf_err err = open_keys(&key_here, &token_here.policy);
+    return err.code == 0 ? open_keys(&key_elsewhere, &token_elsewhere.policy) : err;
 }
 
 void hf_tour_compare_close(void)
@@ -157,7 +163,7 @@ static uint64_t cost_of_token(hf_req *rq)
     key_set own;
     hf_jwt_policy policy;
     uint64_t ns = 0;
-    if (open_keys(&own, &policy) && hf_jwt_issue(own.crypto, hf_env_default(), &policy, &(hf_jwt_wish){ .subject = hf_text("you"), .life_s = LIFE_S },
+    if (open_keys(&own, &policy).code == 0 && hf_jwt_issue(own.crypto, hf_env_default(), &policy, &(hf_jwt_wish){ .subject = hf_text("you"), .life_s = LIFE_S },
             hf_req_wall(rq), token, sizeof token, &n, NULL, NULL).code == 0)
         ns = check_often(&policy, hf_bytes_make(token, n), hf_req_wall(rq));
     close_keys(&own);

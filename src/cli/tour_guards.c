@@ -20,7 +20,7 @@ static hf_crypto *crypto;
 static hf_keys *keys;
 static hf_cors *cors;
 
-bool hf_tour_guards_open(void)
+hf_err hf_tour_guards_open(void)
 {
     static const char *const origins[] = { "https://app.example.com", NULL };
     const hf_env *const env = hf_env_default();
@@ -28,15 +28,21 @@ bool hf_tour_guards_open(void)
     memory = hf_memory_store_new(env, &visitors.store);
     crypto = hf_crypto_new(env, NULL);
     keys = crypto != NULL ? hf_keys_new(crypto, env) : NULL;
-    if (memory == NULL || keys == NULL || !hf_crypto_random(crypto, secret, sizeof secret) ||
-        hf_keys_add_secret(keys, HF_ALG_HS256, hf_text("tour"), hf_bytes_make(secret, sizeof secret), NULL).code != 0 ||
-        hf_cors_compile(env, &(hf_cors_rules){ .origins = origins }, &cors, NULL).code != 0)
-        return false;
+    if (crypto == NULL || !hf_crypto_random(crypto, secret, sizeof secret))
+        return hf_err_make(HF_ERR_TLS_CRYPTO);
+    if (memory == NULL || keys == NULL)
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    hf_err err = hf_keys_add_secret(keys, HF_ALG_HS256, hf_text("tour"), hf_bytes_make(secret, sizeof secret), NULL);
+    if (err.code == 0)
+        err = hf_cors_compile(env, &(hf_cors_rules){ .origins = origins }, &cors, NULL);
+    if (err.code != 0)
+        return err;
     members.store = visitors.store;
     tokens.revoked = visitors.store;
     partner.cors = cors;
     tokens.policy = (hf_jwt_policy){ .algs = algs, .alg_count = 1, .issuer = "tour", .audience = "tour", .max_life_s = 300, .keys = keys };
-    return hf_tour_attack_open() && hf_tour_compare_open();
+    err = hf_tour_attack_open();
+    return err.code == 0 ? hf_tour_compare_open() : err;
 }
 
 void hf_tour_guards_close(void)

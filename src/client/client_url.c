@@ -28,6 +28,16 @@ static const char *take_host(hf_client_url *u, hf_bytes host)
     return NULL;
 }
 
+/* Between the scheme and the path. */
+static bool is_in_host(hf_bytes url, size_t at)
+{
+    size_t slashes = 0;
+    for (size_t i = 0; i < at; i++)
+        if (strchr("/?#", url.ptr[i]) != NULL)
+            slashes++;
+    return slashes == 2 && at > 2;
+}
+
 const char *hf_client_url_parse(const char *text, hf_client_url *u)
 {
     const hf_bytes given = hf_text(text);
@@ -35,7 +45,8 @@ const char *hf_client_url_parse(const char *text, hf_client_url *u)
     *u = (hf_client_url){ .port = 0 };
     for (size_t i = 0; i < given.len; i++)
         if (given.ptr[i] <= 0x20 || given.ptr[i] >= 0x7f)
-            return "it holds a byte that a URL writes as %XX";
+            return is_in_host(given, i) && given.ptr[i] >= 0x80 ? "the DNS knows names in ASCII alone: write a host in Unicode as xn--..., which `idn2 NAME` prints"
+                                                                : "it holds a byte that a URL writes as %XX";
     while (kind < HF_COUNT(schemes) && !starts(given, schemes[kind].scheme))
         kind++;
     if (kind == HF_COUNT(schemes))

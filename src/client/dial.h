@@ -70,6 +70,7 @@ typedef struct hf_dialer_options {
     size_t alias_count;
     const char *proxy_http, *proxy_https; /* "http://[USER:PASSWORD@]HOST:PORT", "https://..." or "socks5://..."; lent; NULL: none. For which URLs */
     const char *no_proxy;   /* lent; NULL: no exceptions */
+    const char *name_servers; /* "ADDRESS[:PORT],...": lent; NULL: the system's */
     const hf_tls_key_log *key_log; /* lent; NULL: no secret leaves */
     void (*observe)(void *observer, const hf_dial_event *event); /* NULL: nobody looks */
     void *observer;
@@ -91,6 +92,8 @@ uint64_t hf_dialer_draw(hf_dialer *d, uint64_t n);
 /* Waits until something happens on a line, `other` (a descriptor; -1: none) is readable, or the clock reads `until`. True:
  * `other` is readable, or at its end. */
 bool hf_dialer_wait(hf_dialer *d, hf_time until, int other);
+/* So much of a body came over TCP; 0: something else. Where nothing but bodies come, and fast, the wait lets them gather. */
+void hf_dialer_note_body(hf_dialer *d, size_t n);
 /* The same for who waits elsewhere: a descriptor that is readable when something happened, always the same one (-1: the system refuses); how
  * long that wait may last, to be asked before each (0: not at all; -1: for ever); and, after it, the taking in. */
 int hf_dialer_descriptor(hf_dialer *d);
@@ -155,6 +158,9 @@ void hf_line_close(hf_line *l);
 /* Takes what happened: afterwards peek has what came, and fin, broken and err are as they are. */
 void hf_line_pull(hf_line *l);
 void hf_line_pull_at(hf_line *l, hf_time now); /* for who has just read the clock */
+/* Until new bytes are there: true: there may be more behind them. Who takes these first has the next opened where they lie; else
+ * they are copied. */
+bool hf_line_pull_some(hf_line *l, hf_time now);
 /* What came; take what was eaten. */
 hf_span hf_line_peek(const hf_line *l);
 void hf_line_take(hf_line *l, size_t n);

@@ -20,11 +20,15 @@ struct hf_dialer {
     hf_resolver *resolver; /* likewise */
     unsigned asking;       /* queries under way */
     uint64_t lines;        /* so far */
+    uint64_t body;         /* bytes of bodies since the last wait, after which nothing else came */
+    hf_time waited;        /* when that began */
     uint8_t *datagrams;    /* HF_UDP_ROOM bytes; NULL: not needed yet */
     uint8_t *proxy_room;   /* as room, for the TLS below a TLS; NULL: not needed yet */
     uint8_t room[HF_DIALER_ROOM];
 };
 
+/* So many bytes in so long a time: is that fast enough to let more of them gather? */
+bool hf_dialer_is_fast(uint64_t bytes, int64_t ns);
 /* For each address, each proxy's answer, and each handshake. */
 int64_t hf_dialer_patience(const hf_dialer *d);
 /* Of HF_UDP_ROOM bytes, shared by all; ptr NULL: no memory. */

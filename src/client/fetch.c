@@ -428,8 +428,7 @@ static hf_step turn_line(hf_fetch *f, hf_time now, hf_fetch_event *event, hf_err
     for (bool dry = false, pulled = false;;) {
         if (dry || hf_line_peek(f->line).len == 0) {
             send_out(f, now);
-            hf_line_pull_at(f->line, now);
-            pulled = true;
+            pulled = !hf_line_pull_some(f->line, now);
         }
         const hf_step s = step_once(f, now, event, why);
         if (s == HF_EVENT)

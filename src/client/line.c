@@ -45,27 +45,48 @@ void hf_line_pull(hf_line *l)
     hf_line_pull_at(l, hf_dialer_now(l->dialer));
 }
 
-void hf_line_pull_at(hf_line *l, hf_time now)
+/* One event of the pier. HF_EVENT: there may be another. */
+static hf_step hear(hf_line *l, hf_time now, hf_pier_event *e)
 {
-    hf_pier_event e;
-    hf_step s = HF_IDLE;
-    while (l->pier.ops != NULL && !l->broken && (s = l->pier.ops->event(l->pier.self, now, &e)) != HF_IDLE) {
-        if (s == HF_EVENT && e.kind == HF_PIER_OPENED)
-            l->opened = true;
-        else if (s == HF_EVENT && e.kind == HF_PIER_ASKS)
-            answer(l);
-        else if (s == HF_EVENT && e.kind == HF_PIER_ENDED && e.ending.kind == HF_ENDING_FIN)
-            l->fin = true;
-        else if (s == HF_EVENT && e.kind == HF_PIER_ENDED && e.err.code != 0)
-            l->err = e.err;
-        if (s == HF_FAULT || s == HF_CLOSED || s == HF_FULL)
-            break;
-    }
+    const hf_step s = l->pier.ops != NULL && !l->broken ? l->pier.ops->event(l->pier.self, now, e) : HF_IDLE;
+    if (s == HF_EVENT && e->kind == HF_PIER_OPENED)
+        l->opened = true;
+    else if (s == HF_EVENT && e->kind == HF_PIER_ASKS)
+        answer(l);
+    else if (s == HF_EVENT && e->kind == HF_PIER_ENDED && e->ending.kind == HF_ENDING_FIN)
+        l->fin = true;
+    else if (s == HF_EVENT && e->kind == HF_PIER_ENDED && e->err.code != 0)
+        l->err = e->err;
+    return s;
+}
+
+/* After its events, the last of which was `s`. */
+static void settle(hf_line *l, hf_step s)
+{
     if (!l->broken && (s == HF_FAULT || (l->err.code != 0 && !l->fin))) {
         l->broken = true;
         l->err = l->err.code != 0 ? l->err : hf_err_make(HF_ERR_IO_RESET);
     }
     l->fin = l->fin || s == HF_CLOSED;
+}
+
+void hf_line_pull_at(hf_line *l, hf_time now)
+{
+    hf_pier_event e;
+    hf_step s;
+    while ((s = hear(l, now, &e)) == HF_EVENT)
+        ;
+    settle(l, s);
+}
+
+bool hf_line_pull_some(hf_line *l, hf_time now)
+{
+    hf_pier_event e;
+    hf_step s;
+    while ((s = hear(l, now, &e)) == HF_EVENT && e.kind != HF_PIER_READABLE)
+        ;
+    settle(l, s);
+    return s == HF_EVENT;
 }
 
 bool hf_line_open(hf_line *l, hf_dialer *d, const hf_client_url *url, const hf_bytes *protocols, size_t count)

@@ -51,6 +51,8 @@ struct hf_opening {
     bool named;     /* the name was told of */
     bool asks_quic; /* an HTTPS record may still say that QUIC is spoken */
     size_t seen;    /* of the query's addresses */
+    bool record_quic;   /* it did: each address is asked so, too, at record_port */
+    uint16_t record_port;
     hf_race race;
     attempt attempts[HF_RACE_MOST];
     hf_err last;    /* why the last attempt failed */
@@ -176,7 +178,7 @@ void hf_line_begin(hf_line *l, hf_dialer *d, const hf_client_url *url, const hf_
     *l = (hf_line){ .dialer = d, .descriptor = -1, .stirred = wish->stirred, .stage = HF_LINE_NAME, .err = hf_err_make(HF_ERR_BASE_MEMORY), .words = "out of memory" };
     hf_opening *const o = hf_alloc_zeroed(&d->env.alloc, sizeof *o);
     if (d->resolver == NULL)
-        d->resolver = hf_resolver_new();
+        d->resolver = hf_resolver_new(d->options.name_servers);
     if (o == NULL || d->resolver == NULL) {
         hf_free(&d->env.alloc, o, o != NULL ? sizeof *o : 0);
         return;
@@ -215,6 +217,9 @@ void hf_line_begin(hf_line *l, hf_dialer *d, const hf_client_url *url, const hf_
 
 static void add_attempt(hf_opening *o, const hf_address *to, uint16_t port, uint8_t rank)
 {
+    for (size_t k = 0; k < o->race.count; k++) /* a hint, and then the same from the DNS */
+        if (o->race.at[k].rank == rank && o->attempts[k].to.port == port && o->attempts[k].to.family == to->family && memcmp(o->attempts[k].to.ip, to->ip, to->family == 6 ? 16 : 4) == 0)
+            return;
     const size_t i = hf_race_add(&o->race, to->family, rank);
     if (i == HF_RACE_MOST)
         return;
@@ -234,6 +239,42 @@ static void tell_name(hf_line *l)
     o->named = true;
 }
 
+/* RFC 9460 7.3: hints are for those who "have not (yet) resolved" the addresses. Where the record leads to another name, they are all that
+ * is known of it. */
+static void add_hints(hf_opening *o, const hf_https_record *r)
+{
+    hf_address a = { .family = 6 };
+    for (size_t i = 0; i < r->ipv6_count; i++) {
+        memcpy(a.ip, r->ipv6[i], 16);
+        add_attempt(o, &a, o->record_port, 0);
+    }
+    a = (hf_address){ .family = 4 };
+    for (size_t i = 0; i < r->ipv4_count; i++) {
+        memcpy(a.ip, r->ipv4[i], 4);
+        add_attempt(o, &a, o->record_port, 0);
+    }
+}
+
+static void take_record(hf_line *l)
+{
+    hf_opening *const o = l->opening;
+    const hf_query *const q = o->query;
+    const hf_https_record *const r = &q->https;
+    const bool elsewhere = r->target[0] != 0 && strcasecmp(r->target, o->dial_host) != 0;
+    o->asks_quic = false;
+    l->https = *r;
+    if (!r->h3)
+        return;
+    o->record_port = r->port != 0 ? r->port : o->dial_port;
+    if (elsewhere || q->count == 0)
+        add_hints(o, r);
+    if (elsewhere)
+        return;
+    o->record_quic = true;
+    for (size_t i = 0; i < o->seen; i++)
+        add_attempt(o, &q->at[i], o->record_port, 0);
+}
+
 /* What the resolver has found since the last time. */
 static void take_names(hf_line *l)
 {
@@ -243,15 +284,13 @@ static void take_names(hf_line *l)
     for (; o->seen < q->count; o->seen++) {
         if (o->wish.quic && (o->wish.quic_only || o->wish.quic_port != 0))
             add_attempt(o, &q->at[o->seen], o->wish.quic_port != 0 ? o->wish.quic_port : o->dial_port, 0);
+        else if (o->record_quic)
+            add_attempt(o, &q->at[o->seen], o->record_port, 0);
         if (!o->wish.quic_only)
             add_attempt(o, &q->at[o->seen], o->dial_port, 1);
     }
-    if (o->asks_quic && q->https_answered) {
-        o->asks_quic = false;
-        l->https = q->https;
-        for (size_t i = 0; q->https.h3 && i < q->count; i++)
-            add_attempt(o, &q->at[i], q->https.port != 0 ? q->https.port : o->dial_port, 0);
-    }
+    if (o->asks_quic && q->https_answered)
+        take_record(l);
     for (uint8_t family = 4; family <= 6; family += 2)
         if (q->answered[family == 6] && !o->race.answered[family == 6])
             hf_race_answered(&o->race, now, family);

@@ -438,6 +438,7 @@ static bool step_line(hf_line_pool *p, hf_pooled_line *l, hf_line_pool_event *e)
     }
     hf_call *const c = e->call = e->answer.user;
     e->kind = kinds[e->answer.kind];
+    hf_dialer_note_body(p->dialer, e->kind == HF_LINE_POOL_BODY && l->line.quic == NULL ? e->answer.body.len : 0);
     if (e->answer.kind == HF_FETCH_FAILED)
         return end_badly(p, c, &l->line, e->answer.err, false, e);
     if (e->kind == HF_LINE_POOL_HEAD && e->answer.head.status == 421 && turn_away(p, l, c, e))

@@ -27,8 +27,8 @@ typedef struct hf_query {
     bool forgotten;
 } hf_query;
 
-/* NULL when the system refuses. */
-hf_resolver *hf_resolver_new(void);
+/* `servers`: the name servers to ask, "ADDRESS[:PORT],...": lent; NULL: the system's. NULL when the system refuses. */
+hf_resolver *hf_resolver_new(const char *servers);
 /* NULL is fine. Every query has been forgotten. */
 void hf_resolver_free(hf_resolver *r);
 /* NULL: no memory. `https`: ask for the HTTPS record, too, of _PORT._https.HOST where the port is another than 443. */

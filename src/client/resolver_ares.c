@@ -13,12 +13,16 @@ enum { TRY_MS = 2000, TRIES = 2, CLASS_IN = 1 };
 
 struct hf_resolver {
     ares_channel channel;
+    const char *servers;
     bool is_set_up;
 };
 
-hf_resolver *hf_resolver_new(void)
+hf_resolver *hf_resolver_new(const char *servers)
 {
-    return calloc(1, sizeof(hf_resolver));
+    hf_resolver *const r = calloc(1, sizeof *r);
+    if (r != NULL)
+        r->servers = servers;
+    return r;
 }
 
 /* ares_library_init counts its calls without a lock, and resolvers are of many threads: once, for as long as the process lives. */
@@ -34,8 +38,13 @@ static void begin_library(void)
 static bool set_up(hf_resolver *r)
 {
     struct ares_options options = { .timeout = TRY_MS, .tries = TRIES };
-    if (!r->is_set_up && pthread_once(&once, begin_library) == 0 && is_begun)
-        r->is_set_up = ares_init_options(&r->channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES) == ARES_SUCCESS;
+    if (r->is_set_up || pthread_once(&once, begin_library) != 0 || !is_begun)
+        return r->is_set_up;
+    if (ares_init_options(&r->channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES) != ARES_SUCCESS)
+        return false;
+    r->is_set_up = r->servers == NULL || ares_set_servers_ports_csv(r->channel, r->servers) == ARES_SUCCESS;
+    if (!r->is_set_up)
+        ares_destroy(r->channel);
     return r->is_set_up;
 }
 
@@ -108,7 +117,7 @@ hf_query *hf_resolver_ask(hf_resolver *r, const char *host, uint16_t port, bool 
     if (q == NULL || hf_query_is_local(q, host, port))
         return q;
     if (!set_up(r)) {
-        q->words = "the resolver cannot be set up";
+        q->words = r->servers != NULL ? "the name servers are written as ADDRESS[:PORT],..." : "the resolver cannot be set up";
         q->answered[0] = q->answered[1] = q->https_answered = true;
         return q;
     }

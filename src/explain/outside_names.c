@@ -3,9 +3,10 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 #include <strings.h>
 
-#include <handfast/base.h>
+#include "text.h"
 
 const char *hf_status_means(uint16_t status)
 {
@@ -35,8 +36,24 @@ const char *hf_status_means(uint16_t status)
     return NULL;
 }
 
-const hf_system_name *hf_system_name_find(const char *name)
+/* Of any other errno: its name, and what the C library says. */
+static bool find_other(const char *name, int number, hf_system_name *found)
 {
+    enum { LAST = 133 };
+    for (int i = 1; i <= LAST; i++) {
+        const char *const known = strerrorname_np(i);
+        if (known == NULL || (i != number && strcasecmp(known, name) != 0))
+            continue;
+        *found = (hf_system_name){ i, known, strerrordesc_np(i), NULL };
+        return true;
+    }
+    return false;
+}
+
+bool hf_system_name_find(const char *name, hf_system_name *found)
+{
+    uint64_t number = 0;
+    const bool numbered = hf_parse_decimal(hf_text(name), &number) && number < 1000;
     static const hf_system_name rows[] = {
         { ECONNREFUSED, "ECONNREFUSED", "the host is there, and nothing listens on this port of this address, or a firewall refuses in its name (RST)",
           "is the server running, and bound to this address? ss -ltnp on its machine" },
@@ -58,7 +75,9 @@ const hf_system_name *hf_system_name_find(const char *name)
         { EHOSTDOWN, "EHOSTDOWN", "the neighbour does not answer", "is it on, and on this link?" },
     };
     for (size_t i = 0; i < HF_COUNT(rows); i++)
-        if (strcasecmp(rows[i].name, name) == 0)
-            return &rows[i];
-    return NULL;
+        if ((numbered && rows[i].number == (int)number) || strcasecmp(rows[i].name, name) == 0) {
+            *found = rows[i];
+            return true;
+        }
+    return find_other(name, numbered ? (int)number : 0, found);
 }

@@ -84,31 +84,48 @@ hf_rate_rules hf_rate_rules_of(const hf_rate *r)
     return r->rules;
 }
 
-/* The key's entry; else that of the neighbour that was longest unused, made new. */
-static entry *find(hf_rate *r, hf_bytes key, hf_time now)
+/* The key's entry, or NULL; *oldest is then whose place it may take: the neighbour that was longest unused. */
+static entry *find(hf_rate *r, const uint64_t name[2], entry **oldest)
 {
-    const uint64_t name[2] = { sip(r->seed, 0, key), sip(r->seed, 1, key) };
-    entry *const set = &r->at[name[0] % r->sets * WAYS], *oldest = set;
+    entry *const set = &r->at[name[0] % r->sets * WAYS];
+    *oldest = set;
     for (size_t i = 0; i < WAYS; i++) {
         if (set[i].name[0] == name[0] && set[i].name[1] == name[1])
             return &set[i];
-        if (set[i].used < oldest->used)
-            oldest = &set[i];
+        if (set[i].used < (*oldest)->used)
+            *oldest = &set[i];
     }
-    *oldest = (entry){ .name = { name[0], name[1] }, .due = now.ns };
-    return oldest;
+    return NULL;
+}
+
+/* Who is due at `due` may come now, or in *wait_s seconds. */
+static bool may_come(const hf_rate *r, int64_t due, hf_time now, uint32_t *wait_s)
+{
+    const int64_t early = due > now.ns ? due - now.ns : 0;
+    *wait_s = early > r->patience ? (uint32_t)((early - r->patience + HF_SECONDS(1) - 1) / HF_SECONDS(1)) : 0;
+    return *wait_s == 0;
 }
 
 hf_err hf_rate_take(hf_rate *r, hf_bytes key, hf_time now, uint32_t *wait_s, hf_why *why)
 {
-    entry *const e = find(r, key, now);
-    const int64_t due = e->due > now.ns ? e->due : now.ns, early = due - now.ns;
-    e->used = now.ns;
-    *wait_s = 0;
-    if (early > r->patience) {
-        *wait_s = (uint32_t)((early - r->patience + HF_SECONDS(1) - 1) / HF_SECONDS(1));
-        return hf_why_tell(why, HF_ERR_GUARD_RATE, key, "fewer requests");
+    const uint64_t name[2] = { sip(r->seed, 0, key), sip(r->seed, 1, key) };
+    entry *oldest, *e = find(r, name, &oldest);
+    if (e == NULL) {
+        e = oldest;
+        *e = (entry){ .name = { name[0], name[1] }, .due = now.ns };
     }
-    e->due = due + r->interval;
+    e->used = now.ns;
+    if (!may_come(r, e->due, now, wait_s))
+        return hf_why_tell(why, HF_ERR_GUARD_RATE, key, "fewer requests");
+    e->due = (e->due > now.ns ? e->due : now.ns) + r->interval;
     return HF_OK;
+}
+
+hf_err hf_rate_look(hf_rate *r, hf_bytes key, hf_time now, uint32_t *wait_s)
+{
+    const uint64_t name[2] = { sip(r->seed, 0, key), sip(r->seed, 1, key) };
+    entry *oldest;
+    const entry *const e = find(r, name, &oldest);
+    *wait_s = 0;
+    return e == NULL || may_come(r, e->due, now, wait_s) ? HF_OK : hf_err_make(HF_ERR_GUARD_RATE);
 }

@@ -27,11 +27,29 @@ static void put(char *out, size_t room, hf_bytes b)
     out[at] = 0;
 }
 
+/* A URL's user and password are nobody's business, whatever field they stand in. */
+static void put_got(char *out, size_t room, hf_bytes got)
+{
+    uint8_t text[160]; /* more than is shown */
+    const hf_bytes user = hf_url_user(got);
+    if (user.ptr == NULL) {
+        put(out, room, got);
+        return;
+    }
+    hf_writer w = hf_writer_make(text, sizeof text);
+    const size_t before = (size_t)(user.ptr - got.ptr), behind = got.len - before - user.len;
+    if (before < 64)
+        hf_write(&w, hf_bytes_make(got.ptr, before));
+    hf_write_text(&w, "REDACTED");
+    hf_write(&w, hf_bytes_make(user.ptr + user.len, behind < 64 ? behind : 64));
+    put(out, room, hf_written(&w));
+}
+
 hf_err hf_why_tell(hf_why *why, int32_t code, hf_bytes got, const char *wanted)
 {
     if (why != NULL) {
         why->err = hf_err_make(code);
-        put(why->got, sizeof why->got, got);
+        put_got(why->got, sizeof why->got, got);
         put(why->wanted, sizeof why->wanted, hf_text(wanted));
     }
     return hf_err_make(code);

@@ -47,6 +47,9 @@ bool hf_message_join_cookies(hf_field_list *list, hf_fields *fields);
 
 enum { HF_MESSAGE_NAME_MOST = 256 };
 
+/* Ready-made lines of a response (hf_response_head) as fields, which lend from them. False: they are none, or are more than
+ * `most`. */
+bool hf_message_lines(const hf_bytes lines[2], hf_field *to, size_t most, size_t *count);
 /* Fields that the application may send, of at most so many bytes. */
 bool hf_message_fields_fit(hf_fields fields, uint64_t most_bytes);
 

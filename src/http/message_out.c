@@ -13,6 +13,29 @@ static bool is_ours(hf_field_id id)
            id == HF_FIELD_KEEP_ALIVE || id == HF_FIELD_UPGRADE;
 }
 
+/* The next line, cut off the front. False: it is none. */
+static bool next_line(hf_bytes *lines, hf_field *f)
+{
+    const uint8_t *const end = memchr(lines->ptr, '\r', lines->len);
+    const uint8_t *const colon = end == NULL ? NULL : memchr(lines->ptr, ':', (size_t)(end - lines->ptr));
+    if (colon == NULL || end - colon < 2 || colon[1] != ' ' || end + 1 == lines->ptr + lines->len || end[1] != '\n')
+        return false;
+    const hf_bytes name = hf_bytes_make(lines->ptr, (size_t)(colon - lines->ptr));
+    *f = (hf_field){ name, hf_bytes_make(colon + 2, (size_t)(end - colon) - 2), hf_field_identify(name) };
+    *lines = hf_bytes_make(end + 2, lines->len - (size_t)(end + 2 - lines->ptr));
+    return true;
+}
+
+bool hf_message_lines(const hf_bytes lines[2], hf_field *to, size_t most, size_t *count)
+{
+    *count = 0;
+    for (size_t i = 0; i < 2; i++)
+        for (hf_bytes left = lines[i]; left.len > 0; ++*count)
+            if (*count == most || !next_line(&left, &to[*count]))
+                return false;
+    return true;
+}
+
 bool hf_message_fields_fit(hf_fields fields, uint64_t most_bytes)
 {
     uint64_t bytes = 0;

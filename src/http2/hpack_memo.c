@@ -20,7 +20,8 @@ struct hf_hpack_memo {
     uint8_t count, block_length; /* block_length 0: it holds nothing */
     uint8_t block[MEMO_BLOCK];
     uint8_t ids[MEMO_FIELDS];
-    uint16_t names[MEMO_FIELDS], values[MEMO_FIELDS]; /* their lengths in the text */
+    uint16_t lines[2];                                /* their lengths in the text, where they are first */
+    uint16_t names[MEMO_FIELDS], values[MEMO_FIELDS]; /* likewise, behind them */
     uint8_t text[MEMO_TEXT];                          /* each name, where no id says it, then the value */
 };
 _Static_assert(HF_FIELD_COUNT <= UINT8_MAX, "an id fits into a byte");
@@ -52,6 +53,8 @@ hf_bytes hf_hpack_recall(const hf_hpack_encoder *e, const hf_response_head *head
         m->count != head->fields.count || m->inserted != e->table.inserted || m->capacity != e->table.capacity)
         return none;
     const uint8_t *text = m->text;
+    if (!is_next(&text, m->lines[0], head->lines[0]) || !is_next(&text, m->lines[1], head->lines[1]))
+        return none;
     for (size_t i = 0; i < m->count; i++) {
         const hf_field *const f = &head->fields.at[i];
         if (m->ids[i] != f->id || !is_next(&text, m->names[i], name_of(f)) || !is_next(&text, m->values[i], f->value))
@@ -69,6 +72,10 @@ void hf_hpack_remember(hf_hpack_encoder *e, const hf_response_head *head, int64_
     hf_hpack_memo *const m = e->memo;
     hf_writer w = hf_writer_make(m->text, sizeof m->text);
     m->block_length = 0;
+    for (size_t i = 0; i < HF_COUNT(m->lines); i++) {
+        hf_write(&w, head->lines[i]);
+        m->lines[i] = (uint16_t)head->lines[i].len;
+    }
     for (size_t i = 0; i < head->fields.count; i++) {
         const hf_field *const f = &head->fields.at[i];
         const hf_bytes name = name_of(f);

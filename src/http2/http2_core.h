@@ -19,6 +19,9 @@ enum {
     HF_HTTP2_FORGOTTEN = 64,     /* streams that we reset and still know about */
     HF_HTTP2_EARLY = 8,          /* PRIORITY_UPDATE frames kept for streams that are not there yet (RFC 9218 7) */
     HF_HTTP2_SPARE = 32,         /* streams kept for reuse */
+    HF_HTTP2_LINES = 24,         /* fields in the ready-made lines of an answer */
+    HF_HTTP2_SHORT = 2048,       /* a body that may leave right behind its head */
+    HF_HTTP2_SHORT_MOST = 16384, /* bytes waiting before it, beyond which it takes its turn */
     HF_HTTP2_SPARE_BYTES = 4096, /* and how much memory each may keep */
     HF_HTTP2_QUANTUM = 16,       /* frames that a stream which wants to go first sends before others have a turn */
     HF_HTTP2_COURTESY = 8        /* every so many frames, one of the least urgent */
@@ -199,6 +202,7 @@ struct hf_http2 {
     uint32_t forgotten_next;
     hf_http2_early early[HF_HTTP2_EARLY];
     uint8_t early_next;
+    bool early_kept;      /* there may be some */
     uint32_t short_count; /* streams with put_short */
     uint64_t *pushed; /* hashes of what was pushed */
     uint32_t pushed_count, pushed_open;
@@ -221,7 +225,7 @@ struct hf_http2 {
 
     /* writing */
     hf_hpack_encoder encoder;
-    hf_queue control;      /* every frame but DATA, in order */
+    hf_queue control;      /* every frame but DATA, in order; and short bodies behind their heads */
     uint64_t control_in, control_out; /* bytes ever appended and taken */
     uint64_t copied_bytes; /* copies, in all streams' `output` */
     hf_token_list tokens;  /* of pieces that will not leave */
@@ -354,6 +358,8 @@ void hf_http2_finish_drain(hf_http2 *h);
 
 /* ---- http2_emit.c ------------------------------------------------------------------------------------------- */
 
+/* So many bytes of body leave in a frame: the windows shrink. */
+void hf_http2_charge(hf_http2 *h, hf_http2_exchange *s, uint64_t sent);
 /* Puts the stream among the ready ones, or takes it out, as its output and windows say. */
 void hf_http2_schedule(hf_http2 *h, hf_http2_exchange *s);
 void hf_http2_unschedule(hf_http2 *h, hf_http2_exchange *s);

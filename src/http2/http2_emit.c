@@ -144,17 +144,22 @@ static bool emit_data(hf_http2 *h, hf_http2_exchange *s, hf_out *out, uint64_t *
     return true;
 }
 
+void hf_http2_charge(hf_http2 *h, hf_http2_exchange *s, uint64_t sent)
+{
+    s->send_window -= (int64_t)sent;
+    h->send_window -= (int64_t)sent;
+    h->data_sent += sent;
+    if (sent > 0) /* two WINDOW_UPDATE for a frame, and for each KiB of it: proxies acknowledge what fits their buffers */
+        hf_http2_earn(&h->voids, h->env->limits->http2_void_rate, 2 + (unsigned)(sent / 512));
+}
+
 /* A stream's turn. False: `out` is full. */
 static bool emit_turn(hf_http2 *h, hf_http2_exchange *s, hf_out *out)
 {
     uint64_t sent;
     if (!emit_data(h, s, out, &sent))
         return false;
-    s->send_window -= (int64_t)sent;
-    h->send_window -= (int64_t)sent;
-    h->data_sent += sent;
-    if (sent > 0) /* two WINDOW_UPDATE for a frame, and for each KiB of it: proxies acknowledge what fits their buffers */
-        hf_http2_earn(&h->voids, h->env->limits->http2_void_rate, 2 + (unsigned)(sent / 512));
+    hf_http2_charge(h, s, sent);
     rotate(h, s);
     if (hf_outlet_waits(&s->output) || !wants_to_end(s)) {
         hf_http2_schedule(h, s);

@@ -40,7 +40,7 @@ static void find_priority(hf_http2 *h, hf_http2_exchange *s, hf_fields fields)
         hf_priority_parse(f->value, &s->priority);
         s->explicit_priority = true;
     }
-    for (unsigned i = 0; i < HF_HTTP2_EARLY; i++) /* RFC 9218 7: PRIORITY_UPDATE "overrides any Priority header field" */
+    for (unsigned i = 0; h->early_kept && i < HF_HTTP2_EARLY; i++) /* RFC 9218 7: PRIORITY_UPDATE "overrides any Priority header field" */
         if (h->early[i].stream == s->id) {
             s->priority = h->early[i].priority;
             s->explicit_priority = true;

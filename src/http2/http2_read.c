@@ -323,6 +323,7 @@ static bool read_priority_update(hf_http2 *h, hf_in *in, const whole *w, hf_step
         hf_http2_set_priority(h, s, p);
     } else if (idle) {
         h->early[h->early_next++ % HF_HTTP2_EARLY] = (hf_http2_early){ id, p };
+        h->early_kept = true;
     }
     return false;
 }

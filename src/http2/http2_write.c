@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Commands. Every frame but DATA goes into one queue in the order in which it was made, because header blocks must leave
- * in the order in which they were encoded; bodies wait in their streams, from which emit takes them in turns.
+ * in the order in which they were encoded; bodies wait in their streams, from which emit takes them in turns. Only the short
+ * body of an answer that is given whole may follow its head there.
  */
 #include "http2_core.h"
 
@@ -178,15 +179,18 @@ static void write_status(hf_http2 *h, hf_writer *w, unsigned status)
 }
 
 /* `known` is the block, where it was said just so before; else empty. */
-static hf_err send_response(hf_http2 *h, hf_http2_exchange *s, const hf_response_head *head, int64_t length, hf_bytes known)
+static hf_err send_response(hf_http2 *h, hf_http2_exchange *s, const hf_response_head *head, hf_fields lines, int64_t length,
+                            hf_bytes known)
 {
     block b;
-    if (!open_block(h, 0, known.len > 0 ? known.len : fields_most(head->fields) + LENGTH_MOST + STATUS_MOST, &b))
+    const size_t most = known.len > 0 ? known.len : fields_most(lines) + fields_most(head->fields) + LENGTH_MOST + STATUS_MOST;
+    if (!open_block(h, 0, most, &b))
         return hf_err_make(HF_ERR_BASE_MEMORY);
     if (known.len > 0) {
         hf_write(&b.w, known);
     } else {
         write_status(h, &b.w, head->status);
+        write_fields(h, &b.w, lines);
         write_fields(h, &b.w, head->fields);
         if (length >= 0)
             write_length(h, &b.w, length);
@@ -199,9 +203,10 @@ static hf_err send_response(hf_http2 *h, hf_http2_exchange *s, const hf_response
     return HF_OK;
 }
 
-hf_err hf_http2_respond(hf_http2 *h, hf_http2_stream stream, const hf_response_head *head)
+static hf_err respond(hf_http2 *h, hf_http2_exchange *s, const hf_response_head *head)
 {
-    hf_http2_exchange *const s = hf_http2_find(h, stream);
+    hf_field ready[HF_HTTP2_LINES];
+    size_t count = 0;
     if (s == NULL || !h->server || s->phase != HF_PHASE_OWED || h->reading >= HF_READING_CLOSED)
         return no_stream();
     if (!hf_http2_local_open(s) && s->state != HF_STREAM_RESERVED_LOCAL)
@@ -214,9 +219,10 @@ hf_err hf_http2_respond(hf_http2 *h, hf_http2_stream stream, const hf_response_h
         return hf_err_make(HF_ERR_HTTP2_BAD_HEAD);
     const int64_t length = interim || tunnel || head->status == 204 ? -1 : head->content_length;
     const hf_bytes known = hf_hpack_recall(&h->encoder, head, length);
-    if (known.len == 0 && !fields_are_fit(h, head->fields)) /* what is known was fit when it was said before */
-        return hf_err_make(HF_ERR_HTTP2_BAD_HEAD);
-    const hf_err err = send_response(h, s, head, length, known);
+    if (known.len == 0 && (!hf_message_lines(head->lines, ready, HF_COUNT(ready), &count) ||
+                           !fields_are_fit(h, (hf_fields){ ready, count }) || !fields_are_fit(h, head->fields)))
+        return hf_err_make(HF_ERR_HTTP2_BAD_HEAD); /* what is known was fit when it was said before */
+    const hf_err err = send_response(h, s, head, (hf_fields){ ready, count }, length, known);
     if (err.code != 0)
         return err;
     if (interim) {
@@ -232,6 +238,11 @@ hf_err hf_http2_respond(hf_http2 *h, hf_http2_stream stream, const hf_response_h
     const int64_t declared = head->content_length < 0 ? 0 : head->content_length;
     s->put_left = tunnel || head->content_length == HF_LENGTH_UNKNOWN ? -1 : declared;
     return HF_OK;
+}
+
+hf_err hf_http2_respond(hf_http2 *h, hf_http2_stream stream, const hf_response_head *head)
+{
+    return respond(h, hf_http2_find(h, stream), head);
 }
 
 /* ---- request ------------------------------------------------------------------------------------------------ */
@@ -463,6 +474,20 @@ static void stop_reading(hf_http2 *h, hf_http2_exchange *s)
         hf_http2_await(h, s);
 }
 
+/* All was said of the stream, and leaves; nobody reads what still comes. */
+static void leave(hf_http2 *h, hf_http2_exchange *s)
+{
+    hf_trace(h->env, h->now, h->id, HF_TRACE_HTTP2_SENT_END, s->id, s->put_bytes);
+    s->phase = HF_PHASE_ENDED;
+    if (h->server) {
+        s->due = 0;
+        hf_http2_drop_held(h, s);
+        stop_reading(h, s);
+    } else {
+        hf_http2_await(h, s);
+    }
+}
+
 hf_err hf_http2_end(hf_http2 *h, hf_http2_stream stream, hf_ending ending, hf_fields trailers)
 {
     hf_http2_exchange *const s = hf_http2_find(h, stream);
@@ -486,17 +511,59 @@ hf_err hf_http2_end(hf_http2 *h, hf_http2_stream stream, hf_ending ending, hf_fi
             return hf_err_make(HF_ERR_BASE_MEMORY);
         s->end_count = (uint32_t)trailers.count;
     }
-    hf_trace(h->env, h->now, h->id, HF_TRACE_HTTP2_SENT_END, s->id, s->put_bytes);
-    s->phase = HF_PHASE_ENDED;
-    if (h->server) {
-        s->due = 0;
-        hf_http2_drop_held(h, s);
-        stop_reading(h, s);
-    } else {
-        hf_http2_await(h, s);
-    }
+    leave(h, s);
     if (s->state < HF_STREAM_CLOSED)
         end_sending(h, s);
+    return HF_OK;
+}
+
+/* ---- the whole answer --------------------------------------------------------------------------------------- */
+
+static bool is_anyone_ready(const hf_http2 *h)
+{
+    for (unsigned u = 0; u < HF_URGENCIES; u++)
+        if (h->ready[u] != NULL)
+            return true;
+    return false;
+}
+
+/* All of a short body, as a frame right behind its head, for which the stream need not take a turn. Not where others wait for
+ * theirs, and not before the windows let it. False: nothing happened. */
+static bool send_short(hf_http2 *h, hf_http2_exchange *s, hf_bytes body)
+{
+    const int64_t n = (int64_t)body.len;
+    const size_t held = hf_queue_length(&h->control);
+    if (body.len > HF_HTTP2_SHORT || n != s->put_left || n > s->send_window || n > h->send_window ||
+        held > HF_HTTP2_SHORT_MOST || is_anyone_ready(h))
+        return false;
+    uint8_t *const to = hf_queue_reserve(&h->control, HF_FRAME_HEADER_BYTES + body.len).ptr;
+    if (to == NULL)
+        return false;
+    hf_frame_write(to, (uint32_t)body.len, HF_FRAME_DATA, HF_FLAG_END_STREAM, s->id);
+    memcpy(to + HF_FRAME_HEADER_BYTES, body.ptr, body.len);
+    commit(h, HF_FRAME_HEADER_BYTES + body.len);
+    s->put_left = 0;
+    s->put_bytes = body.len;
+    hf_http2_charge(h, s, body.len);
+    return true;
+}
+
+hf_err hf_http2_answer(hf_http2 *h, hf_http2_stream stream, const hf_response_head *head, hf_bytes body, bool *whole)
+{
+    hf_http2_exchange *const s = hf_http2_find(h, stream);
+    *whole = false;
+    const hf_err err = respond(h, s, head);
+    if (err.code != 0 || s->phase != HF_PHASE_SENDING)
+        return err;
+    const bool bare = s->bodiless || (body.len == 0 && s->put_left <= 0);
+    if (!bare && !send_short(h, s, body))
+        return HF_OK;
+    *whole = true;
+    leave(h, s);
+    if (bare)
+        end_sending(h, s);
+    else
+        hf_http2_sent_end(h, s);
     return HF_OK;
 }
 

@@ -178,6 +178,7 @@ static void open_request(hf_http3 *h, hf_lane lane)
     }
     /* RFC 9114 5.2: requests at or above what GOAWAY named are not acted upon, and said to be so */
     if (full || (h->goaway_sent && lane >= h->goaway_at)) {
+        hf_http3_note(h, s, NULL, (hf_http3_flaw){ HF_ERR_HTTP3_REJECTED, NULL, "no more requests than may be open" });
         hf_http3_reset(h, s, HF_ERR_HTTP3_REJECTED, HF_HTTP3_REQUEST_REJECTED);
         if (!hf_http3_spend(h, &h->resets, l->http3_resets, l->http3_reset_rate))
             (void)hf_http3_fail(h, NULL, NULL, (hf_http3_flaw){ HF_ERR_HTTP3_RESETS, NULL, "fewer requests at once" });

@@ -79,6 +79,12 @@ void hf_address_from_kernel(const struct sockaddr_storage *from, hf_address *a)
     }
 }
 
+bool hf_address_is_loopback(const hf_address *a)
+{
+    static const uint8_t one[16] = { [15] = 1 };
+    return a->family == 4 ? a->ip[0] == 127 : a->family == 6 && memcmp(a->ip, one, sizeof one) == 0;
+}
+
 bool hf_address_same_host(const hf_address *a, const hf_address *b)
 {
     return a->family == b->family && memcmp(a->ip, b->ip, a->family == 4 ? 4 : 16) == 0;

@@ -19,6 +19,8 @@ void hf_address_from_kernel(const struct sockaddr_storage *from, hf_address *a);
 /* As 16 bytes: an IPv4 address as ::ffff:a.b.c.d. And back; the port is not touched. */
 void hf_address_map(const hf_address *a, uint8_t ip[16]);
 void hf_address_unmap(const uint8_t ip[16], hf_address *a);
+/* This machine itself: 127.0.0.0/8, ::1. */
+bool hf_address_is_loopback(const hf_address *a);
 /* Same host, whatever the ports. */
 bool hf_address_same_host(const hf_address *a, const hf_address *b);
 /* Same host and port. */

@@ -43,6 +43,12 @@ typedef struct hf_watch {
  * receives. So an idle connection holds no buffer at all. */
 enum { HF_SHARED_BYTES = 65536, HF_EPOLL_BATCH = 256 };
 
+/* Of a file that is read rather than lent, per system call. */
+enum { HF_FILE_PART = 64 * 1024 };
+
+/* What hf_may_lend found. */
+typedef enum hf_lends { HF_LENDS_UNKNOWN, HF_LENDS, HF_LENDS_NOTHING } hf_lends;
+
 typedef struct hf_socket_home hf_socket_home;
 
 typedef struct hf_socket_list {
@@ -78,6 +84,7 @@ struct hf_socket_home {
     hf_socket_list again;  /* sockets that gave up their turn with work left, in that order: READY at the next wait */
     hf_socket_list later;  /* those who wait for what no event tells: READY at the first wait that begins at or after look_at */
     hf_time look_at;       /* HF_NEVER while there is none */
+    uint8_t lends;         /* hf_lends */
     uint64_t buffer_most;  /* how large the kernel lets a send buffer become; 0: nobody has asked yet */
     struct epoll_event *seen; /* what epoll said and the loop has not passed on: seen[seen_at..seen_count) */
     int seen_at, seen_count;  /* a freed socket takes its own out (data.ptr NULL) */
@@ -102,6 +109,11 @@ bool hf_socket_is_again(const hf_watch *watch);
 void *hf_socket_more(hf_watch *watch);
 /* Bytes received and not taken. */
 size_t hf_socket_held(const hf_watch *watch);
+/* May files be lent to the network at all? Asked of the system once. */
+bool hf_may_lend(hf_socket_home *home);
+/* How much of what is left of a file (that can change) may be lent to the socket; lends_pages: it holds some of them already. The rest is
+ * to be read, in parts. */
+uint64_t hf_bytes_to_lend(hf_socket_home *home, int fd, const hf_extent *e, bool lends_pages);
 /* Closes the descriptor and frees the memory of a socket that is free but for that. */
 void hf_socket_bury(hf_socket_home *home, hf_watch *watch);
 

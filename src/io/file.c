@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "file_front.h"
 #include "panic.h"
 #include "tape.h"
 
@@ -465,7 +466,8 @@ bool hf_file_fix(hf_file *file)
 
 void hf_file_close(hf_file *file)
 {
-    if (file->fixed != NULL)
+    hf_file_front_free(file);
+    if (file->fixed != NULL && file->handle >= 0)
         (void)munmap((void *)(uintptr_t)file->fixed, (size_t)file->size);
     file->fixed = NULL;
     if (!hf_tape_plays(hf_tape_here)) /* then it is but a number */

@@ -49,8 +49,19 @@ hf_err hf_file_read(const hf_file *file, uint64_t offset, void *to, size_t size,
 /* Puts a copy of the open file in its place that nobody can change: `fixed` and `handle` lead to it, and the file itself is
  * closed. False: it changed while it was read, or the system has no room; all is as it was. */
 bool hf_file_fix(hf_file *file);
-/* Closes and forgets the handle, and `fixed`; -1 is fine. */
+/* Closes and forgets the handle, `fixed` where it came of hf_file_fix, and the front; -1 is fine. */
 void hf_file_close(hf_file *file);
+
+/* ---- what is said before a file ------------------------------------------------------------------------------ */
+
+/* The bytes of this one, whose `fixed` never changes (with handle -1, for it is the caller's memory then), are sent whole and often.
+ * From now on it remembers what was said before them. Lends `alloc` until hf_file_close. False: memory ended, or all goes on a tape. */
+bool hf_file_expect_fronts(hf_file *file, const hf_allocator *alloc);
+/* `head` is said, and the whole file behind it. Gives a descriptor of both in one piece, in memory that nobody can change, which stays
+ * the file's; -1: there is none, for this head was not said often enough of late. */
+int hf_file_fronted(const hf_file *file, hf_bytes head);
+/* It holds a descriptor, of its own or of its front. */
+bool hf_file_is_open(const hf_file *file);
 
 /* ---- what a folder holds ------------------------------------------------------------------------------------ */
 

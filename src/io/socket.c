@@ -6,11 +6,9 @@
  * and file ranges as references. Input is described at HF_SHARED_BYTES.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -27,16 +25,14 @@ enum {
     TOKENS = 2, /* without an allocation; an idle connection pays for them */
     SEND_CHUNK = 1 << 20,      /* of a file, per system call */
     SEND_TURN = 4 << 20,       /* of files, per turn: then others have theirs */
-    FILE_PART = 64 * 1024,     /* of a file that is read rather than lent, per system call */
-    READ_LEAST = 1 << 20,      /* at the end of a file so much is read rather than lent, at least */
-    READ_BEYOND = 2 * FILE_PART, /* and so much more than the kernel may come to hold: it takes one part more than fits */
-    BUFFER_GROWS = 4,          /* so many times larger may a send buffer become while what was lent lies in it */
-    BUFFER_MOST = 4 << 20,     /* where the system does not say how large it may become: what Linux has by default */
+    READ_WORTH = 16384,        /* bytes: a call for less is not worth it */
+    SOON_MOST = 3,             /* so often a near peer is looked at soon, then it is a slow reader */
     WIDE_AFTER = 1 << 20,      /* of what did not leave at once, that the peer then took */
 };
 
 /* Of an acknowledgement no event tells. Who waits for one looks again after this, all together: at once would be for ever. */
 #define LOOK_AGAIN_NS HF_MILLISECONDS(5)
+#define LOOK_SOON_NS HF_MILLISECONDS(1)
 
 typedef enum listed_in { IN_NONE, IN_AGAIN, IN_LATER } listed_in; /* home->again, home->later */
 
@@ -69,6 +65,7 @@ struct hf_socket {
     bool lends_pages : 1; /* the kernel may hold pages of a file that can change */
     uint8_t token_count;
     uint8_t listed; /* listed_in */
+    uint8_t looks : 2; /* in vain, whether lent pages are home; at most SOON_MOST */
     hf_err failed; /* HF_OK while alive */
     uint32_t shared_at, shared_end; /* unread part of home->shared while we are the borrower */
     uint32_t behind_pages; /* bytes that were copied to the kernel behind the last such page */
@@ -164,13 +161,13 @@ static void come_again(hf_socket *s)
 }
 
 /* READY after a while, unless it is so sooner. */
-static void come_later(hf_socket *s)
+static void come_later(hf_socket *s, int64_t ns)
 {
     hf_socket_home *home = s->home;
     if (s->listed != IN_NONE)
         return;
-    if (home->later.first == NULL)
-        home->look_at = hf_time_after(home->now, LOOK_AGAIN_NS);
+    const hf_time at = hf_time_after(home->now, ns);
+    home->look_at = home->later.first == NULL ? at : hf_time_earlier(home->look_at, at);
     list_add(s, IN_LATER);
 }
 
@@ -282,31 +279,66 @@ static void rouse(hf_socket *s)
         fail(s, HF_ERR_IO_SYSTEM);
 }
 
+/* Room in the shared buffer, behind what its borrower left there: mostly the beginning of a record or frame. That moves to the
+ * front where as much was taken before it, so that each byte moved is paid for; no room that is worth a call: NULL. */
+static hf_span room_behind(hf_socket *s, size_t limit)
+{
+    const uint32_t length = s->shared_end - s->shared_at;
+    if (s->home->borrower != s || length == 0 || limit <= length)
+        return (hf_span){ NULL, 0 };
+    if (s->shared_at >= length) {
+        memmove(s->home->shared, s->home->shared + s->shared_at, length);
+        s->shared_at = 0;
+        s->shared_end = length;
+    }
+    const size_t left = HF_SHARED_BYTES - s->shared_end, most = limit - length;
+    if (left < READ_WORTH && left < most)
+        return (hf_span){ NULL, 0 };
+    return (hf_span){ s->home->shared + s->shared_end, left < most ? left : most };
+}
+
+/* Room behind what was taken home. NULL: there is none, for now or since memory ended. */
+static hf_span room_at_home(hf_socket *s, size_t limit)
+{
+    const size_t length = front(s->kept).len;
+    if (length >= limit)
+        return (hf_span){ NULL, 0 }; /* back-pressure: the kernel's window closes by itself */
+    const size_t want = limit - length < READ_WORTH ? limit - length : READ_WORTH;
+    hf_span room = have(s, &s->kept) != NULL ? hf_queue_reserve(s->kept, want) : (hf_span){ NULL, 0 };
+    if (room.ptr == NULL)
+        fail(s, HF_ERR_BASE_MEMORY);
+    room.len = room.len < want ? room.len : want;
+    return room;
+}
+
+/* Where to receive. *borrow: it is the shared buffer. */
+static hf_span room_to_receive(hf_socket *s, bool *borrow)
+{
+    const size_t limit = (size_t)s->home->env->limits->input_bytes;
+    *borrow = true;
+    if (held(s).len == 0) {
+        settle(s->home);
+        let_go_if_empty(s, &s->kept);
+        s->home->borrower = s;
+        s->shared_at = s->shared_end = 0;
+        return (hf_span){ s->home->shared, limit < HF_SHARED_BYTES ? limit : HF_SHARED_BYTES };
+    }
+    const hf_span behind = room_behind(s, limit);
+    if (behind.ptr != NULL)
+        return behind;
+    *borrow = false;
+    if (s->home->borrower == s)
+        settle(s->home);
+    return room_at_home(s, limit);
+}
+
 /* Receives once. True when there are new bytes or the stream ended. */
 static bool receive(hf_socket *s)
 {
-    const uint64_t limit = s->home->env->limits->input_bytes;
-    const bool borrow = held(s).len == 0;
-    hf_span room;
-    if (borrow) {
-        settle(s->home);
-        let_go_if_empty(s, &s->kept);
-        room = (hf_span){ s->home->shared, limit < HF_SHARED_BYTES ? (size_t)limit : HF_SHARED_BYTES };
-    } else {
-        if (s->home->borrower == s)
-            settle(s->home);
-        const size_t length = front(s->kept).len;
-        if (length >= limit)
-            return false; /* back-pressure: the kernel's window closes by itself */
-        const size_t want = limit - length < 16384 ? (size_t)(limit - length) : 16384;
-        room = have(s, &s->kept) != NULL ? hf_queue_reserve(s->kept, want) : (hf_span){ NULL, 0 };
-        if (room.ptr == NULL) {
-            fail(s, HF_ERR_BASE_MEMORY);
-            return true;
-        }
-        if (room.len > want)
-            room.len = want;
-    }
+    bool borrow;
+    const hf_span room = room_to_receive(s, &borrow);
+    if (room.ptr == NULL)
+        return s->failed.code != 0;
     const ssize_t n = s->home->ops->receive(s->home, &s->watch, room);
     if (n < 0) {
         const int error = errno;
@@ -322,13 +354,10 @@ static bool receive(hf_socket *s)
         s->readable = false;
         return true;
     }
-    if (borrow) {
-        s->home->borrower = s;
-        s->shared_at = 0;
-        s->shared_end = (uint32_t)n;
-    } else {
+    if (borrow)
+        s->shared_end += (uint32_t)n;
+    else
         hf_queue_commit(s->kept, (size_t)n);
-    }
     if ((size_t)n < room.len && !s->hung_up && !s->dozing)
         s->readable = false;
     return true;
@@ -393,49 +422,19 @@ static bool pages_are_home(hf_socket *s)
     if (s->lends_pages && unacknowledged(s) > s->behind_pages)
         return false;
     s->lends_pages = false;
+    s->looks = 0;
     return true;
-}
-
-/* How large the system lets a send buffer become: the last number of net.ipv4.tcp_wmem. */
-static uint64_t buffer_most(hf_socket_home *home)
-{
-    char text[64] = "";
-    unsigned long long most = 0;
-    if (home->buffer_most > 0)
-        return home->buffer_most;
-    const int fd = open("/proc/sys/net/ipv4/tcp_wmem", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && read(fd, text, sizeof text - 1) > 0)
-        (void)sscanf(text, "%*u %*u %llu", &most);
-    if (fd >= 0)
-        close(fd);
-    home->buffer_most = most >= READ_LEAST && most < UINT32_MAX ? most : BUFFER_MOST;
-    return home->buffer_most;
-}
-
-/* How much of what is left of a file may be lent. The rest is read: more than the kernel can hold at once, so that by the last
- * byte nothing is left of what was lent, without waiting for it. */
-static uint64_t bytes_to_lend(const hf_socket *s, uint64_t left)
-{
-    int buffer = 0;
-    socklen_t size = sizeof buffer;
-    if (left <= READ_LEAST)
-        return 0;
-    uint64_t held = buffer_most(s->home);
-    if (left > held + READ_BEYOND) /* whatever this one's buffer is */
-        return left - held - READ_BEYOND;
-    if (getsockopt(s->watch.fd, SOL_SOCKET, SO_SNDBUF, &buffer, &size) == 0 && (uint64_t)buffer * BUFFER_GROWS < held)
-        held = (uint64_t)buffer * BUFFER_GROWS;
-    const uint64_t read = held + READ_BEYOND > READ_LEAST ? held + READ_BEYOND : READ_LEAST;
-    return left > read ? left - read : 0;
 }
 
 /* A part of a file that is read, and leaves when the file was found unchanged after that. */
 static size_t send_file_read(hf_socket *s, const hf_extent *e, bool more)
 {
-    uint8_t part[FILE_PART];
-    const size_t length = e->length < FILE_PART ? (size_t)e->length : FILE_PART;
+    uint8_t part[HF_FILE_PART];
+    const size_t length = e->length < HF_FILE_PART ? (size_t)e->length : HF_FILE_PART;
     if (length == e->length && !pages_are_home(s)) {
-        come_later(s);
+        const bool soon = s->looks < SOON_MOST;
+        s->looks += soon;
+        come_later(s, soon ? LOOK_SOON_NS : LOOK_AGAIN_NS);
         return 0;
     }
     const ssize_t n = pread(e->file->handle, part, length, (off_t)e->offset);
@@ -472,7 +471,7 @@ static size_t send_file(hf_socket *s, const hf_extent *e, bool more)
 {
     if (e->file->fixed != NULL)
         return send_file_lent(s, e, e->length);
-    const uint64_t most = bytes_to_lend(s, e->length);
+    const uint64_t most = hf_bytes_to_lend(s->home, s->watch.fd, e, s->lends_pages);
     if (most == 0)
         return send_file_read(s, e, more);
     const size_t n = send_file_lent(s, e, most);
@@ -483,6 +482,55 @@ static size_t send_file(hf_socket *s, const hf_extent *e, bool more)
     return n;
 }
 
+/* A file that lies in memory is memory, where that is all it is or nothing may be lent. */
+static void as_memory(const hf_socket *s, hf_extent *e)
+{
+    if (e->kind == HF_EXTENT_FILE && e->file->fixed != NULL && (e->file->handle < 0 || !hf_may_lend(s->home)))
+        *e = (hf_extent){ .kind = HF_EXTENT_LENT, .token = e->token, .bytes = hf_bytes_make(e->file->fixed + e->offset, (size_t)e->length) };
+}
+
+/* Two pieces: a head, and a whole file that is often sent behind it, which leave in one call. What left is cut off their front. Bytes
+ * sent; 0: another way has to do. */
+static size_t send_fronted(hf_socket *s, hf_extent *pieces)
+{
+    hf_extent *const head = pieces, *const file = pieces + 1;
+    /* sendfile(2) knows no MSG_MORE, by which FIN leaves with the last bytes. */
+    if (head->kind == HF_EXTENT_FILE || head->bytes.ptr == NULL || file->offset != 0 || file->length != file->file->size || s->last ||
+        !hf_may_lend(s->home))
+        return 0;
+    const int handle = hf_file_fronted(file->file, head->bytes);
+    if (handle < 0)
+        return 0;
+    const size_t total = head->bytes.len + (size_t)file->length;
+    off_t offset = 0;
+    s->home->calls_send++;
+    const ssize_t n = syscall(SYS_sendfile, s->watch.fd, handle, &offset, total); /* as send_memory does it */
+    if (n < 0 && errno == EAGAIN)
+        s->writable = false;
+    else if (n < 0 && errno != EINTR)
+        fail_by(s, errno);
+    if (n <= 0)
+        return 0;
+    const size_t sent = (size_t)n, of_head = sent < head->bytes.len ? sent : head->bytes.len;
+    if (s->lends_pages && sent < UINT32_MAX - s->behind_pages)
+        s->behind_pages += (uint32_t)sent;
+    head->bytes = hf_bytes_make(head->bytes.ptr + of_head, head->bytes.len - of_head);
+    file->offset += sent - of_head;
+    file->length -= sent - of_head;
+    return sent;
+}
+
+/* As it says. Returns how many of the two pieces left whole. */
+static size_t send_with_front(hf_socket *s, hf_extent *pieces)
+{
+    const size_t sent = send_fronted(s, pieces), done = sent == 0 ? 0 : (pieces[0].bytes.len == 0) + (size_t)(pieces[1].length == 0);
+    for (size_t i = 0; i < done; i++)
+        release(s, pieces[i].token);
+    if (done < 2)
+        as_memory(s, &pieces[1]);
+    return done;
+}
+
 /* Sends from `pieces` until one is left over or the turn is spent; COPIED pieces without a pointer lie in `copied`.
  * Returns how many pieces left whole; what was sent of the next one is cut off its front. */
 static size_t send_pieces(hf_socket *s, hf_extent *pieces, size_t count, hf_queue *copied)
@@ -490,6 +538,12 @@ static size_t send_pieces(hf_socket *s, hf_extent *pieces, size_t count, hf_queu
     size_t done = 0;
     uint64_t turn = 0;
     while (done < count && s->writable && s->failed.code == 0) {
+        if (count - done > 1 && pieces[done + 1].kind == HF_EXTENT_FILE && pieces[done + 1].file->front != NULL) {
+            done += send_with_front(s, pieces + done);
+            if (done == count || !s->writable || s->failed.code != 0)
+                break;
+        }
+        as_memory(s, &pieces[done]);
         if (pieces[done].kind == HF_EXTENT_FILE) {
             if (turn >= SEND_TURN) { /* let others have their turn */
                 come_again(s);
@@ -714,7 +768,7 @@ static void socket_doze(void *self, hf_lane lane)
         return;
     s->dozing = s->home->ops->doze(s->home, &s->watch);
     if (s->dozing)
-        come_later(s);
+        come_later(s, LOOK_AGAIN_NS);
 }
 
 static hf_err socket_open(void *self, hf_lane_kind kind, hf_lane *lane)
@@ -848,7 +902,7 @@ void hf_socket_bury(hf_socket_home *home, hf_watch *watch)
 
 static const hf_pier_ops socket_ops = {
     .name = "kernel socket",
-    .can = HF_PIER_TAKES_FILES | HF_PIER_FREE_ENDS,
+    .can = HF_PIER_TAKES_FILES | HF_PIER_FREE_ENDS | HF_PIER_KEEPS_FRONTS,
     .event = socket_event,
     .peek = socket_peek,
     .take = socket_take,

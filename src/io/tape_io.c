@@ -262,7 +262,7 @@ static void pier_free(void *self)
 
 static const hf_pier_ops pier_ops = {
     .name = "a connection on a tape",
-    .can = HF_PIER_TAKES_FILES | HF_PIER_FREE_ENDS,
+    .can = HF_PIER_TAKES_FILES | HF_PIER_FREE_ENDS | HF_PIER_KEEPS_FRONTS,
     .event = pier_event,
     .peek = pier_peek,
     .take = pier_take,

@@ -6,6 +6,7 @@
 
 #include "address.h"
 #include "allocator.h"
+#include "config_apps.h"
 #include "spelling.h"
 
 /* ---- reading -------------------------------------------------------------------------------------------------- */
@@ -284,13 +285,34 @@ static bool same_key(const hf_route *a, const hf_route *b)
     return strcmp(a->path, b->path) == 0 && same_text(a->method, b->method);
 }
 
+/* Their routes are told as one: the statement is what changed. */
+static bool is_app(const hf_config_plan *p, size_t row)
+{
+    return p->actions[row].action->row->id == HF_CONFIG_ID_APP;
+}
+
+static bool is_first_of_app(const hf_config_plan *p, size_t row)
+{
+    return row == 0 || p->actions[row - 1].action != p->actions[row].action;
+}
+
+/* Whether the two are one row, before and after. */
+static bool same_row(const hf_config_plan *a, size_t i, const hf_config_plan *b, size_t k)
+{
+    const hf_config_item *const one = a->actions[i].route, *const two = b->actions[k].route;
+    if ((one == NULL) != (two == NULL) || is_app(a, i) != is_app(b, k))
+        return false;
+    if (one == NULL)
+        return true;
+    return is_app(a, i) ? same_text(hf_config_value_of(one, 1)->text, hf_config_value_of(two, 1)->text) : same_key(&a->routes[i], &b->routes[k]);
+}
+
 /* Its row, or the plan's route_count. Rows of a site's own action come last and have no statement `route`. */
 static size_t find_route(const hf_config_plan *in, size_t site, const hf_config_plan *of, size_t row)
 {
     const size_t end = in->sites[site].first + in->sites[site].count;
     for (size_t i = in->sites[site].first; i < end; i++)
-        if ((in->actions[i].route == NULL) == (of->actions[row].route == NULL) &&
-            (of->actions[row].route == NULL || same_key(&in->routes[i], &of->routes[row])))
+        if (same_row(in, i, of, row))
             return i;
     return in->route_count;
 }
@@ -298,7 +320,9 @@ static size_t find_route(const hf_config_plan *in, size_t site, const hf_config_
 static void tell_route(telling *t, const hf_config_plan *p, const hf_config_item *site, size_t row, const char *what)
 {
     const hf_route *r = &p->routes[row];
-    if (p->actions[row].route == NULL)
+    if (is_app(p, row) && p->actions[row].route != NULL)
+        tell(t, "site %s: route %s: app %s", name_of(site), hf_config_value_of(p->actions[row].route, 1)->text, what);
+    else if (p->actions[row].route == NULL)
         tell(t, "site %s: %s %s", name_of(site), p->actions[row].action->row->name, what);
     else
         tell(t, "site %s: route %s %s %s", name_of(site), r->method != NULL ? r->method : "GET", r->path, what);
@@ -317,18 +341,22 @@ static void tell_routes(telling *t, const hf_config_item *site, size_t old, size
     const hf_config_plan *before = plan_of(t->before), *after = plan_of(t->after);
     for (size_t i = after->sites[new].first; i < after->sites[new].first + after->sites[new].count; i++) {
         const size_t k = find_route(before, old, after, i);
+        if (is_app(after, i) && !is_first_of_app(after, i))
+            continue;
         if (k == before->route_count)
             tell_route(t, after, site, i, "added");
         else if (!same_route(before, k, after, i))
             tell_route(t, after, site, i, "changed");
-        else if (t->folders_before != NULL && t->folders_after != NULL &&
+        else if (is_app(after, i) && before->actions[k].action->app->module != after->actions[i].action->app->module)
+            tell_route(t, after, site, i, "is served by a new copy: its file changed");
+        else if (!is_app(after, i) && t->folders_before != NULL && t->folders_after != NULL &&
             !same_text(t->folders_before[k], t->folders_after[i]))
             tell(t, "site %s: %s is %s now, and was %s", name_of(site), after->routes[i].files->root,
                 t->folders_after[i] != NULL ? t->folders_after[i] : "nowhere",
                 t->folders_before[k] != NULL ? t->folders_before[k] : "nowhere");
     }
     for (size_t k = before->sites[old].first; k < before->sites[old].first + before->sites[old].count; k++)
-        if (find_route(after, new, before, k) == after->route_count)
+        if ((!is_app(before, k) || is_first_of_app(before, k)) && find_route(after, new, before, k) == after->route_count)
             tell_route(t, before, site, k, "removed");
 }
 

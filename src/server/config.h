@@ -68,6 +68,7 @@ typedef struct hf_config {
     hf_config_problem *problems; /* sorted by place once loaded */
     size_t problem_count;        /* more than are kept, when there were more than limit config_problems */
     bool out_of_memory;
+    struct hf_config_app *apps; /* of config_apps.h, once they are loaded */
     struct hf_config_block *root; /* of config_check.h; never NULL once loaded, and whole only without problems */
 } hf_config;
 

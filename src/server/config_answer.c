@@ -4,6 +4,8 @@
  */
 #include "config_plan.h"
 
+#include "config_rules.h"
+#include "guards_kinds.h"
 #include "service.h"
 #include "target.h"
 
@@ -13,14 +15,56 @@ static const hf_config_item *action_of(const hf_req *rq)
     return p->actions[rq->match.route - p->routes].action;
 }
 
+/* ---- answers -------------------------------------------------------------------------------------------------- */
+
+/* Where a policy says 'nonce-{nonce}', each answer has a nonce of its own, in its policy and in its text. */
+static bool wants_nonce(const hf_config_item *action)
+{
+    const hf_config_item *h = hf_config_find(action->block, HF_CONFIG_ID_HEADER);
+    while (h != NULL && !hf_config_is_policy(h, HF_CONFIG_NONCE))
+        h = hf_config_next(h);
+    return h != NULL;
+}
+
+/* `text` with the nonce wherever it says {nonce}; ptr NULL: memory ended. */
+static hf_bytes put_nonce(hf_req *rq, hf_bytes text, hf_bytes nonce)
+{
+    const hf_bytes word = hf_text("{nonce}");
+    const size_t room = text.len / word.len * HF_NONCE + text.len % word.len + HF_NONCE; /* each word is shorter than its nonce */
+    uint8_t *const memory = nonce.ptr != NULL ? hf_req_alloc(rq, room) : NULL;
+    if (memory == NULL)
+        return nonce.ptr != NULL ? hf_bytes_make(NULL, 0) : text;
+    hf_writer w = hf_writer_make(memory, room);
+    while (text.len > 0) {
+        const uint8_t *const at = memmem(text.ptr, text.len, word.ptr, word.len);
+        const size_t before = at != NULL ? (size_t)(at - text.ptr) : text.len, taken = before + (at != NULL ? word.len : 0);
+        hf_write(&w, hf_bytes_make(text.ptr, before));
+        if (at != NULL)
+            hf_write(&w, nonce);
+        text = hf_bytes_make(text.ptr + taken, text.len - taken);
+    }
+    return hf_written(&w);
+}
+
 hf_err hf_config_answer(hf_req *rq)
 {
+    char fresh[HF_NONCE];
+    hf_bytes nonce = { NULL, 0 };
     const hf_config_item *action = action_of(rq);
     const hf_config_item *header = hf_config_find(action->block, HF_CONFIG_ID_HEADER);
-    const hf_bytes text = hf_text(hf_config_value_of(action, 1)->text);
     hf_err err = HF_OK;
-    for (; header != NULL && err.code == 0; header = hf_config_next(header))
-        err = hf_reply_field(rq, hf_config_value_of(header, 0)->text, hf_text(hf_config_value_of(header, 1)->text));
+    if (wants_nonce(action)) {
+        hf_crypto *const crypto = hf_crypto_of(rq);
+        err = crypto != NULL ? hf_csp_nonce(crypto, fresh) : hf_err_make(HF_ERR_BASE_MEMORY);
+        nonce = hf_bytes_make(fresh, sizeof fresh);
+    }
+    for (; header != NULL && err.code == 0; header = hf_config_next(header)) {
+        const hf_bytes value = put_nonce(rq, hf_text(hf_config_value_of(header, 1)->text), nonce);
+        err = value.ptr != NULL ? hf_reply_field(rq, hf_config_value_of(header, 0)->text, value) : hf_err_make(HF_ERR_BASE_MEMORY);
+    }
+    const hf_bytes text = err.code == 0 ? put_nonce(rq, hf_text(hf_config_value_of(action, 1)->text), nonce) : hf_text("");
+    if (err.code == 0 && text.ptr == NULL)
+        err = hf_err_make(HF_ERR_BASE_MEMORY);
     if (err.code != 0)
         return err;
     return hf_reply(rq, (uint16_t)hf_config_value_of(action, 0)->number,

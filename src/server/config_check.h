@@ -25,6 +25,7 @@ typedef struct hf_config_item {
     hf_config_value *values;
     size_t count;
     struct hf_config_block *block; /* NULL: the row opens none */
+    struct hf_config_app *app;     /* of an app statement, once it is loaded */
 } hf_config_item;
 
 /* Items in the order they were given, then the defaults in the schema's order. */

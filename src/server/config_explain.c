@@ -4,6 +4,7 @@
  */
 #include "config_plan.h"
 
+#include "config_apps.h"
 #include "config_guards.h"
 #include "spelling.h"
 #include "target.h"
@@ -117,7 +118,7 @@ static void explain_no_route(question *q, uint32_t methods)
 
 static void explain_route(question *q, const hf_config_action *action, const hf_route_match *match)
 {
-    if (action->route == NULL) {
+    if (action->route == NULL && action->action->app == NULL) {
         fputs("route   no route of the site fits, so what the site itself says", q->out);
         say_place(q, &action->action->place);
         return;
@@ -125,7 +126,7 @@ static void explain_route(question *q, const hf_config_action *action, const hf_
     fprintf(q->out, "route   %s %s", match->route->method != NULL ? match->route->method : "GET", match->route->path);
     if (q->method == HF_METHOD_HEAD)
         fputs(", which answers HEAD too", q->out);
-    say_place(q, &action->route->place);
+    say_place(q, action->route != NULL ? &action->route->place : &action->action->place);
     for (size_t i = 0; i < match->argument_count; i++)
         fprintf(q->out, "        {%.*s} is \"%s\"\n", (int)match->arguments[i].name_length, match->arguments[i].name,
             hf_config_shown(q->config, match->arguments[i].value));
@@ -162,6 +163,13 @@ static void explain_action(question *q, const hf_config_item *action, const hf_r
     }
     if (action->row->id == HF_CONFIG_ID_ANSWER) {
         fprintf(q->out, "answer  %llu with the text of the configuration", (unsigned long long)first->number);
+        say_place(q, &action->place);
+        return;
+    }
+    if (action->app != NULL) {
+        const hf_route *const r = match->route;
+        fprintf(q->out, "answer  %sthe application %s, out of %s", r->websocket != NULL ? "a WebSocket of " : r->events != NULL ? "an event stream of "
+            : r->files != NULL ? "files of " : "", action->app->module->name, first->text);
         say_place(q, &action->place);
         return;
     }

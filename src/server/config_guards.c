@@ -308,7 +308,7 @@ void hf_config_put_guard(hf_route *row, hf_guard *g, bool first)
 }
 
 /* Fields and CORS stand before who denies: they are on denials, too. */
-void hf_config_add_guards(hf_config *c, hf_config_plan *p, const hf_config_item *site, const hf_config_item *route, const hf_config_item *action,
+static void add_guards(hf_config *c, hf_config_plan *p, const hf_config_item *site, const hf_config_item *route, const hf_config_item *action,
     hf_route *row)
 {
     const hf_config_said *const said = &p->said;
@@ -339,6 +339,15 @@ void hf_config_add_guards(hf_config *c, hf_config_plan *p, const hf_config_item 
     }
     *g = (hf_cors_guard){ .guard = HF_GUARD_CORS, .cors = compiled };
     hf_config_put_guard(row, &g->guard, true);
+}
+
+void hf_config_add_guards(hf_config *c, hf_config_plan *p, const hf_config_item *site, const hf_config_item *route, const hf_config_item *action,
+    hf_route *row)
+{
+    const bool explain = hf_config_number_of(c->root, HF_CONFIG_ID_PROFILE) == 1; /* dev */
+    add_guards(c, p, site, route, action, row);
+    for (size_t i = 0; i < HF_ROUTE_GUARDS && row->guards[i] != NULL; i++)
+        row->guards[i]->explain = explain;
 }
 
 /* ---- explained --------------------------------------------------------------------------------------------------- */

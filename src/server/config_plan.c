@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config_apps.h"
 #include "config_guards.h"
 #include "config_passwords.h"
 
@@ -136,41 +137,97 @@ static uint64_t max_body_of(const hf_config_item *site, const hf_config_item *ro
 
 /* ---- routes and sites ----------------------------------------------------------------------------------------- */
 
-static void add_route(hf_config *c, hf_config_plan *p, const hf_config_item *site, const hf_config_item *route,
-    const hf_config_item *action, hf_route row)
+/* What answers, where that is not an app, whose rows come with it. */
+static void put_action(hf_config *c, hf_config_plan *p, const hf_config_item *action, hf_route *row)
 {
+    if (action->row->id == HF_CONFIG_ID_FILES) {
+        row->method = NULL;
+        row->files = make_files(c, action);
+        c->out_of_memory = c->out_of_memory || row->files == NULL;
+        return;
+    }
+    row->handle = action->row->id == HF_CONFIG_ID_REDIRECT ? hf_config_redirect : hf_config_answer;
+    row->compress = HF_COMPRESS_ALWAYS; /* what the file says is the same for everybody */
+    row->context = p;
+}
+
+/* What its settings say over what the row says. */
+static void put_settings(hf_config *c, const hf_config_item *site, const hf_config_item *route, hf_route *row)
+{
+    const hf_config_item *const https = of_route_or_site(site, route, HF_CONFIG_ID_REDIRECT_HTTPS);
+    const hf_config_item *const hints = of_route_or_site(site, route, HF_CONFIG_ID_EARLY_HINTS), *const push = of_route_or_site(site, route, HF_CONFIG_ID_PUSH);
+    if (https != NULL && https->count > 0)
+        row->https = https->values[0].number != 0 ? HF_HTTPS_ALWAYS : HF_HTTPS_NEVER_NEEDED;
+    if (hints != NULL) {
+        row->hints = targets_of(c, hints);
+        row->learn_hints = is_learned(hints);
+    }
+    if (push != NULL)
+        row->push = targets_of(c, push);
+}
+
+/* The guards of the configuration stand before those of an app's row, which are taken out of it meanwhile. */
+static void put_guards(hf_config *c, hf_config_plan *p, const hf_config_item *site, const hf_config_item *route, const hf_config_item *action,
+    hf_route *row)
+{
+    hf_guard *own[HF_ROUTE_GUARDS];
     const hf_config_item *const auth = hf_config_auth_of(site, route);
+    memcpy(own, row->guards, sizeof own);
+    memset(row->guards, 0, sizeof row->guards);
     if (auth != NULL) {
         hf_password_guard *const guard = hf_config_password_guard(c, p, auth);
         c->out_of_memory = c->out_of_memory || guard == NULL;
-        row.guards[0] = guard != NULL ? &guard->guard : NULL;
+        row->guards[0] = guard != NULL ? &guard->guard : NULL;
     }
-    const hf_config_item *const https = of_route_or_site(site, route, HF_CONFIG_ID_REDIRECT_HTTPS);
-    row.https = https == NULL || https->count == 0 ? HF_HTTPS_AS_SERVER : https->values[0].number != 0 ? HF_HTTPS_ALWAYS : HF_HTTPS_NEVER_NEEDED;
-    const hf_config_item *const hints = of_route_or_site(site, route, HF_CONFIG_ID_EARLY_HINTS);
-    row.hints = targets_of(c, hints);
-    row.learn_hints = is_learned(hints);
-    row.push = targets_of(c, of_route_or_site(site, route, HF_CONFIG_ID_PUSH));
-    if (action->row->id == HF_CONFIG_ID_FILES) {
-        row.method = NULL;
-        row.files = make_files(c, action);
-        c->out_of_memory = c->out_of_memory || row.files == NULL;
-    } else {
-        row.handle = action->row->id == HF_CONFIG_ID_REDIRECT ? hf_config_redirect : hf_config_answer;
-        /* What the file says is the same for everybody. */
-        row.compress = HF_COMPRESS_ALWAYS;
+    p->actions[p->route_count].auth = auth;
+    hf_config_add_guards(c, p, site, route, action, row);
+    for (size_t i = 0; i < HF_ROUTE_GUARDS && own[i] != NULL; i++) {
+        if (row->guards[HF_ROUTE_GUARDS - 1] == NULL)
+            hf_config_put_guard(row, own[i], false);
+        else
+            hf_config_complain(c, action->place, "%s %s has %d guards and more: those of the app and those that the configuration says", row->method != NULL
+                ? row->method : "GET", row->path, HF_ROUTE_GUARDS);
     }
+}
+
+static void add_route(hf_config *c, hf_config_plan *p, const hf_config_item *site, const hf_config_item *route,
+    const hf_config_item *action, hf_route row)
+{
     const hf_config_item *const log = of_route_or_site(site, route, HF_CONFIG_ID_ACCESS_LOG);
-    p->actions[p->route_count] = (hf_config_action){ route, action, auth, NULL, log };
+    const hf_limits *const limits = limits_of(c, p, site, route);
+    put_settings(c, site, route, &row);
+    if (action->app == NULL)
+        put_action(c, p, action, &row);
+    if (limits != NULL)
+        row.limits = limits;
+    p->actions[p->route_count] = (hf_config_action){ .route = route, .action = action, .log = log };
     p->route_logs[p->route_count] = log_number(c, p, log);
-    row.limits = limits_of(c, p, site, route);
-    hf_config_add_guards(c, p, site, route, action, &row);
+    put_guards(c, p, site, route, action, &row);
     p->routes[p->route_count++] = row;
+}
+
+/* None where it is not loaded: then nothing is served of it. Logs are numbered alike all the same, for descriptors are handed on. */
+static void add_app(hf_config *c, hf_config_plan *p, const hf_config_item *site, const hf_config_item *route, const hf_config_item *action)
+{
+    const hf_config_app *const a = action->app;
+    (void)log_number(c, p, of_route_or_site(site, route, HF_CONFIG_ID_ACCESS_LOG));
+    for (size_t i = 0; a != NULL && i < a->module->route_count; i++) {
+        hf_route row = a->routes[i];
+        const uint64_t most = route != NULL || hf_config_find(site->block, HF_CONFIG_ID_MAX_BODY) != NULL ? max_body_of(site, route) : 0;
+        if (most > 0 && (row.max_body == 0 || most < row.max_body)) /* the app says what it can take at most */
+            row.max_body = most;
+        row.context = a->context;
+        add_route(c, p, site, route, action, row);
+    }
 }
 
 static void add_routes(hf_config *c, hf_config_plan *p, const hf_config_item *site, const hf_config_item *route)
 {
     const hf_config_item *action = action_of(route->block);
+    if (action->row->id == HF_CONFIG_ID_APP) {
+        add_app(c, p, site, route, action);
+        return;
+    }
     for (size_t i = 0; i < route->count; i++)
         if (route->values[i].argument == 0)
             add_route(c, p, site, route, action, (hf_route){ .method = hf_method_describe((hf_method)route->values[i].number)->name,
@@ -184,7 +241,9 @@ static void add_site(hf_config *c, hf_config_plan *p, const hf_config_item *site
     const hf_config_item *route = hf_config_find(site->block, HF_CONFIG_ID_ROUTE);
     for (; route != NULL; route = hf_config_next(route))
         add_routes(c, p, site, route);
-    if (action != NULL)
+    if (action != NULL && action->row->id == HF_CONFIG_ID_APP)
+        add_app(c, p, site, NULL, action);
+    else if (action != NULL)
         add_route(c, p, site, NULL, action, (hf_route){ .method = "GET", .path = "/{rest...}" });
     for (size_t i = 0; i < site->count; i++)
         p->hosts[p->host_count++] = (hf_host){ .key = hf_host_key(hf_text(site->values[i].text)), .site = p->site_count };
@@ -276,6 +335,8 @@ hf_err hf_config_plan_make(hf_config *c, hf_config_plan *p)
         for (; route != NULL; route = hf_config_next(route))
             routes += route->count;
     }
+    for (const hf_config_app *a = c->apps; a != NULL; a = a->next)
+        routes += a->module->route_count;
     p->routes = hf_config_get(c, routes * sizeof *p->routes);
     p->actions = hf_config_get(c, routes * sizeof *p->actions);
     p->sites = hf_config_get(c, sites * sizeof *p->sites);
@@ -325,6 +386,28 @@ static void apply_preferred(const hf_config_block *root, hf_serve_options *o)
             (void)hf_listen_url_prefer(&url, o->preferred); /* both were looked at */
 }
 
+void hf_config_plan_apply_routes(const hf_config_plan *p, hf_serve_options *o)
+{
+    o->logs = p->logs;
+    o->log_count = p->log_count;
+    o->route_logs = p->route_logs;
+    o->site_logs = p->site_logs;
+    o->routes = p->routes;
+    o->route_count = p->route_count;
+    o->context = (void *)p;
+    o->sites = p->sites;
+    o->site_count = p->site_count;
+    o->hosts = p->hosts;
+    o->host_count = p->host_count;
+}
+
+void hf_config_plan_contexts(hf_config_plan *p)
+{
+    for (size_t i = 0; i < p->route_count; i++)
+        if (p->actions[i].action->app != NULL)
+            p->routes[i].context = p->actions[i].action->app->context;
+}
+
 void hf_config_plan_apply(const hf_config_plan *p, hf_serve_options *o)
 {
     static const hf_loop_kind loops[] = { HF_LOOP_AUTO, HF_LOOP_EPOLL, HF_LOOP_URING }; /* as the schema's choices */
@@ -354,10 +437,6 @@ void hf_config_plan_apply(const hf_config_plan *p, hf_serve_options *o)
     *(hf_shared_topics_named(topics) ? &o->topics_redis : &o->topics_file) = topics;
     o->access_log = strcmp(log->values[0].text, "off") == 0 ? NULL : log->values[0].text;
     o->log_format = (hf_access_format)hf_config_number_of(log->block, HF_CONFIG_ID_FORMAT);
-    o->logs = p->logs;
-    o->log_count = p->log_count;
-    o->route_logs = p->route_logs;
-    o->site_logs = p->site_logs;
     const hf_config_item *const record = hf_config_find(root, HF_CONFIG_ID_RECORD);
     o->record_folder = record != NULL ? record->values[0].text : NULL;
     o->record_all = record != NULL && hf_config_number_of(record->block, HF_CONFIG_ID_CONNECTIONS) == 1;
@@ -370,11 +449,5 @@ void hf_config_plan_apply(const hf_config_plan *p, hf_serve_options *o)
     o->trusted = p->trusted;
     o->trusted_count = p->trusted_count;
     o->config = p->config->files[0].path;
-    o->routes = p->routes;
-    o->route_count = p->route_count;
-    o->context = (void *)p;
-    o->sites = p->sites;
-    o->site_count = p->site_count;
-    o->hosts = p->hosts;
-    o->host_count = p->host_count;
+    hf_config_plan_apply_routes(p, o);
 }

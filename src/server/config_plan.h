@@ -11,8 +11,8 @@
 
 /* What stands behind a row of `routes`. */
 typedef struct hf_config_action {
-    const hf_config_item *route;  /* NULL: the site's own files, redirect or answer */
-    const hf_config_item *action; /* files, redirect or answer */
+    const hf_config_item *route;  /* NULL: the site's own files, redirect, answer or app */
+    const hf_config_item *action; /* files, redirect, answer or app */
     const hf_config_item *auth;   /* basic_auth; NULL: everybody is answered */
     const hf_config_item *rate;   /* rate_limit; NULL: none */
     const hf_config_item *log;    /* access_log of the route or site; NULL: the file's */
@@ -48,13 +48,18 @@ typedef struct hf_config_plan {
     hf_config_said said;
 } hf_config_plan;
 
-/* All memory is the configuration's. Requires a configuration that was loaded without problems. HF_ERR_BASE_MEMORY. */
+/* All memory is the configuration's. Requires a configuration that was loaded without problems. It has some where applications are
+ * loaded, and their routes have too many guards. HF_ERR_BASE_MEMORY. */
 hf_err hf_config_plan_make(hf_config *c, hf_config_plan *plan);
+/* The same for its routes, sites and their logs alone: planned anew, with the routes of applications. */
+void hf_config_plan_apply_routes(const hf_config_plan *plan, hf_serve_options *options);
+/* Tells the routes of applications that are open now their contexts. */
+void hf_config_plan_contexts(hf_config_plan *plan);
 /* Fills `options` from the configuration; what it does not speak of (colour, quiet) stays. Lends the plan and its
  * configuration to `options`. */
 void hf_config_plan_apply(const hf_config_plan *plan, hf_serve_options *options);
 
-/* The handlers behind routes that redirect and answer; hf_req_context is the plan. */
+/* The handlers behind routes that redirect and answer; hf_req_context is the plan there. */
 hf_err hf_config_redirect(hf_req *rq);
 hf_err hf_config_answer(hf_req *rq);
 

@@ -5,6 +5,7 @@
 #include "config_passwords.h"
 #include "limit_rules.h"
 #include "listen_url.h"
+#include "text.h"
 #include "serve.h"
 
 static const char *place_text(hf_config *c, const hf_config_place *place)
@@ -74,7 +75,7 @@ static void check_actions(hf_config *c, const hf_config_block *block, const char
     const hf_config_item *first = find_action(block);
     for (const hf_config_item *item = first != NULL ? first->next : NULL; item != NULL; item = item->next)
         if (item->row->action)
-            hf_config_complain(c, item->place, "%s already answers with %s (%s); there can be one files, redirect or answer",
+            hf_config_complain(c, item->place, "%s already answers with %s (%s); there can be one files, redirect, answer or app",
                 block->kind == HF_CONFIG_SITE ? "this site" : "this route", first->row->name, place_text(c, &first->place));
     for (const hf_config_item *item = first; item != NULL; item = item->next)
         if (item->row->id == HF_CONFIG_ID_REDIRECT)
@@ -95,20 +96,46 @@ static void check_route(hf_config *c, const hf_config_block *route, bool good)
     if (path != NULL)
         check_actions(c, route, pattern);
     if (action == NULL && good && !route->broken)
-        hf_config_complain(c, owner->place, "this route answers with nothing: put files DIR, redirect TO or answer STATUS in it");
-    if (action == NULL || action->row->id != HF_CONFIG_ID_FILES || path == NULL)
+        hf_config_complain(c, owner->place, "this route answers with nothing: put files DIR, redirect TO, answer STATUS or app FILE in it");
+    const bool files = action != NULL && action->row->id == HF_CONFIG_ID_FILES, app = action != NULL && action->row->id == HF_CONFIG_ID_APP;
+    if ((!files && !app) || path == NULL)
         return;
     if (!ends_in_rest(pattern))
-        hf_config_complain(c, path->place, "the path of files ends in {name...}, which is looked up in the folder; write %s%s{rest...}",
-            pattern, pattern[strlen(pattern) - 1] == '/' ? "" : "/");
-    for (size_t i = 0; i < owner->count; i++)
+        hf_config_complain(c, path->place, "the path of %s ends in {name...}, %s; write %s%s{rest...}", files ? "files" : "an app",
+            files ? "which is looked up in the folder" : "in whose place its own paths stand", pattern, pattern[strlen(pattern) - 1] == '/' ? "" : "/");
+    for (size_t i = 0; app && i < owner->count; i++)
+        if (owner->values[i].argument == 0 && owner->values[i].place.line > 0)
+            hf_config_complain(c, owner->values[i].place, "an app says itself which methods it answers; take %s out", owner->values[i].text);
+    for (size_t i = 0; files && i < owner->count; i++)
         if (owner->values[i].argument == 0 && owner->values[i].number != HF_METHOD_GET)
             hf_config_complain(c, owner->values[i].place, "files answer GET (and HEAD by themselves), not %s", owner->values[i].text);
 }
 
 /* A page that is not there would make every path of the application a 404. */
+bool hf_config_is_policy(const hf_config_item *header, const char *with)
+{
+    const hf_config_value *const value = hf_config_value_of(header, 1);
+    return header->count > 0 && value != NULL && hf_text_same(hf_text(header->values[0].text), hf_text("Content-Security-Policy")) &&
+        strstr(value->text, with) != NULL;
+}
+
+/* CSP 3 2.4: a nonce is good once. One that stands in a file is everybody's. */
+static void complain_of_nonce(hf_config *c, hf_config_place place, const char *name, const char *instead)
+{
+    hf_config_complain(c, place, "%s: a nonce that is the same in every answer lets every script in; write the hash of each inline script ('sha256-...'), move it into a "
+        "file, or %s", name, instead);
+}
+
+static void check_files_policy(hf_config *c, const hf_config_block *files)
+{
+    const hf_config_item *const policy = hf_config_find(files, HF_CONFIG_ID_CONTENT_SECURITY_POLICY);
+    if (policy != NULL && policy->count > 0 && strstr(policy->values[0].text, "'nonce-") != NULL)
+        complain_of_nonce(c, policy->values[0].place, "content_security_policy", "let a program write the page: a file is the same for everybody, and caches keep it");
+}
+
 static void check_files(hf_config *c, const hf_config_block *files)
 {
+    check_files_policy(c, files);
     const hf_config_value *folder = hf_config_value_of(files->owner, 0);
     const hf_config_item *spa = hf_config_find(files, HF_CONFIG_ID_SPA);
     if (folder == NULL || spa == NULL || spa->count == 0 || files->broken)
@@ -120,8 +147,7 @@ static void check_files(hf_config *c, const hf_config_block *files)
 
 /* ---- twice ---------------------------------------------------------------------------------------------------- */
 
-/* Two patterns that match the same paths: arguments may be named differently. */
-static bool same_pattern(const char *a, const char *b)
+bool hf_config_same_pattern(const char *a, const char *b)
 {
     for (; *a != 0 && *b != 0; a++, b++) {
         if (*a != *b)
@@ -197,7 +223,7 @@ static void check_route_twice(hf_config *c, const hf_config_item *rest, const hf
     seen **at = seen_bucket(routes, path->text);
     for (; *at != NULL; at = &(*at)->next) {
         const hf_config_item *first = (*at)->item;
-        if (!same_pattern((*at)->value->text, path->text))
+        if (!hf_config_same_pattern((*at)->value->text, path->text))
             continue;
         for (unsigned m = HF_METHOD_UNKNOWN + 1; m < HF_METHOD_COUNT; m++)
             if (has_method(first, m) && has_method(route, m)) {
@@ -207,7 +233,7 @@ static void check_route_twice(hf_config *c, const hf_config_item *rest, const hf
             }
     }
     remember(c, at, route, path);
-    if (rest != NULL && has_method(route, HF_METHOD_GET) && same_pattern(path->text, "/{rest...}"))
+    if (rest != NULL && has_method(route, HF_METHOD_GET) && hf_config_same_pattern(path->text, "/{rest...}"))
         hf_config_complain(c, path->place, "%s at %s answers this path already; take one of the two out", rest->row->name,
             place_text(c, &rest->place));
 }
@@ -259,13 +285,17 @@ static void check_site(hf_config *c, const hf_config_block *site, bool good)
     check_actions(c, site, "");
     const hf_config_item *route = hf_config_find(site, HF_CONFIG_ID_ROUTE);
     if (route == NULL && find_action(site) == NULL && good && !site->broken)
-        hf_config_complain(c, site->owner->place, "this site answers nothing: put files DIR, redirect TO, answer STATUS or a route in it");
+        hf_config_complain(c, site->owner->place, "this site answers nothing: put files DIR, redirect TO, answer STATUS, app FILE or a route in it");
     const hf_config_item *rest = find_action(site);
     size_t count = 0;
     for (const hf_config_item *one = route; one != NULL; one = hf_config_next(one))
         count++;
     const seen_table routes = seen_for(c, count);
+    if (rest != NULL && rest->row->id == HF_CONFIG_ID_APP)
+        rest = NULL; /* which paths it has is known when it is loaded: config_apps.c */
     for (; route != NULL && routes.count > 0; route = hf_config_next(route)) {
+        if (hf_config_find(route->block, HF_CONFIG_ID_APP) != NULL)
+            continue;
         check_methods_twice(c, route);
         if (hf_config_value_of(route, 1) != NULL)
             check_route_twice(c, rest, route, &routes);
@@ -305,6 +335,22 @@ static bool same_listener(const char *a, const char *b)
             if (one.addresses[i].port != 0 && memcmp(&one.addresses[i], &two.addresses[j], sizeof one.addresses[i]) == 0)
                 return true;
     return false;
+}
+
+/* Who denies and says why helps who tries doors: only somebody at this machine may be told. */
+static void check_profile(hf_config *c, const hf_config_block *root)
+{
+    char why[512];
+    hf_listen_url url;
+    const hf_config_item *const profile = hf_config_find(root, HF_CONFIG_ID_PROFILE), *l = hf_config_find(root, HF_CONFIG_ID_LISTEN);
+    if (profile == NULL || profile->count == 0 || profile->values[0].number != 1)
+        return;
+    for (; l != NULL; l = hf_config_next(l)) {
+        if (l->count == 0 || hf_listen_url_parse(l->values[0].text, &url, why, sizeof why) != HF_LISTEN_OK || hf_listen_url_is_loopback(&url))
+            continue;
+        hf_config_complain(c, profile->values[0].place, "profile dev tells strangers why they are denied: %s at %s can be reached from other machines; listen at "
+            "localhost alone, or write profile production", l->values[0].text, place_text(c, &l->place));
+    }
 }
 
 static void check_listeners(hf_config *c, const hf_config_block *root)
@@ -419,6 +465,10 @@ static void check_limits(hf_config *c, const hf_config_block *block)
 
 static void check_answer(hf_config *c, const hf_config_block *answer)
 {
+    for (const hf_config_item *h = hf_config_find(answer, HF_CONFIG_ID_HEADER); h != NULL; h = hf_config_next(h))
+        if (hf_config_is_policy(h, "'nonce-") && !hf_config_is_policy(h, HF_CONFIG_NONCE))
+            complain_of_nonce(c, hf_config_value_of(h, 1)->place, "header Content-Security-Policy", "write " HF_CONFIG_NONCE " here and nonce=\"{nonce}\" in the text: each answer has its own");
+
     const hf_config_value *status = hf_config_value_of(answer->owner, 0), *text = hf_config_value_of(answer->owner, 1);
     /* RFC 9110 15.3.5, 15.3.6, 15.4.5: these never have content */
     if (status != NULL && text != NULL && text->text[0] != 0 && (status->number == 204 || status->number == 205 || status->number == 304))
@@ -476,6 +526,7 @@ static void check_root(hf_config *c, const hf_config_block *root, bool good)
     check_logs(c, root);
     check_proxies(c, root);
     check_listeners(c, root);
+    check_profile(c, root);
     check_redirects(c, root);
     check_error_pages(c, root, &first);
 }

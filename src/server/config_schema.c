@@ -16,6 +16,7 @@ static const char *const opener_choices[] = { "off", "same-origin", "same-origin
 static const char *const embedder_choices[] = { "off", "require-corp", "credentialless", "unsafe-none", NULL };
 static const char *const resource_choices[] = { "off", "same-origin", "same-site", "cross-origin", NULL };
 static const char *const rate_choices[] = { "address", "session", NULL };
+static const char *const profile_choices[] = { "production", "dev", NULL };
 static const char *const io_choices[] = { "auto", "epoll", "uring", NULL };
 static const char *const tls_choices[] = { "1.2", "1.3", NULL };
 static const char *const client_choices[] = { "required", "optional", NULL };
@@ -87,6 +88,11 @@ static const hf_config_row rows[] = {
       .opens = HF_CONFIG_NO_BLOCK, .doc = "How threads wait for the kernel." },
     { HF_CONFIG_ID_USER, "user", .where = IN(ROOT), .arguments = ONE("NAME", HF_CONFIG_NAME, NULL), .opens = HF_CONFIG_NO_BLOCK,
       .preset_words = "stay", .doc = "Become this user once the listeners are bound. Needs root to begin with." },
+    { HF_CONFIG_ID_PROFILE, "profile", .where = IN(ROOT), .arguments = ONE("WAY", HF_CONFIG_CHOICE, "production"), .choices = profile_choices,
+      .opens = HF_CONFIG_NO_BLOCK,
+      .doc = "What a request that a guard denies (`session`, `jwt`, `csrf`, `cors`, `rate_limit`, `basic_auth`) is told. `production`: the status and the request's id; the log "
+             "has the rest. `dev`: also the rule, what was got, what was wanted and the fix, on the page and in `Handfast-Why`. `dev` is refused unless every `listen` is "
+             "loopback, and even then only who comes to `localhost`, a name below it, or an address of loopback, and through no proxy, is told." },
     { HF_CONFIG_ID_SECCOMP, "seccomp", .where = IN(ROOT), .arguments = ONE("ON", HF_CONFIG_SWITCH, "on"),
       .choices = switch_choices, .opens = HF_CONFIG_NO_BLOCK,
       .doc = "Let the serving process ask the kernel only for what a server needs: no program can be started in it. Who asks for more is "
@@ -223,7 +229,8 @@ static const hf_config_row rows[] = {
     { HF_CONFIG_ID_RATE_BY, "rate_by", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("WHOM", HF_CONFIG_CHOICE, NULL),
       .choices = rate_choices, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "address",
       .doc = "Whose requests `rate_limit` counts: those of an `address`, before anything else is looked at, or those of a `session`, behind all that a request "
-             "must have: who is answered 401 or 403 (a made-up cookie or token) is not counted then. Routes without `session` count addresses." },
+             "must have. Who is answered 401 or 403 before that (a made-up cookie or token) is counted by address, under the same limit: an address that used it "
+             "up waits before anything more is looked up. Routes without `session` count addresses." },
     { HF_CONFIG_ID_RATE_STORE, "rate_store", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("REDIS", HF_CONFIG_STORE, NULL),
       .opens = HF_CONFIG_NO_BLOCK, .preset_words = "each server counts for itself",
       .doc = "Servers that name the same Redis (`redis://[user:password@]host[:port][/database]` or `unix:///path[?db=database]`) count the requests of `rate_limit` "
@@ -297,6 +304,11 @@ static const hf_config_row rows[] = {
     { HF_CONFIG_ID_ANSWER, "answer", .where = IN(SITE) | IN(ROUTE),
       .arguments = { { "STATUS", HF_CONFIG_ANSWER_STATUS, 1, 1, NULL }, { "TEXT", HF_CONFIG_TEXT, 0, 1, "" } },
       .opens = HF_CONFIG_ANSWER, .action = true, .least = 200, .most = 599, .doc = "Answers with this text." },
+    { HF_CONFIG_ID_APP, "app", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("FILE", HF_CONFIG_MODULE_FILE, NULL),
+      .opens = HF_CONFIG_APP, .action = true,
+      .doc = "Answers with the routes of this application: a shared object that exports `handfast_module` (handfast/module.h). In a route, the path must "
+             "end in `{name...}`, and the application's paths stand below what is before it; which methods they answer they say themselves. What is set in "
+             "the site or route holds for all of them. It must be root's, or of the user who runs the server, and not everybody's to write." },
     /* -- files -- */
     { HF_CONFIG_ID_INDEX, "index", .where = IN(FILES),
       .arguments = { { "NAME", HF_CONFIG_NAME, 1, MOST_INDEX, "index.html" } }, .opens = HF_CONFIG_NO_BLOCK,
@@ -312,7 +324,8 @@ static const hf_config_row rows[] = {
       .opens = HF_CONFIG_NO_BLOCK, .doc = "The Cache-Control field of files." },
     { HF_CONFIG_ID_CONTENT_SECURITY_POLICY, "content_security_policy", .where = IN(FILES),
       .arguments = ONE("VALUE", HF_CONFIG_FIELD_VALUE, NULL), .opens = HF_CONFIG_NO_BLOCK, .preset_words = "none",
-      .doc = "The Content-Security-Policy field of HTML pages." },
+      .doc = "The Content-Security-Policy field of HTML pages. Inline scripts are let in by their hash (`'sha256-...'`); a nonce is refused here, for a file is the same "
+             "for everybody." },
     { HF_CONFIG_ID_FOLLOW_SYMLINKS, "follow_symlinks", .where = IN(FILES), .arguments = ONE("ON", HF_CONFIG_SWITCH, "off"),
       .choices = switch_choices, .opens = HF_CONFIG_NO_BLOCK,
       .doc = "Follow links that stay inside the folder. Others are never followed." },
@@ -330,13 +343,20 @@ static const hf_config_row rows[] = {
       .opens = HF_CONFIG_NO_BLOCK, .doc = "The Content-Type field." },
     { HF_CONFIG_ID_HEADER, "header", .where = IN(ANSWER),
       .arguments = { { "NAME", HF_CONFIG_FIELD_NAME, 1, 1, NULL }, { "VALUE", HF_CONFIG_FIELD_VALUE, 1, 1, NULL } },
-      .opens = HF_CONFIG_NO_BLOCK, .repeats = true, .doc = "Adds a field." },
+      .opens = HF_CONFIG_NO_BLOCK, .repeats = true,
+      .doc = "Adds a field. A Content-Security-Policy with `'nonce-{nonce}'` has a new nonce in each answer, and so has `{nonce}` in the text; one that does not change is refused." },
+    /* -- app -- */
+    { HF_CONFIG_ID_SET, "set", .where = IN(APP),
+      .arguments = { { "NAME", HF_CONFIG_TEXT, 1, 1, NULL }, { "VALUE", HF_CONFIG_TEXT, 1, 1, NULL } },
+      .opens = HF_CONFIG_NO_BLOCK, .repeats = true, .doc = "A setting of the application, which says what it takes." },
+    { HF_CONFIG_ID_DANGEROUS_FOREIGN_FILE, "dangerous_foreign_file", .where = IN(APP), .arguments = ONE("ON", HF_CONFIG_SWITCH, "off"),
+      .choices = switch_choices, .opens = HF_CONFIG_NO_BLOCK,
+      .doc = "Load FILE also where another user owns it or everybody may write it. Whoever can write it runs programs as the server." },
     /* -- known, and not built yet: refused, so that nobody believes it is in force -- */
 #define NOT_YET(name, in, why) { HF_CONFIG_OTHER, name, .where = in, .opens = HF_CONFIG_NO_BLOCK, .repeats = true, .not_yet = why },
     NOT_YET("tls", IN(ROOT) | IN(SITE), "there is no block for it: write certificate FILE and key FILE")
     NOT_YET("header", IN(SITE) | IN(ROUTE) | IN(FILES), "only answer { header NAME VALUE } can add fields")
     NOT_YET("listen", IN(SITE), "every site answers at every listener; put listen outside of sites")
-    NOT_YET("app", IN(SITE) | IN(ROUTE), "applications are C programs that open hf_server themselves (handfast/server.h)")
     NOT_YET("proxy", IN(SITE) | IN(ROUTE), "requests cannot be passed on to another server")
     NOT_YET("websocket", IN(SITE) | IN(ROUTE), "a configuration cannot answer WebSockets")
     NOT_YET("rewrite", IN(SITE) | IN(ROUTE), "use redirect, or a route of its own")
@@ -370,7 +390,7 @@ const hf_config_row *hf_config_row_find(hf_bytes name, hf_config_block_kind wher
 
 const char *hf_config_block_name(hf_config_block_kind kind)
 {
-    static const char *const names[HF_CONFIG_BLOCKS] = { "the file", "site", "route", "files", "answer", "access_log", "listen", "record", "limits",
+    static const char *const names[HF_CONFIG_BLOCKS] = { "the file", "site", "route", "files", "answer", "app", "access_log", "listen", "record", "limits",
         "limits of a site or route" };
     return kind < HF_CONFIG_BLOCKS ? names[kind] : "";
 }
@@ -387,7 +407,7 @@ const char *hf_config_foreign(hf_bytes name)
         { "gzip_static", "precompressed" }, { "expires", "cache_control" }, { "add_header", "header" },
         { "worker_processes", "threads" }, { "worker_threads", "threads" }, { "workers", "threads" }, { "log", "access_log" },
         { "customlog", "access_log" }, { "log_format", "format" },    { "port", "listen" },         { "bind", "listen" },
-        { "address", "listen" },       { "proxy_pass", "proxy" },     { "reverse_proxy", "proxy" }, { "upstream", "proxy" },
+        { "address", "listen" },       { "module", "app" }, { "load_module", "app" }, { "cgi", "app" }, { "proxy_pass", "proxy" },     { "reverse_proxy", "proxy" }, { "upstream", "proxy" },
         { "client_max_body_size", "max_body" }, { "auth_basic", "basic_auth" }, { "auth_jwt", "jwt" }, { "sessions", "session" }, { "xsrf", "csrf" }, { "idempotency_key", "idempotency" }, { "import", "include" }, { "ssl", "certificate" },
         { "ssl_certificate", "certificate" }, { "ssl_certificate_key", "key" }, { "ssl_protocols", "tls_min" },      { "content_type", "type" },   { "limit", "limits" },
         { "keepalive_timeout", "idle_ns, in limits" }, { "symlinks", "follow_symlinks" }, { "csp", "content_security_policy" },

@@ -16,6 +16,7 @@ typedef enum hf_config_block_kind {
     HF_CONFIG_ROUTE,
     HF_CONFIG_FILES,
     HF_CONFIG_ANSWER,
+    HF_CONFIG_APP,
     HF_CONFIG_LOG,
     HF_CONFIG_LISTEN,
     HF_CONFIG_RECORD,
@@ -43,6 +44,7 @@ typedef enum hf_config_type {
     HF_CONFIG_PAGE,       /* a file inside the folder that is served */
     HF_CONFIG_NAME,       /* of a file, without folder */
     HF_CONFIG_PEM_FILE,   /* an existing file; relative likewise */
+    HF_CONFIG_MODULE_FILE, /* an existing file; relative likewise */
     HF_CONFIG_PASSWORD_FILE, /* an existing file of accounts; relative likewise */
     HF_CONFIG_STORE,      /* of sessions: an existing file of SQLite (relative likewise), redis://, unix://, or off */
     HF_CONFIG_REDIS,      /* redis:// or unix://, or a file of SQLite that need not be there yet (relative likewise) */
@@ -78,6 +80,7 @@ typedef enum hf_config_id {
     HF_CONFIG_ID_THREADS,
     HF_CONFIG_ID_IO,
     HF_CONFIG_ID_USER,
+    HF_CONFIG_ID_PROFILE,
     HF_CONFIG_ID_SECCOMP,
     HF_CONFIG_ID_ADMIN,
     HF_CONFIG_ID_TOPICS,
@@ -138,6 +141,9 @@ typedef enum hf_config_id {
     HF_CONFIG_ID_ANSWER,
     HF_CONFIG_ID_TYPE,
     HF_CONFIG_ID_HEADER,
+    HF_CONFIG_ID_APP,
+    HF_CONFIG_ID_SET,
+    HF_CONFIG_ID_DANGEROUS_FOREIGN_FILE,
     HF_CONFIG_ID_COUNT
 } hf_config_id;
 

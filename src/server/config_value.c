@@ -14,6 +14,7 @@
 #include "shared_topics.h"
 #include "spelling.h"
 #include "target.h"
+#include "text.h"
 #include "token.h"
 
 typedef struct subject {
@@ -289,6 +290,9 @@ static bool understand_location(subject *s)
     for (size_t i = 0; i < to.len; i++)
         if (!hf_byte_is(to.ptr[i], HF_BYTE_PATH | HF_BYTE_QUERY) && memchr("#{}[]", to.ptr[i], 5) == NULL)
             return REFUSE(s, "\"%s\" has a byte that no URL has; percent-encode it", shown(s));
+    uint64_t status;
+    if (to.len == 3 && hf_parse_decimal(to, &status))
+        return REFUSE(s, "where a redirect goes comes first, then its status, as in redirect /new 301; got \"%s\"", shown(s));
     if (!web && (to.len == 0 || to.ptr[0] != '/' || hf_starts_with(to, hf_text("//"))))
         return REFUSE(s, "a redirect goes to /path, http://host/path or https://host/path, but got \"%s\"", shown(s));
     if (!web)
@@ -346,6 +350,19 @@ static bool understand_pem_file(subject *s)
     if (kind == HF_CONFIG_FILE || kind == HF_CONFIG_HIDDEN)
         return true;
     return REFUSE(s, kind == HF_CONFIG_FOLDER ? "%s: %s is a folder; it must be a PEM file" : "%s: there is no file %s", s->row->name, shown(s));
+}
+
+/* What it holds is looked at by whoever loads it: config_apps.c. */
+static bool understand_module_file(subject *s)
+{
+    hf_config *c = s->config;
+    if (s->value->text[0] == 0)
+        return REFUSE(s, "%s got \"\"; it must be a shared object", s->row->name);
+    s->value->text = hf_config_beside(c, s->value->place.file, s->value->text);
+    const hf_config_kind kind = c->world->kind(c->world->self, s->value->text);
+    if (kind == HF_CONFIG_FILE || kind == HF_CONFIG_HIDDEN)
+        return true;
+    return REFUSE(s, kind == HF_CONFIG_FOLDER ? "%s: %s is a folder; it must be a shared object" : "%s: there is no file %s", s->row->name, shown(s));
 }
 
 /* Inside a quoted-string (RFC 9110 5.6.4) of a field; ASCII, because browsers disagree about the rest. */
@@ -598,7 +615,8 @@ bool hf_config_understand(hf_config *c, const hf_config_row *row, hf_config_valu
         [HF_CONFIG_PATTERN] = understand_pattern, [HF_CONFIG_LOCATION] = understand_location, [HF_CONFIG_TARGET] = understand_target,
         [HF_CONFIG_REDIRECT_STATUS] = understand_redirect_status, [HF_CONFIG_ANSWER_STATUS] = understand_number,
         [HF_CONFIG_DIRECTORY] = understand_directory, [HF_CONFIG_PAGE] = understand_page, [HF_CONFIG_NAME] = understand_name,
-        [HF_CONFIG_PEM_FILE] = understand_pem_file, [HF_CONFIG_PASSWORD_FILE] = understand_password_file,
+        [HF_CONFIG_PEM_FILE] = understand_pem_file, [HF_CONFIG_MODULE_FILE] = understand_module_file,
+        [HF_CONFIG_PASSWORD_FILE] = understand_password_file,
         [HF_CONFIG_STORE] = understand_store, [HF_CONFIG_REDIS] = understand_redis, [HF_CONFIG_KEY_SET] = understand_key_set, [HF_CONFIG_DATABASE] = understand_database, [HF_CONFIG_ALG] = understand_alg,
         [HF_CONFIG_COOKIE_NAME] = understand_cookie_name, [HF_CONFIG_REALM] = understand_realm, [HF_CONFIG_LOG_FILE] = understand_log_file, [HF_CONFIG_SOCKET] = understand_socket, [HF_CONFIG_NETWORK] = understand_network, [HF_CONFIG_FIELD_NAME] = understand_field_name,
         [HF_CONFIG_FIELD_VALUE] = understand_field_value, [HF_CONFIG_PATHS] = any,
@@ -607,5 +625,7 @@ bool hf_config_understand(hf_config *c, const hf_config_row *row, hf_config_valu
     const hf_config_type type = row->arguments[value->argument].type;
     if (value->secret && type != HF_CONFIG_TEXT && type != HF_CONFIG_FIELD_VALUE && type != HF_CONFIG_STORE && type != HF_CONFIG_REDIS)
         return REFUSE(&s, "%s is shown in logs and messages, so it cannot come out of a file of secrets", row->name);
+    if (hf_url_user(hf_text(value->text)).ptr != NULL && (type == HF_CONFIG_STORE || type == HF_CONFIG_REDIS))
+        value->secret = true; /* a password of Redis, written where everything else is */
     return by_type[type](&s);
 }

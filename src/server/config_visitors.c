@@ -196,7 +196,7 @@ static bool is_idempotent(hf_method method)
 static void check_idempotency(hf_config *c, const hf_config_item *route)
 {
     const hf_config_item *const own = route != NULL ? hf_config_find(route->block, HF_CONFIG_ID_IDEMPOTENCY) : NULL;
-    bool any = false;
+    bool any = route != NULL && hf_config_find(route->block, HF_CONFIG_ID_APP) != NULL; /* it says its methods itself */
     for (size_t i = 0; own != NULL && i < route->count; i++)
         any = any || (route->values[i].argument == 0 && !is_idempotent((hf_method)route->values[i].number));
     if (own != NULL && way_of(own) != 0 && !any)
@@ -270,7 +270,7 @@ void hf_config_add_visitors(hf_config *c, const hf_config_said *said, const hf_c
         hf_csrf_guard *const g = make_csrf(c, said, route, csrf, sessions);
         add(c, row, g != NULL ? &g->guard : NULL);
     }
-    if (again != NULL && row->files == NULL && !is_idempotent(hf_method_parse(hf_text(row->method))))
+    if (again != NULL && row->files == NULL && row->body == NULL && row->upload == NULL && !is_idempotent(hf_method_parse(hf_text(row->method))))
         row->idempotency = (hf_idempotency)way_of(again);
 }
 

@@ -26,7 +26,7 @@ enum { THREADS_MOST = 256 };
 
 /* What is served, from one reload to the next. */
 typedef struct generation {
-    _Atomic uint32_t references; /* a worker's tenure each, and whoever is making it */
+    _Atomic uint32_t references; /* a worker's tenure each, what outlives its request, and whoever is making it */
     hf_limits limits;
     hf_app app;
     hf_router *router; /* or */
@@ -139,6 +139,11 @@ static void leave_generation(void *lent)
     hf_free(hf_allocator_default(), g, sizeof *g);
 }
 
+static void keep_generation(void *kept)
+{
+    atomic_fetch_add(&((generation *)kept)->references, 1);
+}
+
 static bool route(generation *g, const hf_engine_options *o, hf_err *err, hf_writer *why)
 {
     const hf_allocator *plain = hf_allocator_default();
@@ -191,7 +196,8 @@ static generation *open_generation(hf_engine *e, const hf_engine_options *o, hf_
     }
     g->app = (hf_app){ .router = g->router, .sites = g->sites, .server_name = o->server_name, .error_page = o->error_page,
         .error_page_policy = o->error_page_policy, .context = o->context,
-        .pool = e->pool, .idempotency = e->idempotency, .topics = e->topics, .https_port = o->https_port };
+        .pool = e->pool, .idempotency = e->idempotency, .topics = e->topics, .https_port = o->https_port,
+        .keep = keep_generation, .leave = leave_generation, .self = g };
     g->config = (hf_worker_config){ .app = &g->app, .limits = &g->limits, .routes = o->routes, .route_count = o->route_count,
         .census = e->census, .memory = &e->memory, .access_log = o->access_log,
         .proxy_from = o->proxy_from, .proxy_from_count = o->proxy_from_count, .trusted = o->trusted,

@@ -10,7 +10,13 @@
 #include "random.h"
 #include "text.h"
 
-enum { PATH_MOST = 4096, BUCKETS_MOST = 65536, VERSIONS_TRIED = 3, SHED_AT_ONCE = 32 };
+enum {
+    PATH_MOST = 4096,
+    BUCKETS_MOST = 65536,
+    VERSIONS_TRIED = 3,
+    SHED_AT_ONCE = 32,
+    FRONT_LEAST = 5 * 1024, /* bytes: to copy fewer costs the kernel less than to lend them */
+};
 
 typedef struct list {
     hf_cached *newest, *oldest;
@@ -91,7 +97,8 @@ static void free_coding(hf_cached *e, hf_encoding encoding)
     hf_cached_coding *coded = e->coded[encoding];
     if (!coded)
         return;
-    e->cache->counts.bytes -= coded->size;
+    e->cache->counts.bytes -= coded->file.front != NULL ? 2 * coded->size : coded->size;
+    hf_file_close(&coded->file);
     hf_free(&e->cache->env->alloc, coded->bytes, coded->size);
     hf_free(&e->cache->env->alloc, coded, sizeof *coded);
 }
@@ -159,12 +166,20 @@ static void trim(list *l, uint64_t most)
         evict(l->oldest);
 }
 
+static bool holds_descriptor(const hf_cached *e)
+{
+    for (hf_encoding coding = HF_ENCODING_GZIP; coding < HF_ENCODING_COUNT; coding++)
+        if (e->coded[coding] && hf_file_is_open(&e->coded[coding]->file))
+            return true;
+    return hf_file_is_open(&e->found.file);
+}
+
 size_t hf_file_cache_shed(hf_file_cache *c, size_t most)
 {
     size_t shed = 0;
     for (hf_cached *e = c->there.oldest, *newer; e && shed < most; e = newer) {
         newer = e->newer;
-        if (e->holders == 1 && e->found.file.handle >= 0) {
+        if (e->holders == 1 && holds_descriptor(e)) {
             evict(e);
             shed++;
         }
@@ -321,13 +336,37 @@ static bool compress(const hf_cached *e, hf_encoding encoding, hf_span *out)
     return err.code == 0;
 }
 
+/* `file`, whose bytes in memory are asked for again, gets a front where that pays and there is room for them once more. */
+static void expect_fronts(hf_file_cache *c, hf_file *file, const uint8_t *bytes)
+{
+    const size_t size = (size_t)file->size;
+    if (size < FRONT_LEAST || !make_room(c, size))
+        return;
+    file->fixed = bytes;
+    if (hf_file_expect_fronts(file, &c->env->alloc))
+        c->counts.bytes += size;
+    else
+        file->fixed = NULL;
+}
+
+static const hf_cached_coding *code_again(hf_cached *e, hf_encoding encoding)
+{
+    hf_cached_coding *coded = e->coded[encoding];
+    if (!coded->front_tried && e->linked && !e->cache->closed) {
+        coded->front_tried = true;
+        coded->file = (hf_file){ .handle = -1, .size = coded->size };
+        expect_fronts(e->cache, &coded->file, coded->bytes);
+    }
+    return coded;
+}
+
 const hf_cached_coding *hf_file_cache_code(hf_cached *e, hf_encoding encoding)
 {
     hf_file_cache *c = e->cache;
     hf_span bytes;
     HF_ASSERT(encoding < HF_ENCODING_COUNT && e->holders > 0);
     if (e->coded[encoding])
-        return e->coded[encoding];
+        return code_again(e, encoding);
     if ((e->codable & 1u << encoding) == 0 || c->closed || !make_room(c, e->found.file.size) || !compress(e, encoding, &bytes))
         return NULL;
     if (!bytes.ptr) {
@@ -339,7 +378,7 @@ const hf_cached_coding *hf_file_cache_code(hf_cached *e, hf_encoding encoding)
         hf_free(&c->env->alloc, bytes.ptr, bytes.len);
         return NULL;
     }
-    *coded = (hf_cached_coding){ .encoding = encoding, .bytes = bytes.ptr, .size = bytes.len };
+    *coded = (hf_cached_coding){ .encoding = encoding, .bytes = bytes.ptr, .size = bytes.len, .file.handle = -1 };
     coded->etag_length = write_etag(e, encoding, coded->etag, sizeof coded->etag);
     coded->lines_length = write_lines(e, encoding, hf_bytes_make(coded->etag, coded->etag_length), coded->lines);
     c->counts.bytes += bytes.len;
@@ -532,8 +571,14 @@ hf_cached *hf_file_cache_sending(hf_cached *e)
     hf_cached *next;
     HF_ASSERT(e->kind == HF_CACHED_FILE && e->holders > 0);
     e->sent_before = true;
-    if (!again || e->in_memory || e->fixing_tried || !e->linked || c->closed || e->found.file.size == 0
-        || e->found.file.size > c->env->limits->hot_copy_bytes)
+    if (!again || e->fixing_tried || !e->linked || c->closed || e->found.file.size == 0)
+        return e;
+    if (e->in_memory) {
+        e->fixing_tried = true;
+        expect_fronts(c, &e->found.file, e->contents);
+        return e;
+    }
+    if (e->found.file.size > c->env->limits->hot_copy_bytes)
         return e;
     if (e->holders == 2) {
         fix(e);

@@ -7,7 +7,8 @@
  * One cache belongs to one thread: nothing here is locked.
  *
  * A file that is too large for that is sent from its descriptor, and watched while it is sent. When it is sent again
- * it is copied into memory that nobody can change (hf_file_fix), and sent from there without another look.
+ * it is copied into memory that nobody can change (hf_file_fix), and sent from there without another look. One that is in memory
+ * and no dwarf gets a front then, which holds it once more (hf_file_expect_fronts).
  *
  * What can be compressed is, when it is first asked for in a coding, and stays so with the entry: a new version of the file
  * is a new entry.
@@ -37,6 +38,8 @@ typedef struct hf_cached_coding {
     hf_encoding encoding;
     uint8_t *bytes;
     size_t size;
+    hf_file file;       /* the same as a file in memory, where it has a front */
+    bool front_tried;   /* once is enough */
     uint8_t etag_length;
     char etag[72];
     uint16_t lines_length;
@@ -48,7 +51,7 @@ typedef struct hf_cached_coding {
 typedef struct hf_cached {
     hf_cached_kind kind;
     hf_encoding encoding;   /* the coding of these bytes */
-    hf_found found;         /* file.handle is -1 when the contents are in memory */
+    hf_found found;         /* file.handle is -1 when the contents are in memory; then file.fixed leads to them where there is a front */
     bool in_memory;
     uint8_t *contents;      /* in_memory: found.file.size bytes; NULL when that is 0 */
     const hf_media *media;
@@ -71,7 +74,7 @@ typedef struct hf_cached {
     uint8_t root;
     bool linked;
     bool sent_before;  /* the file itself, not a coding of it */
-    bool fixing_tried; /* once is enough for a version */
+    bool fixing_tried; /* or a front: once is enough for a version */
     char path[];
 } hf_cached;
 

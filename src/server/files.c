@@ -8,6 +8,7 @@
 #include "compress.h"
 #include "files_state.h"
 #include "listing.h"
+#include "service.h"
 #include "text.h"
 
 enum { PATH_MOST = 4096 };
@@ -121,6 +122,7 @@ static hf_err send_file(hf_files_cache *f, hf_req *rq, hf_cached *entry, uint16_
     if (!coded)
         entry = hf_file_cache_sending(entry);
     const int64_t ns = entry->found.file.modified_ns;
+    const bool fronts = hf_req_takes_fronts(rq);
     hf_representation what = {
         .type = type,
         .etag = hf_bytes_make(entry->etag, entry->etag_length),
@@ -130,7 +132,7 @@ static hf_err send_file(hf_files_cache *f, hf_req *rq, hf_cached *entry, uint16_
         .varies = varies,
         .lines = hf_bytes_make(entry->lines, entry->lines_length),
         .size = entry->found.file.size,
-        .file = entry->in_memory ? NULL : &entry->found.file,
+        .file = !entry->in_memory || (fronts && entry->found.file.front) ? &entry->found.file : NULL,
         .bytes = entry->contents,
     };
     if (coded) {
@@ -138,7 +140,7 @@ static hf_err send_file(hf_files_cache *f, hf_req *rq, hf_cached *entry, uint16_
         what.encoding = coded->encoding;
         what.lines = hf_bytes_make(coded->lines, coded->lines_length);
         what.size = coded->size;
-        what.file = NULL;
+        what.file = fronts && coded->file.front ? &coded->file : NULL;
         what.bytes = coded->bytes;
     }
     const hf_sending how = { .status = status, .varies_by_accept = varies_by_accept, .release = hf_cached_release, .held = entry };

@@ -95,7 +95,7 @@ hf_files_plan hf_files_plan_make(const hf_request_head *head, const hf_represent
 hf_extent hf_representation_extent(const hf_representation *what, uint64_t first, uint64_t length)
 {
     HF_ASSERT(first <= what->size && length <= what->size - first);
-    if (what->file)
+    if (what->file && (!what->bytes || length == what->size))
         return (hf_extent){ .kind = HF_EXTENT_FILE, .file = what->file, .offset = first, .length = length };
     return (hf_extent){ .kind = HF_EXTENT_LENT, .bytes = hf_bytes_make(length > 0 ? what->bytes + first : NULL, (size_t)length) };
 }

@@ -24,7 +24,7 @@ typedef struct hf_representation {
                                for HTTP/1; empty: they were not made */
     uint64_t size;
     const hf_file *file;    /* where the bytes are, or */
-    const uint8_t *bytes;   /* in memory, when file is NULL */
+    const uint8_t *bytes;   /* in memory. Both: they are in memory, and the file has a front, by which the whole of it is sent */
 } hf_representation;
 
 typedef struct hf_files_plan {

@@ -514,6 +514,8 @@ static bool fits(const hf_identity *id, hf_crypto *crypto, const hf_key *key, hf
     hf_chain_free(chain);
     if (good)
         return true;
+    hf_write_text(why, hf_err_text(hf_err_make(HF_ERR_TLS_KEY_MISMATCH)));
+    hf_write_text(why, ": ");
     hf_write_text(why, id->key);
     hf_write_text(why, " is not the key of ");
     hf_write_text(why, id->certificate);

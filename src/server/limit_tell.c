@@ -93,7 +93,7 @@ static void write_said(hf_writer *w, const char *what, const char *value)
 void hf_denial_tell(hf_limit_tally *tally, hf_time now, const hf_req *rq)
 {
     const hf_route *const route = rq->match.route;
-    char text[640];
+    char text[1024];
     hf_writer w = hf_writer_make(text, sizeof text);
     uint64_t untold;
     if (!hf_limit_tally_due(tally, now, rq->why->err, &untold))
@@ -107,6 +107,7 @@ void hf_denial_tell(hf_limit_tally *tally, hf_time now, const hf_req *rq)
     }
     write_said(&w, "; got ", rq->why->got);
     write_said(&w, "; wanted ", rq->why->wanted);
+    write_said(&w, "; rule ", hf_err_describe(rq->why->err)->rule);
     write_untold(&w, untold);
     hf_log(HF_LOG_WARNING, rq->why->err, "%.*s", HF_STR(hf_written(&w)));
 }

@@ -97,6 +97,14 @@ hf_listen_verdict hf_listen_url_parse(const char *text, hf_listen_url *url, char
     return set_host(url, host, (uint16_t)number, why, why_size);
 }
 
+bool hf_listen_url_is_loopback(const hf_listen_url *url)
+{
+    for (size_t i = 0; i < url->count; i++)
+        if (!hf_address_is_loopback(&url->addresses[i]))
+            return false;
+    return true;
+}
+
 bool hf_listen_url_prefer(const hf_listen_url *url, hf_address preferred[2])
 {
     static const uint8_t nothing[16];

@@ -28,6 +28,9 @@ typedef enum hf_listen_verdict {
  * allowed, without a full stop. */
 hf_listen_verdict hf_listen_url_parse(const char *text, hf_listen_url *url, char *why, size_t why_size);
 
+/* Nobody but this machine reaches it. */
+bool hf_listen_url_is_loopback(const hf_listen_url *url);
+
 /* Addresses and a port that clients of HTTP/3 can be sent to: https, no *, no port 0. They go to their family's place: that of
  * IPv4 or of IPv6. False, and nothing changed, when the URL is none of that. */
 bool hf_listen_url_prefer(const hf_listen_url *url, hf_address preferred[2]);

@@ -92,6 +92,7 @@ static void write_topics(FILE *out, hf_engine *e)
         return;
     one(out, "handfast_topics_shared", "gauge", "1 while topics are shared through Redis, 0 while it is away.", shared.joined);
     one(out, "handfast_topics_waiting", "gauge", "Messages that Redis does not have yet.", shared.waiting);
+    one(out, "handfast_topics_skipped_total", "counter", "Messages of other servers that were longer than may be kept here: a gap.", shared.skipped);
     one(out, "handfast_topics_unshared_total", "counter", "Messages that Redis never had, for want of room here: a gap for other servers.", shared.lost);
 }
 

@@ -28,21 +28,10 @@ static int64_t wall_s(void)
 
 /* ---- which certificates ------------------------------------------------------------------------------------- */
 
-static bool is_loopback(const hf_listen_url *url)
-{
-    static const uint8_t one[16] = { [15] = 1 };
-    for (size_t i = 0; i < url->count; i++) {
-        const hf_address *const a = &url->addresses[i];
-        if (a->family == 4 ? a->ip[0] != 127 : memcmp(a->ip, one, sizeof one) != 0)
-            return false;
-    }
-    return true;
-}
-
 static const hf_listen_url *find_secure(const hf_serve_options *o, bool open_to_others)
 {
     for (size_t i = 0; i < o->listener_count; i++)
-        if (o->listeners[i].tls && !(open_to_others && is_loopback(&o->listeners[i])))
+        if (o->listeners[i].tls && !(open_to_others && hf_listen_url_is_loopback(&o->listeners[i])))
             return &o->listeners[i];
     return NULL;
 }

@@ -205,11 +205,24 @@ static bool open_logs(hf_supervisor *v)
     return v->logs != NULL;
 }
 
+/* docs/threat-model.md: "`handfast serve` as root is for trying out". */
+static void tell_root(const hf_serve_options *o)
+{
+    bool open_to_others = false;
+    for (size_t i = 0; i < o->listener_count; i++)
+        open_to_others = open_to_others || !hf_listen_url_is_loopback(&o->listeners[i]);
+    if (open_to_others && geteuid() == 0)
+        hf_log(HF_LOG_WARNING, HF_OK, "the process that reads what others send stays root: name a user that it becomes once the listeners are bound, "
+            "with --user NAME, or user NAME in a configuration");
+}
+
 static bool become(const hf_serve_options *o, hf_logs *logs)
 {
     const char *user = o->user;
-    if (user == NULL)
+    if (user == NULL) {
+        tell_root(o);
         return true;
+    }
     errno = 0;
     const struct passwd *who = getpwnam(user);
     if (who == NULL) {

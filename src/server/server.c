@@ -2,6 +2,7 @@
  *
  * The embedded server: handfast/server.h over the engine.
  */
+#include <handfast/guards.h>
 #include <handfast/server.h>
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "listen.h"
 #include "shared_topics.h"
 #include "tickets.h"
@@ -47,7 +49,7 @@ static hf_err open_listeners(hf_server *s, const hf_server_options *o, hf_writer
         if (hf_listen_url_parse(o->listen[i], &url, text, sizeof text) != HF_LISTEN_OK) {
             hf_write_text(why, text);
             hf_write_text(why, "\n");
-            err = hf_err_make(HF_ERR_BASE_USAGE);
+            err = hf_err_make(HF_ERR_IO_ADDRESS_SYNTAX);
         } else {
             url.udp = udp_sockets(o, &url);
             err = hf_listen_set_add(&s->listening, &url, why);
@@ -78,6 +80,29 @@ static void check_https(const hf_server_options *o, hf_writer *why)
         hf_write_text(why, "a route with HF_HTTPS_ALWAYS needs an https listener to send others to: give \"https://HOST:PORT\" in options.listen\n");
     if (!known)
         hf_write_text(why, "a route's https is one of the names of hf_https\n");
+}
+
+/* Denials that explain themselves are for who sits at this machine (hf_req_is_at_home holds each request to that, too): a server that
+ * others reach has no business with them. */
+static hf_err check_explaining(const hf_server *s, const hf_server_options *o, hf_writer *why)
+{
+    const hf_listening *open_to_others = NULL;
+    const hf_route *route = NULL;
+    for (size_t i = 0; i < s->listening.count; i++)
+        if (!hf_address_is_loopback(&s->listening.at[i].at))
+            open_to_others = &s->listening.at[i];
+    for (size_t i = 0; o->routes != NULL && i < o->route_count; i++)
+        for (size_t k = 0; k < HF_ROUTE_GUARDS && o->routes[i].guards[k] != NULL; k++)
+            if (o->routes[i].guards[k]->explain)
+                route = &o->routes[i];
+    if (open_to_others == NULL || route == NULL)
+        return HF_OK;
+    hf_write_text(why, "a guard of the route ");
+    hf_write_text(why, route->path);
+    hf_write_text(why, " has .explain, which is for development, and ");
+    hf_address_write(why, &open_to_others->at, true);
+    hf_write_text(why, " can be reached from other machines: leave .explain out, or listen at localhost alone\n");
+    return hf_err_make(HF_ERR_BASE_USAGE);
 }
 
 /* What the members say together; every reason is told. */
@@ -156,6 +181,7 @@ hf_err hf_server_open(hf_server **server, const hf_server_options *o)
     s->own_loop = o->own_loop;
     const hf_err usage = check_options(o, &why);
     hf_err err = s->stop_fd < 0 ? hf_err_make(HF_ERR_IO_DESCRIPTORS) : open_listeners(s, o, &why);
+    const hf_err telling = check_explaining(s, o, &why);
     hf_secure *secure = NULL;
     const hf_err unsafe = open_secure(s, o, &secure, &why);
     if (err.code == 0)
@@ -174,12 +200,15 @@ hf_err hf_server_open(hf_server **server, const hf_server_options *o)
         engine_err = hf_engine_save_topics(s->engine, o->topics_file, options.limits, &why);
     hf_secure_leave(secure); /* the engine keeps it */
     hf_listen_set_close(&s->listening); /* the loops have descriptors of their own */
-    if (err.code == 0)
-        err = usage.code != 0 ? usage : engine_err;
+    const hf_err other = usage.code != 0 ? usage : telling.code != 0 ? telling : engine_err;
+    if (err.code == 0 || (err.code == HF_ERR_IO_ADDRESS_SYNTAX && other.code != 0))
+        err = other;
     if (err.code == 0 && s->own_loop && hf_server_fd(s) < 0)
         err = hf_err_make(HF_ERR_IO_DESCRIPTORS);
     if (err.code != 0 && why.length == 0)
         hf_write_text(&why, hf_err_text(err));
+    if (why.length > 0 && s->why[why.length - 1] == '\n') /* between lines, as who prints it expects */
+        s->why[why.length - 1] = 0;
     return err;
 }
 

@@ -13,8 +13,10 @@
 
 #include "address.h"
 #include "admin.h"
+#include "apps.h"
 #include "asset.h"
 #include "changes.h"
+#include "config_apps.h"
 #include "guard_sources.h"
 #include "log.h"
 #include "panic.h"
@@ -36,6 +38,8 @@ struct hf_serving {
     hf_route routes[ROUTES]; /* without a configuration: the rows that came with the options, and the files behind them */
     size_t route_count;
     hf_key_store answers;    /* what a configuration's idempotency_store names */
+    hf_config_plan plan;     /* of the first configuration with its applications, and the options with them */
+    hf_serve_options with_apps;
 };
 
 static const char *what(const hf_serve_options *o)
@@ -84,7 +88,7 @@ static size_t find_rules(const hf_serve_options *o, const hf_listen_set *listeni
 hf_engine_options hf_serving_options(const hf_serve_options *o, hf_access_log *log)
 {
     return (hf_engine_options){ .routes = o->routes, .route_count = o->route_count, .sites = o->sites, .site_count = o->site_count,
-        .hosts = o->hosts, .host_count = o->host_count, .context = o->context, .server_name = "handfast",
+        .hosts = o->hosts, .host_count = o->host_count, .context = o->config != NULL ? NULL : o->context, .server_name = "handfast",
         .error_page = hf_bytes_make(hf_error_page.bytes, hf_error_page.size), .error_page_policy = hf_error_page_policy,
         .limits = &o->limits, .threads = o->threads, .loop = o->loop, .access_log = log,
         .proxy_from = o->proxy_from, .proxy_from_count = o->proxy_from_count, .trusted = o->trusted,
@@ -187,6 +191,11 @@ typedef struct attempt {
     pointed with;
 } attempt;
 
+static void release_loaded(void *loaded)
+{
+    hf_apps_leave(&((hf_loaded *)loaded)->config, hf_loaded_free, loaded);
+}
+
 static bool hand_over(hf_serving *s, attempt *a, FILE *why)
 {
     char text[2048];
@@ -195,7 +204,7 @@ static bool hand_over(hf_serving *s, attempt *a, FILE *why)
     options.listeners = a->changes.begin;
     options.listener_count = a->changes.begin_count;
     options.secure = a->secure;
-    options.release = a->loaded != NULL ? hf_loaded_free : NULL;
+    options.release = a->loaded != NULL ? release_loaded : NULL;
     options.lent = a->loaded;
     const hf_err err = hf_engine_reload(s->engine, &options, a->changes.gone, a->changes.gone_count, &reason);
     if (err.code == 0)
@@ -229,7 +238,7 @@ static bool prepare(hf_serving *s, attempt *a, FILE *why)
 {
     if (s->options->config != NULL) {
         a->loaded = hf_loaded_new(s->options, why);
-        if (a->loaded == NULL)
+        if (a->loaded == NULL || !hf_apps_load(&a->loaded->config, false, &a->loaded->plan, &a->loaded->options, why))
             return false;
     }
     a->options = a->loaded != NULL ? &a->loaded->options : s->options;
@@ -243,13 +252,14 @@ static bool prepare(hf_serving *s, attempt *a, FILE *why)
     if (!ask_listeners(s, a->options, &a->listening, why))
         return false;
     find_changes(&s->listening, &a->listening, &a->changes);
-    return take_secure(s, a, why);
+    return take_secure(s, a, why) && (a->loaded == NULL || hf_apps_open(&a->loaded->config, &a->loaded->plan, why));
 }
 
 static void abandon(hf_serving *s, attempt *a)
 {
     hf_folders_free(a->folders, a->options);
-    hf_loaded_free(a->loaded);
+    if (a->loaded != NULL)
+        release_loaded(a->loaded);
     hf_logs_close(a->logs);
     hf_secure_leave(a->secure);
     close_begun(&a->listening);
@@ -438,11 +448,38 @@ static hf_tape *begin_recording(const hf_serving_start *start, hf_err *err)
     return t;
 }
 
+/* What the supervisor read runs no code of others: it is loaded here, where there are no rights and no keys. */
+static bool load_apps(hf_serving *s, FILE *why)
+{
+    const hf_config_plan *const planned = s->options->config != NULL ? s->options->context : NULL;
+    s->with_apps = *s->options;
+    if (planned == NULL || !hf_config_has_apps(planned->config))
+        return true;
+    if (!hf_apps_load((hf_config *)planned->config, s->start->restarts > 0, &s->plan, &s->with_apps, why)) /* it is this process's own */
+        return false;
+    hf_folders_free(s->folders, s->options);
+    s->options = &s->with_apps;
+    s->folders = hf_folders_new(s->options);
+    return true;
+}
+
+static bool is_with_apps(const hf_serving *s)
+{
+    return s->options == &s->with_apps;
+}
+
+static void release_first(void *config)
+{
+    hf_apps_leave(config, NULL, NULL);
+}
+
 static bool begin(hf_serving *s, hf_writer *why, hf_err *err)
 {
     const hf_serving_start *start = s->start;
     if (s->options->config == NULL)
         describe_site(s, s->options);
+    if (!load_apps(s, stderr)) /* as a configuration's other mistakes are told */
+        return false;
     pointed with;
     hf_engine_options options = engine_options(s, s->options, s->logs, &s->listening, &with);
     options.listeners = start->listening->at;
@@ -451,10 +488,13 @@ static bool begin(hf_serving *s, hf_writer *why, hf_err *err)
     options.host = &start->options->host;
     options.secure = start->secure;
     options.tapes = start->tapes;
+    options.release = is_with_apps(s) ? release_first : NULL;
+    options.lent = (void *)s->plan.config;
     if (s->options->answers_file != NULL && hf_source_answers(s->options->answers_file, &s->options->limits, &s->answers))
         options.keys = &s->answers;
     if (start->tapes != NULL)
         hf_tapes_watch(start->tapes);
+    hf_module_watch(start->fall);
     if (start->recording >= 0) {
         options.tape = s->tape = begin_recording(start, err);
         if (s->tape == NULL) {
@@ -466,7 +506,9 @@ static bool begin(hf_serving *s, hf_writer *why, hf_err *err)
     hf_secure_leave(start->secure); /* the engine keeps it */
     if (s->engine == NULL)
         return false;
-    confine(start); /* before there are threads: they inherit it */
+    confine(start); /* before there are threads, applications' too: they inherit it */
+    if (is_with_apps(s) && !hf_apps_open((hf_config *)s->plan.config, &s->plan, stderr))
+        return false;
     *err = hf_engine_share(s->engine, s->options->topics_redis, &s->options->limits, why);
     if (err->code == 0)
         *err = hf_engine_save_topics(s->engine, s->options->topics_file, &s->options->limits, why);
@@ -502,6 +544,7 @@ int hf_serving_run(const hf_serving_start *start)
     hf_admin_stop(admin);
     hf_folders_free(s.folders, s.options);
     hf_engine_close(s.engine); /* the options may go with it */
+    hf_apps_end();
     hf_tape_free(s.tape);
     hf_logs_close(s.logs);
     return 0;

@@ -9,6 +9,7 @@
 #include "engine.h"
 #include "link.h"
 #include "logs.h"
+#include "module_file.h"
 #include "secrets.h"
 #include "serve.h"
 #include "serving_confine.h"
@@ -29,6 +30,7 @@ typedef struct hf_serving_start {
     int link;                        /* to the supervisor; -1: none */
     int admin;                       /* a listening descriptor; -1: none */
     hf_refused_call *refused;        /* where to say which system call was refused */
+    hf_module_fall *fall;            /* where to say in whose code it fell */
     hf_tapes *tapes;                 /* NULL: no connection is recorded */
     int recording;                   /* a new file, open for writing; -1: nothing is recorded */
     uint64_t generation, restarts;

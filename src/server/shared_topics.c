@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Two connections, a list of what was published, and the core: a loop of its own, for names are resolved in it, and what a
- * far Redis does must not be felt by a loop that serves.
+ * Two connections, a list of what was published, and the core: a loop of its own, for what a far Redis does must not be felt
+ * by a loop that serves. Nothing in it waits but poll: while a name is looked up what is published is told here all the same.
  */
 #include "shared_topics.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
@@ -17,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "alloc.h"
 #include "allocator.h"
 #include "crypto_secret.h"
@@ -24,6 +24,7 @@
 #include "queue.h"
 #include "random.h"
 #include "redis.h"
+#include "resolver.h"
 #include "thread.h"
 #include "topic_list.h"
 
@@ -32,6 +33,7 @@ enum { READ_ROOM = 65536 };
 typedef struct connection {
     int fd; /* -1: none */
     bool connecting;
+    bool asking;    /* waits for the name's addresses */
     size_t address; /* of a name's, the one that is tried: it changes when that fails */
     hf_queue in; /* what the core has not done with */
 } connection;
@@ -45,6 +47,8 @@ struct hf_shared_topics {
     hf_env env;
     hf_topic_bridge *bridge; /* the thread's, like the next two */
     connection lanes[HF_TOPIC_LANES];
+    hf_resolver *resolver;
+    hf_query *query; /* while a lane asks */
     bool said_away; /* once for each time that Redis goes away */
     int bell;       /* an eventfd: there is something to do */
     pthread_t thread;
@@ -120,7 +124,7 @@ static void hang_up(connection *c)
         close(c->fd);
     c->fd = -1;
     c->address += c->connecting;
-    c->connecting = false;
+    c->connecting = c->asking = false;
     hf_queue_take(&c->in, hf_queue_length(&c->in));
     hf_queue_trim(&c->in);
 }
@@ -150,39 +154,16 @@ static int begin_local(const char *path)
 
 /* Entry *from of the addresses, or those after it where that is none that can be tried. A connect that fails later says so to
  * hang_up, which moves on: the first of them may be one at which nobody listens. */
-static int begin_any(const struct addrinfo *all, size_t *from)
+static int begin_any(const hf_query *q, size_t *from)
 {
-    size_t count = 0;
-    for (const struct addrinfo *one = all; one != NULL; one = one->ai_next)
-        count++;
-    for (size_t tries = 0; tries < count; tries++, ++*from) {
-        const struct addrinfo *one = all;
-        for (size_t skip = *from % count; skip > 0; skip--)
-            one = one->ai_next;
-        const int fd = begin(one->ai_family, one->ai_addr, one->ai_addrlen);
+    for (size_t tries = 0; tries < q->count; tries++, ++*from) {
+        struct sockaddr_storage at;
+        const socklen_t length = hf_address_to_kernel(&q->at[*from % q->count], &at);
+        const int fd = begin(at.ss_family, (const struct sockaddr *)&at, length);
         if (fd >= 0)
             return fd;
     }
     return -1;
-}
-
-static int begin_tcp(const hf_redis_address *a, size_t *from)
-{
-    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
-    struct addrinfo *all = NULL;
-    char port[8];
-    hf_writer w = hf_writer_make(port, sizeof port - 1);
-    hf_write_decimal(&w, a->port);
-    port[w.length] = 0;
-    if (getaddrinfo(a->host, port, &hints, &all) != 0) {
-        errno = EHOSTUNREACH;
-        return -1;
-    }
-    const int fd = begin_any(all, from);
-    const int why = errno;
-    freeaddrinfo(all);
-    errno = why;
-    return fd;
 }
 
 /* Once for each time: who tries again need not say so. */
@@ -200,15 +181,50 @@ static void closed(hf_shared_topics *s, hf_topic_lane lane, const char *why)
     hf_topic_bridge_closed(s->bridge, lane, now());
 }
 
-static void open_lane(hf_shared_topics *s, hf_topic_lane lane)
+/* A connect was begun, or there is none to wait for. */
+static void begun(hf_shared_topics *s, hf_topic_lane lane, int fd, const char *why)
 {
     connection *const c = &s->lanes[lane];
+    c->fd = fd;
+    c->connecting = fd >= 0;
+    c->asking = false;
+    if (fd < 0)
+        closed(s, lane, why);
+}
+
+static void open_lane(hf_shared_topics *s, hf_topic_lane lane)
+{
     if (!hf_topic_bridge_connects(s->bridge, lane, now()))
         return;
-    c->fd = s->address.port == 0 ? begin_local(s->address.host) : begin_tcp(&s->address, &c->address);
-    c->connecting = c->fd >= 0;
-    if (c->fd < 0)
-        closed(s, lane, strerror(errno));
+    if (s->address.port == 0) {
+        const int fd = begin_local(s->address.host);
+        begun(s, lane, fd, strerror(errno));
+        return;
+    }
+    if (s->query == NULL)
+        s->query = hf_resolver_ask(s->resolver, s->address.host, s->address.port, false);
+    s->lanes[lane].asking = s->query != NULL;
+    if (s->query == NULL)
+        closed(s, lane, "no memory");
+}
+
+/* The addresses are there, or nobody waits for them any more. The next connect asks again: they may be others by then. */
+static void see_addresses(hf_shared_topics *s)
+{
+    hf_query *const q = s->query;
+    const bool there = q != NULL && q->answered[0] && q->answered[1];
+    bool wanted = false;
+    for (hf_topic_lane i = 0; there && i < HF_TOPIC_LANES; i++)
+        if (s->lanes[i].asking) {
+            const int fd = begin_any(q, &s->lanes[i].address);
+            begun(s, i, fd, q->count > 0 ? strerror(errno) : q->words != NULL ? q->words : "its name has no address");
+        }
+    for (hf_topic_lane i = 0; i < HF_TOPIC_LANES; i++)
+        wanted = wanted || s->lanes[i].asking;
+    if (q == NULL || wanted)
+        return;
+    hf_query_forget(q);
+    s->query = NULL;
 }
 
 /* ---- the core ------------------------------------------------------------------------------------------------------ */
@@ -320,20 +336,24 @@ static void connected(hf_shared_topics *s, hf_topic_lane lane)
 
 static int wait_ms(const hf_shared_topics *s)
 {
-    const int64_t ns = hf_topic_bridge_wake(s->bridge).ns - now().ns;
+    const int64_t patience = s->query != NULL ? hf_resolver_patience(s->resolver) : -1, wake = hf_topic_bridge_wake(s->bridge).ns - now().ns;
+    const int64_t ns = patience >= 0 && patience < wake ? patience : wake;
     return ns <= 0 ? 0 : ns > HF_SECONDS(60) ? 60000 : (int)((ns + 999999) / 1000000);
 }
 
 static void wait_and_carry(hf_shared_topics *s)
 {
-    struct pollfd polled[HF_TOPIC_LANES + 1];
+    struct pollfd polled[HF_TOPIC_LANES + 1 + HF_RESOLVER_DESCRIPTORS], *const resolving = polled + HF_TOPIC_LANES + 1;
     for (hf_topic_lane i = 0; i < HF_TOPIC_LANES; i++) {
         const connection *const c = &s->lanes[i];
         const bool writes = c->connecting || (c->fd >= 0 && hf_topic_bridge_peek(s->bridge, i).len > 0);
         polled[i] = (struct pollfd){ .fd = c->fd, .events = (short)((c->connecting ? 0 : POLLIN) | (writes ? POLLOUT : 0)) };
     }
     polled[HF_TOPIC_LANES] = (struct pollfd){ .fd = s->bell, .events = POLLIN };
-    (void)!poll(polled, HF_TOPIC_LANES + 1, wait_ms(s));
+    const size_t more = s->query != NULL ? hf_resolver_descriptors(s->resolver, resolving) : 0;
+    (void)!poll(polled, HF_TOPIC_LANES + 1 + more, wait_ms(s));
+    if (s->query != NULL)
+        hf_resolver_turn(s->resolver, resolving, more);
     for (hf_topic_lane i = 0; i < HF_TOPIC_LANES; i++) {
         const connection *const c = &s->lanes[i];
         if (c->fd >= 0 && c->connecting && polled[i].revents != 0)
@@ -364,6 +384,7 @@ static void *run(void *argument)
         take_in(s);
         for (hf_topic_lane i = 0; i < HF_TOPIC_LANES; i++)
             open_lane(s, i);
+        see_addresses(s);
         for (hf_topic_lane i = 0; i < HF_TOPIC_LANES; i++)
             step(s, i);
         wait_and_carry(s);
@@ -400,6 +421,8 @@ static void free_all(hf_shared_topics *s)
         hang_up(&s->lanes[i]);
         hf_queue_fini(&s->lanes[i].in);
     }
+    hf_query_forget(s->query);
+    hf_resolver_free(s->resolver);
     for (size_t i = 0; i < s->published.count; i++)
         hf_topic_message_drop(s->published.at[i]);
     hf_topic_list_free(&s->published);
@@ -443,6 +466,7 @@ static hf_shared_topics *make(hf_topics *t, const hf_limits *limits)
         hf_queue_init(&s->lanes[i].in, &s->env.alloc);
     }
     s->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    s->resolver = hf_resolver_new(NULL);
     return s;
 }
 
@@ -456,7 +480,8 @@ hf_shared_topics *hf_shared_topics_open(hf_topics *t, const hf_limits *limits, c
     *err = hf_err_make(s == NULL ? HF_ERR_BASE_MEMORY : HF_ERR_IO_SYSTEM);
     if (s == NULL)
         return NULL;
-    const bool good = hf_redis_parse(url, &s->address, NULL).code == 0 && getrandom(seed, sizeof seed, 0) == sizeof seed && s->bell >= 0;
+    const bool good = hf_redis_parse(url, &s->address, NULL).code == 0 && getrandom(seed, sizeof seed, 0) == sizeof seed && s->bell >= 0 &&
+        s->resolver != NULL;
     hf_random_seed(&s->random, seed[0]);
     const hf_topic_bridge_options options = { .user = s->address.user, .password = s->address.password,
                                               .database = s->address.database, .origin = seed[1] };

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "config_apps.h"
 #include "log.h"
 #include "notify.h"
 #include "privileges.h"
@@ -39,7 +40,7 @@ static int serve(hf_supervisor *v, int link)
             "handfast replay", v->options->record);
     const hf_serving_start start = { .recording = v->restarts == 0 ? v->recording : -1, .options = v->options, .door = v->door.kind != HF_DOOR_NONE ? &v->door : NULL, .listening = &v->listening, .logs = v->logs, .signals = &v->signals,
         .secure = secure, .secrets = &v->secrets,
-        .tapes = v->tapes, .link = link, .admin = v->admin, .refused = v->refused, .generation = v->generation, .restarts = v->restarts, .watchdog_ns = v->watchdog_ns };
+        .tapes = v->tapes, .link = link, .admin = v->admin, .refused = v->refused, .fall = v->fall, .generation = v->generation, .restarts = v->restarts, .watchdog_ns = v->watchdog_ns };
     const int status = hf_serving_run(&start);
     fflush(NULL);
     return status;
@@ -60,6 +61,13 @@ static void close_link(hf_supervisor *v)
         close(v->link);
     v->link = -1;
     forget_change(v);
+}
+
+/* Of the files that applications are in the bytes alone: another serving process begins with those, whatever is in their place then. */
+static void hold_apps(const hf_supervisor *v)
+{
+    if (v->options->config != NULL)
+        hf_config_apps_hold(((const hf_config_plan *)v->options->context)->config);
 }
 
 static bool start_child(hf_supervisor *v)
@@ -123,6 +131,15 @@ static int start_again(hf_supervisor *v, int64_t pause)
     }
 }
 
+/* The code of others, if it was that. */
+static void tell_fall(hf_supervisor *v)
+{
+    if (v->fall == NULL || v->fall->name[0] == 0)
+        return;
+    hf_log(HF_LOG_ERROR, HF_OK, "it fell in the application %.*s, or in what that had called", HF_MODULE_NAME - 1, v->fall->name);
+    v->fall->name[0] = 0;
+}
+
 /* A serving process has ended. Returns the supervisor's exit status, or -1 to go on. */
 static int child_ended(hf_supervisor *v, int status)
 {
@@ -147,6 +164,7 @@ static int child_ended(hf_supervisor *v, int status)
             pause > 0 ? " after a pause" : "");
     else
         hf_log(HF_LOG_WARNING, HF_OK, "the serving process ended with status %d; starting it again", WEXITSTATUS(status));
+    tell_fall(v);
     char tape[4096];
     if (by_signal && v->tapes != NULL && hf_tapes_left(v->tapes_folder, pid, tape, sizeof tape))
         hf_log(HF_LOG_ERROR, HF_OK, "what its connection at hand had been told is in %s; handfast replay %s tells it again", tape, tape);
@@ -213,6 +231,7 @@ static void follow(hf_supervisor *v)
     hf_loaded_free(v->loaded);
     v->loaded = l;
     v->options = o;
+    hold_apps(v);
 }
 
 static void commit(hf_supervisor *v, uint64_t generation)
@@ -333,7 +352,9 @@ int hf_supervise(hf_supervisor *v)
     int code = 1;
     const int signals = signalfd(-1, &v->signals, SFD_CLOEXEC | SFD_NONBLOCK);
     v->link = -1;
+    hold_apps(v);
     v->refused = hf_refused_call_new();
+    v->fall = hf_module_fall_new();
     v->watchdog_ns = hf_notify_watchdog_ns();
     if (signals < 0 || !start_child(v))
         return 1;

@@ -13,6 +13,7 @@
 #include "changes.h"
 #include "link.h"
 #include "logs.h"
+#include "module_file.h"
 #include "secrets.h"
 #include "serving_confine.h"
 
@@ -33,6 +34,7 @@ typedef struct hf_supervisor {
     const char *tapes_folder;        /* of tapes */
     sigset_t signals;                /* blocked */
     hf_refused_call *refused;        /* where the child says what it was refused */
+    hf_module_fall *fall;            /* and in which application's code it fell */
     pid_t child;
     int link;                        /* to the child; -1: none */
     uint64_t generation, restarts;

@@ -18,6 +18,7 @@
 #include "alloc.h"
 #include "limit_rules.h"
 #include "log.h"
+#include "module_file.h"
 #include "tape.h"
 
 #define SUFFIX ".conn"
@@ -143,6 +144,16 @@ static void write_limits(hf_writer *w, const hf_limits *limits)
 #undef HF_LIMIT
 }
 
+/* "fell", or "fell:notes.so" where it was in an application's code: one word, that hf_taped_file.ended has room for. */
+static void write_fall(hf_writer *w)
+{
+    enum { MOST = 24 };
+    const char *const whose = hf_module_fallen();
+    hf_write_text(w, whose != NULL ? "fell:" : "fell");
+    for (size_t i = 0; whose != NULL && whose[i] != 0 && i < MOST; i++)
+        hf_write_byte(w, whose[i] > ' ' && whose[i] < 0x7f ? (uint8_t)whose[i] : '_');
+}
+
 /* Lines of a name and a value, an empty one, and the tape. */
 static void write_header(hf_writer *w, const hf_taped *r, bool secrets, bool fell)
 {
@@ -151,7 +162,10 @@ static void write_header(hf_writer *w, const hf_taped *r, bool secrets, bool fel
     hf_write_text(w, HF_TAPED_FORMAT "version " HF_VERSION "\nconnection c");
     hf_write_hex(w, r->id);
     hf_write_text(w, "\nended ");
-    hf_write_text(w, fell ? "fell" : verdict.code != 0 ? hf_err_describe(verdict)->id : "well");
+    if (fell)
+        write_fall(w);
+    else
+        hf_write_text(w, verdict.code != 0 ? hf_err_describe(verdict)->id : "well");
     hf_write_text(w, secrets ? "\nsecrets kept\ntrace " : "\nsecrets blanked\ntrace ");
     hf_write_hex(w, hf_web_tape_hash(r->tape));
     hf_write_text(w, "\nchecksum ");
@@ -380,7 +394,7 @@ static bool read_line(hf_bytes line, hf_taped_file *to, facts *f)
     if (hf_bytes_equal(name, hf_text("version")))
         return copy_word(line, to->version, sizeof to->version);
     if (hf_bytes_equal(name, hf_text("ended"))) {
-        to->fell = hf_bytes_equal(line, hf_text("fell"));
+        to->fell = hf_bytes_equal(line, hf_text("fell")) || (line.len > 5 && memcmp(line.ptr, "fell:", 5) == 0);
         return copy_word(line, to->ended, sizeof to->ended);
     }
     if (hf_bytes_equal(name, hf_text("secrets"))) {

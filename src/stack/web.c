@@ -518,7 +518,7 @@ static hf_step next(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
 static hf_step step(hf_web *w, hf_time now, hf_out *out, hf_web_event *event)
 {
     take_eaten(w);
-    if (w->sending != NULL || is_secured(w) || w->state == WEB_LINGERING)
+    if (w->sending != NULL || w->state == WEB_LINGERING) /* who is to be watched is found where bytes move: flush and pull */
         check_deadlines(w, now);
     if (w->stuck && w->v != NULL && !hf_time_before(now, core_wake(w)))
         w->stuck = false;
@@ -579,10 +579,10 @@ hf_err hf_web_respond(hf_web *w, hf_exchange x, const hf_response_head *head)
 hf_err hf_web_answer(hf_web *w, hf_exchange x, const hf_response_head *head, hf_bytes body, bool *whole)
 {
     *whole = false;
-    if (w->v != &hf_web_http1 || w->options->tape != NULL)
+    if ((w->v != &hf_web_http1 && w->v != &hf_web_http2) || w->options->tape != NULL)
         return hf_web_respond(w, x, head);
     w->stuck = w->timed = false;
-    return hf_web_answer_http1(w, x, head, body, whole);
+    return (w->v == &hf_web_http1 ? hf_web_answer_http1 : hf_web_answer_http2)(w, x, head, body, whole);
 }
 
 hf_err hf_web_inform(hf_web *w, hf_exchange x, const hf_response_head *head)
@@ -782,6 +782,12 @@ uint64_t hf_web_bytes_sent(const hf_web *w)
 hf_version hf_web_version(const hf_web *w)
 {
     return w->v != NULL ? w->v->version : (hf_version)0;
+}
+
+/* Not on a tape: it holds bytes, and a front depends on what was sent to others. */
+bool hf_web_keeps_fronts(const hf_web *w)
+{
+    return w->v == &hf_web_http1 && w->tls == NULL && w->options->tape == NULL && (w->pier.ops->can & HF_PIER_KEEPS_FRONTS) != 0;
 }
 
 bool hf_web_security_of(const hf_web *w, hf_web_security *security)

@@ -170,6 +170,9 @@ uint64_t hf_web_swallowed(const hf_web *w, hf_exchange x);
 /* HF_HTTP_1_1, HF_HTTP_2 or HF_HTTP_3; 0 while it is not chosen (TLS before OPENED). */
 hf_version hf_web_version(const hf_web *w);
 
+/* A file with a front (io/file.h) leaves with the head of the answer in one piece. */
+bool hf_web_keeps_fronts(const hf_web *w);
+
 /* What HTTP/3 stands on; NULL: it is another version. Lends until the connection is freed. */
 hf_quic *hf_web_quic(const hf_web *w);
 

@@ -172,6 +172,13 @@ static hf_err respond(hf_web *w, hf_exchange x, const hf_response_head *head)
     return hf_http2_respond(w->core.http2, stream_of(x), head);
 }
 
+hf_err hf_web_answer_http2(hf_web *w, hf_exchange x, const hf_response_head *head, hf_bytes body, bool *whole)
+{
+    if (head->close && head->status >= 200)
+        hf_web_drain(w);
+    return hf_http2_answer(w->core.http2, stream_of(x), head, body, whole);
+}
+
 static uint64_t put(hf_web *w, hf_exchange x, const hf_extent *extents, size_t count, hf_err *err)
 {
     return hf_http2_put(w->core.http2, stream_of(x), extents, count, err);

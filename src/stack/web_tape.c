@@ -479,8 +479,8 @@ void hf_web_tape_take(hf_web_tape *t, hf_exchange x, size_t n)
 
 void hf_web_tape_respond(hf_web_tape *t, hf_exchange x, const hf_response_head *head)
 {
-    if (t != NULL && head->status >= 500 && !t->plays)
-        blame(t, hf_err_make(HF_ERR_HTTP_HANDLER));
+    if (t != NULL && head->status >= 500 && !t->plays) /* RFC 9110 15.6.2: "when the server does not recognize the request method" */
+        blame(t, hf_err_make(head->status == 501 ? HF_ERR_HTTP_METHOD_UNKNOWN : HF_ERR_HTTP_HANDLER));
     if (!begin_command(t, TAPE_DO_RESPOND))
         return;
     write_number(t, x);

@@ -52,6 +52,7 @@ struct hf_tls {
     bool offered_more;  /* put took less than it was offered: WRITABLE is owed */
     bool ending, closed; /* end(FIN) was called; close_notify has left */
     bool peer_ended, abandoned; /* the peer's direction is over; end(RESET) was called */
+    bool cancelled;             /* the peer sent user_canceled */
     bool faulted, resting, remote;
 };
 

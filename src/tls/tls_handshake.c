@@ -222,6 +222,13 @@ static bool dispatch(hf_handshake *h, hf_bytes whole)
     return true;
 }
 
+/* RFC 5246 7.4.1.1 and RFC 5746 4.4: who was asked to negotiate anew may answer no_renegotiation. In TLS 1.3 the same messages
+ * are out of order, and nothing else (RFC 8446 4.1.2). */
+static bool renegotiates(const hf_handshake *h, uint8_t type)
+{
+    return h->state == HF_HS_OLD_OPEN && type == (h->server ? HF_MESSAGE_CLIENT_HELLO : HF_MESSAGE_HELLO_REQUEST);
+}
+
 /* The next message of the inbox, if it is whole; *did says whether there was one. */
 static bool next_message(hf_handshake *h, bool *did)
 {
@@ -230,6 +237,8 @@ static bool next_message(hf_handshake *h, bool *did)
     if (held.len < 1)
         return true;
     h->message = held.ptr[0];
+    if (renegotiates(h, held.ptr[0]))
+        return hf_hs_flaw(h, HF_ERR_TLS_RENEGOTIATION, hf_bytes_make(held.ptr, held.len), "no renegotiation");
     if (held.ptr[0] == HF_MESSAGE_CCS || hf_hs_cell_of(h->server, h->state, held.ptr[0]) == NULL)
         return hf_hs_flaw(h, HF_ERR_TLS_UNEXPECTED_MESSAGE, hf_bytes_make(held.ptr, held.len), "a message that may come now");
     if (held.len < HF_MESSAGE_HEADER)

@@ -49,13 +49,16 @@ static hf_step alert(hf_tls *t, hf_span content, hf_tls_event *event)
     /* RFC 6066 3: servers send it as a warning, beside the ServerHello or before, and go on. */
     const bool other_name = !t->hs.server && description == HF_ALERT_UNRECOGNIZED_NAME && content.ptr[0] == 1 && !t->read.on && !open;
     if (description == HF_ALERT_USER_CANCELED || other_name || (old && content.ptr[0] == 1 && description != HF_ALERT_CLOSE_NOTIFY)) {
+        t->cancelled |= description == HF_ALERT_USER_CANCELED;
         if (++t->warnings > t->env->limits->tls_warnings)
             return refuse(t, HF_ERR_TLS_WARNINGS, content.ptr, content.ptr + 2, "fewer warnings");
         return HF_FULL;
     }
     t->remote = true;
     t->alert = description;
-    return refuse(t, hf_alert_err(description).code, content.ptr, content.ptr + 2, "no alert");
+    /* RFC 8446 6.1: user_canceled "SHOULD be followed by a close_notify", and is then the cause of it. */
+    const uint8_t cause = description == HF_ALERT_CLOSE_NOTIFY && t->cancelled ? HF_ALERT_USER_CANCELED : description;
+    return refuse(t, hf_alert_err(cause).code, content.ptr, content.ptr + 2, "no alert");
 }
 
 /* ---- records ------------------------------------------------------------------------------------------------ */

@@ -154,7 +154,9 @@ bool hf_record_open(hf_record_keys *k, hf_span record, uint8_t *type, hf_span *c
     if (!k->on)
         return body.len <= HF_RECORD_MOST || flawed(flaw, HF_ERR_TLS_RECORD_OVERFLOW, record.ptr, "at most 2^14 bytes");
     const size_t before = k->explicit_nonce ? 8 : 0;
-    if (body.len < before + HF_AEAD_TAG || k->sequence == UINT64_MAX)
+    if (k->sequence == UINT64_MAX) /* RFC 8446 5.3: "it MUST either rekey or terminate the connection" */
+        return flawed(flaw, HF_ERR_TLS_RECORDS, record.ptr, "new keys before the numbers of records are used up");
+    if (body.len < before + HF_AEAD_TAG)
         return flawed(flaw, HF_ERR_TLS_RECORD_MAC, record.ptr, "a record that decrypts");
     nonce_of(k, before > 0 ? body.ptr : NULL, nonce);
     body = (hf_span){ body.ptr + before, body.len - before };

@@ -53,7 +53,8 @@ void hf_topic_bridge_free(hf_topic_bridge *b)
 hf_topic_bridge_state hf_topic_bridge_look(const hf_topic_bridge *b)
 {
     return (hf_topic_bridge_state){ .joined = b->lanes[HF_TOPIC_LISTEN].wait >= HF_TOPIC_WAIT_FOLLOW, .alone = b->alone,
-                                    .waiting = b->waiting.count, .waiting_bytes = b->waiting.bytes, .lost = b->lost };
+                                    .waiting = b->waiting.count, .waiting_bytes = b->waiting.bytes, .lost = b->lost,
+                                    .skipped = b->skipped };
 }
 
 /* ---- connections ---------------------------------------------------------------------------------------------- */
@@ -65,7 +66,7 @@ static void go_down(hf_topic_bridge *b, hf_topic_lane lane, hf_time now)
     wait = wait < again_most_ns ? wait : again_most_ns;
     forget_out(l);
     hf_queue_init(&l->out, &b->env->alloc);
-    l->scan = (hf_resp_scan){ 0, 0 };
+    l->scan = (hf_resp_scan){ .at = 0 };
     l->wait = HF_TOPIC_WAIT_DOWN;
     l->failures++;
     /* Servers that lost their Redis at once do not come back at once. */
@@ -75,7 +76,7 @@ static void go_down(hf_topic_bridge *b, hf_topic_lane lane, hf_time now)
         b->gap_sent = false;
     } else {
         b->entries = 0;
-        b->joined_untold = false;
+        b->joined_untold = b->skipping = false;
         b->away = hf_time_earlier(b->away, now);
     }
 }
@@ -376,10 +377,16 @@ static bool eat(hf_topic_bridge *b, hf_time now, hf_topic_lane lane, hf_bytes by
     hf_bytes reply = { NULL, 0 };
     *told = false;
     *used = 0;
+    if (lane == HF_TOPIC_LISTEN && b->skipping) {
+        *told = hf_topic_listen_skip_on(b, now, bytes, used, event);
+        return *told || *used > 0;
+    }
     if (b->entries == 0 || lane != HF_TOPIC_LISTEN) {
         const hf_resp_state state = hf_resp_look(&l->scan, bytes, (size_t)b->env->limits->topics_reply_bytes);
-        if (state == HF_RESP_BROKEN)
-            hf_topic_hang_up(b, lane, now, hf_text("its answer is no RESP, or too long"));
+        if (state == HF_RESP_LONG && lane == HF_TOPIC_LISTEN && hf_topic_listen_skip(b, bytes))
+            return true;
+        if (state == HF_RESP_LONG || state == HF_RESP_BROKEN)
+            hf_topic_hang_up(b, lane, now, hf_text(state == HF_RESP_LONG ? "its answer is too long" : "its answer is no RESP"));
         if (state != HF_RESP_WHOLE)
             return false;
         reply = hf_bytes_make(bytes.ptr, l->scan.at);
@@ -395,7 +402,7 @@ static bool eat(hf_topic_bridge *b, hf_time now, hf_topic_lane lane, hf_bytes by
     l->scan.at -= *used;
     if (lane != HF_TOPIC_LISTEN || b->entries == 0) {
         *used += l->scan.at;
-        l->scan = (hf_resp_scan){ 0, 0 };
+        l->scan = (hf_resp_scan){ .at = 0 };
     }
     l->since = now;
     return true;

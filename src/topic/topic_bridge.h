@@ -72,6 +72,7 @@ typedef struct hf_topic_bridge_state {
     uint64_t waiting; /* messages that Redis does not have yet */
     uint64_t waiting_bytes;
     uint64_t lost;    /* of those, for want of room: others are told a gap */
+    uint64_t skipped; /* messages of others that are longer than may be kept here: told as gaps */
 } hf_topic_bridge_state;
 hf_topic_bridge_state hf_topic_bridge_look(const hf_topic_bridge *b);
 

@@ -51,6 +51,10 @@ struct hf_topic_bridge {
     uint64_t entries;         /* of the reply that is being read, still to come */
     bool moving;              /* the next entry says where the sequence goes on */
     bool renew;               /* others have missed what we have: all are to be told */
+    bool skipping;            /* the reply is longer than may be kept, and thrown away as it comes */
+    uint64_t skipped_number;  /* the one message in it; 0: there are several, which may be short enough one by one */
+    uint32_t careful;         /* so many replies are to have one message each */
+    uint64_t skipped;
 
     /* our own, while Redis is away */
     bool alone;
@@ -95,6 +99,10 @@ enum { HF_TOPIC_BLOCK_MS = 5000 };
 bool hf_topic_listen_reply(hf_topic_bridge *b, hf_time now, hf_bytes *reply, hf_topic_bridge_event *event);
 /* The first entry of those that are left, in `bytes`; *used of them are done with. */
 bool hf_topic_listen_entry(hf_topic_bridge *b, hf_time now, hf_bytes bytes, size_t *used, hf_topic_bridge_event *event);
+/* The reply that begins with `bytes` is too long. False: it is none that could be done without. */
+bool hf_topic_listen_skip(hf_topic_bridge *b, hf_bytes bytes);
+/* More of it; *used bytes are done with. True with *event. */
+bool hf_topic_listen_skip_on(hf_topic_bridge *b, hf_time now, hf_bytes bytes, size_t *used, hf_topic_bridge_event *event);
 /* Asks for what comes next. */
 void hf_topic_listen_on(hf_topic_bridge *b, hf_time now);
 

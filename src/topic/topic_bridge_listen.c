@@ -125,6 +125,7 @@ static void take_read(hf_topic_bridge *b, hf_time now, hf_bytes *reply, int64_t 
         broken(b, now);
     else
         b->entries = (uint64_t)entries.number;
+    b->careful -= b->careful > 0;
 }
 
 bool hf_topic_listen_reply(hf_topic_bridge *b, hf_time now, hf_bytes *reply, hf_topic_bridge_event *event)
@@ -252,4 +253,54 @@ bool hf_topic_listen_entry(hf_topic_bridge *b, hf_time now, hf_bytes bytes, size
     b->renew = !e.moved; /* what we had last is not there: Redis has lost it, and others never had it */
     join(b, now);
     return false;
+}
+
+/* ---- what is too long ------------------------------------------------------------------------------------------- */
+
+/* [[key, [[NUMBER-0, ...], ...]]]: how many there are, and the number of the first. */
+static bool read_front(hf_bytes reply, int64_t *count, uint64_t *number)
+{
+    const hf_resp streams = hf_resp_next(&reply), stream = hf_resp_next(&reply), name = hf_resp_next(&reply), entries = hf_resp_next(&reply),
+                  pair = hf_resp_next(&reply), id = hf_resp_next(&reply);
+    hf_bytes text = id.text, digits;
+    *count = entries.number;
+    return streams.kind == HF_RESP_ARRAY && stream.kind == HF_RESP_ARRAY && name.kind == HF_RESP_BULK && entries.kind == HF_RESP_ARRAY &&
+           pair.kind == HF_RESP_ARRAY && id.kind == HF_RESP_BULK && hf_split(&text, '-', &digits) && hf_parse_decimal(digits, number);
+}
+
+/* Others may send what we could not keep. It would come again whenever we ask: so it is gone over, and told as missing. */
+bool hf_topic_listen_skip(hf_topic_bridge *b, hf_bytes bytes)
+{
+    hf_topic_lane_state *const l = lane_of(b);
+    int64_t count;
+    uint64_t number;
+    if ((l->wait != HF_TOPIC_WAIT_LOAD && l->wait != HF_TOPIC_WAIT_FOLLOW) || !read_front(bytes, &count, &number) || number <= b->joined.number)
+        return false;
+    b->skipping = true;
+    b->skipped_number = count == 1 ? number : 0;
+    l->scan = (hf_resp_scan){ .left = 1 };
+    return true;
+}
+
+bool hf_topic_listen_skip_on(hf_topic_bridge *b, hf_time now, hf_bytes bytes, size_t *used, hf_topic_bridge_event *event)
+{
+    hf_topic_lane_state *const l = lane_of(b);
+    const hf_resp_state state = hf_resp_discard(&l->scan, bytes, used);
+    bool told = false;
+    if (*used > 0)
+        l->since = now;
+    if (state == HF_RESP_BROKEN)
+        broken(b, now);
+    if (state != HF_RESP_WHOLE)
+        return false;
+    b->skipping = false;
+    l->scan = (hf_resp_scan){ .at = 0 };
+    if (b->skipped_number > 0) {
+        b->skipped++;
+        told = move(b, b->skipped_number, event);
+    } else {
+        b->careful = HF_TOPIC_BATCH;
+    }
+    hf_topic_listen_on(b, now);
+    return told;
 }

@@ -118,7 +118,7 @@ bool hf_topic_say_read(hf_topic_bridge *b, bool wait)
     hf_write_text(&w, "-0");
     words[n++] = hf_text("XREAD");
     words[n++] = hf_text("COUNT");
-    words[n++] = decimal(&count, hf_topic_batch(b->env->limits));
+    words[n++] = decimal(&count, b->careful > 0 ? 1 : hf_topic_batch(b->env->limits));
     if (wait) {
         words[n++] = hf_text("BLOCK");
         words[n++] = decimal(&block, HF_TOPIC_BLOCK_MS);

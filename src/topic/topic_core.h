@@ -54,6 +54,19 @@ hf_topic_entry hf_topic_line_pop(hf_topic_line *l);
 /* Drops all, and gives the memory back. */
 void hf_topic_line_clear(hf_topic_line *l, const hf_allocator *alloc);
 
+/* Room for short lines, to use again: who keeps up holds nothing, and yet needs a line for every message. */
+enum { HF_TOPIC_SPARE_ENTRIES = 8, HF_TOPIC_SPARES = 1024 };
+typedef struct hf_topic_spares {
+    hf_topic_entry *first; /* each begins with where the next one lies */
+    uint32_t count;
+} hf_topic_spares;
+
+/* The line has room then. False when memory ends. */
+bool hf_topic_line_begin(hf_topic_line *l, hf_topic_spares *spares, const hf_allocator *alloc);
+/* The line is empty: its room goes to whoever needs one next. */
+void hf_topic_line_rest(hf_topic_line *l, hf_topic_spares *spares, const hf_allocator *alloc);
+void hf_topic_spares_free(hf_topic_spares *spares, const hf_allocator *alloc);
+
 typedef struct hf_topic_listening hf_topic_listening;
 
 /* A pattern that somebody listens to. */
@@ -93,6 +106,7 @@ struct hf_topic_hub {
     hf_topic_subscriber *subscribers;
     hf_topic_subscriber *ready_first, *ready_last;
     hf_topic_counts counts;
+    hf_topic_spares spares;
 };
 
 struct hf_topic_subscriber {

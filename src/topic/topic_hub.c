@@ -337,6 +337,7 @@ void hf_topic_hub_free(hf_topic_hub *h)
     hf_topic_table_fini(&h->topics, &h->env->alloc);
     hf_topic_table_fini(&h->interests, &h->env->alloc);
     hf_topic_table_fini(&h->wild, &h->env->alloc);
+    hf_topic_spares_free(&h->spares, &h->env->alloc);
     hf_free(&h->env->alloc, h, sizeof *h);
 }
 

@@ -6,6 +6,9 @@
 /* A line of a reply; longer ones Redis does not write. */
 enum { LINE_MOST = 65536 };
 
+/* Whatever bounds a Redis is given, no value of its has more. */
+static const uint64_t LONGEST = 1ull << 40;
+
 /* The line at the front, without its kind and its end. */
 static hf_resp_state read_line(hf_bytes b, hf_bytes *line, size_t *used)
 {
@@ -30,8 +33,8 @@ static bool read_number(hf_bytes line, int64_t *n)
     return true;
 }
 
-/* One value at the front: of an array, its head. */
-static hf_resp_state read_value(hf_bytes b, size_t most, hf_resp *v, size_t *used)
+/* The head of the value at the front: all of it, but for a bulk. */
+static hf_resp_state read_head(hf_bytes b, uint64_t most, hf_resp *v, size_t *used)
 {
     hf_bytes line = { NULL, 0 };
     const hf_resp_state state = read_line(b, &line, used);
@@ -54,13 +57,19 @@ static hf_resp_state read_value(hf_bytes b, size_t most, hf_resp *v, size_t *use
     default:
         return HF_RESP_BROKEN;
     }
-    if (!read_number(line, &v->number) || v->number < -1 || v->number > (int64_t)most)
+    if (!read_number(line, &v->number) || v->number < -1)
         return HF_RESP_BROKEN;
-    if (v->number < 0)
-        return HF_RESP_WHOLE; /* NIL */
-    v->kind = b.ptr[0] == '*' ? HF_RESP_ARRAY : HF_RESP_BULK;
-    if (v->kind == HF_RESP_ARRAY)
-        return HF_RESP_WHOLE;
+    if (v->number >= 0) /* else NIL */
+        v->kind = b.ptr[0] == '*' ? HF_RESP_ARRAY : HF_RESP_BULK;
+    return v->number <= (int64_t)most ? HF_RESP_WHOLE : v->kind == HF_RESP_BULK ? HF_RESP_LONG : HF_RESP_BROKEN;
+}
+
+/* One value at the front: of an array, its head. */
+static hf_resp_state read_value(hf_bytes b, size_t most, hf_resp *v, size_t *used)
+{
+    const hf_resp_state state = read_head(b, most, v, used);
+    if (state != HF_RESP_WHOLE || v->kind != HF_RESP_BULK)
+        return state;
     const size_t length = (size_t)v->number;
     if (b.len - *used < length + 2)
         return HF_RESP_MORE;
@@ -82,12 +91,36 @@ hf_resp_state hf_resp_look(hf_resp_scan *scan, hf_bytes bytes, size_t most)
             return HF_RESP_MORE;
         const hf_resp_state state = read_value(hf_bytes_make(bytes.ptr + scan->at, bytes.len - scan->at), most, &v, &used);
         if (state != HF_RESP_WHOLE)
-            return state == HF_RESP_MORE && bytes.len > most ? HF_RESP_BROKEN : state;
+            return state == HF_RESP_MORE && bytes.len > most ? HF_RESP_LONG : state;
         scan->at += used;
         scan->left += v.kind == HF_RESP_ARRAY ? (uint64_t)v.number : 0;
         scan->left--;
         if (scan->at > most || scan->left > most)
-            return HF_RESP_BROKEN;
+            return scan->left > most ? HF_RESP_BROKEN : HF_RESP_LONG;
+    }
+    return HF_RESP_WHOLE;
+}
+
+hf_resp_state hf_resp_discard(hf_resp_scan *scan, hf_bytes bytes, size_t *used)
+{
+    *used = 0;
+    while (scan->left > 0 || scan->bulk > 0) {
+        hf_resp v;
+        size_t head;
+        const size_t there = bytes.len - *used, n = there < scan->bulk ? there : (size_t)scan->bulk;
+        *used += n;
+        scan->bulk -= n;
+        if (scan->bulk > 0)
+            return HF_RESP_MORE;
+        if (scan->left == 0)
+            break;
+        const hf_resp_state state = read_head(hf_bytes_make(bytes.ptr + *used, bytes.len - *used), LONGEST, &v, &head);
+        if (state != HF_RESP_WHOLE)
+            return state == HF_RESP_LONG ? HF_RESP_BROKEN : state;
+        *used += head;
+        scan->left += v.kind == HF_RESP_ARRAY ? (uint64_t)v.number : 0;
+        scan->left--;
+        scan->bulk = v.kind == HF_RESP_BULK ? (uint64_t)v.number + 2 : 0;
     }
     return HF_RESP_WHOLE;
 }

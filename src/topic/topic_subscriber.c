@@ -111,7 +111,8 @@ static void queue_message(hf_topic_subscriber *s, const hf_topic_message *m, con
     if (!make_room(s, m, rule))
         return;
     const hf_topic_entry entry = { .message = m, .slow = (uint8_t)rule->slow, .gap_before = s->gap_pending };
-    if (!hf_topic_line_push(&s->queue, &s->hub->env->alloc, entry)) {
+    const hf_allocator *const alloc = &s->hub->env->alloc;
+    if (!hf_topic_line_begin(&s->queue, &s->hub->spares, alloc) || !hf_topic_line_push(&s->queue, alloc, entry)) {
         hf_topic_miss(s, m->at);
         return;
     }
@@ -331,7 +332,7 @@ hf_topic_news hf_topic_next(hf_topic_subscriber *s)
     }
     s->told = hf_topic_line_pop(&s->queue).message;
     if (s->queue.count == 0) /* who keeps up holds nothing */
-        hf_topic_line_clear(&s->queue, &s->hub->env->alloc);
+        hf_topic_line_rest(&s->queue, &s->hub->spares, &s->hub->env->alloc);
     s->hub->counts.told++;
     return (hf_topic_news){ .kind = HF_TOPIC_MESSAGE, .at = s->told->at, .message = s->told };
 }

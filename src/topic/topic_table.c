@@ -115,3 +115,39 @@ void hf_topic_line_clear(hf_topic_line *l, const hf_allocator *alloc)
         hf_free(alloc, l->at, l->capacity * sizeof *l->at);
     *l = (hf_topic_line){ 0 };
 }
+
+bool hf_topic_line_begin(hf_topic_line *l, hf_topic_spares *spares, const hf_allocator *alloc)
+{
+    hf_topic_entry *const at = spares->first;
+    if (l->at != NULL)
+        return true;
+    if (at != NULL) {
+        memcpy(&spares->first, at, sizeof spares->first);
+        spares->count--;
+    }
+    l->at = at != NULL ? at : hf_alloc(alloc, HF_TOPIC_SPARE_ENTRIES * sizeof *at);
+    l->capacity = l->at != NULL ? HF_TOPIC_SPARE_ENTRIES : 0;
+    return l->at != NULL;
+}
+
+void hf_topic_line_rest(hf_topic_line *l, hf_topic_spares *spares, const hf_allocator *alloc)
+{
+    HF_ASSERT(l->count == 0);
+    if (l->capacity != HF_TOPIC_SPARE_ENTRIES || spares->count == HF_TOPIC_SPARES) {
+        hf_topic_line_clear(l, alloc);
+        return;
+    }
+    memcpy((void *)l->at, &spares->first, sizeof spares->first);
+    spares->first = l->at;
+    spares->count++;
+    *l = (hf_topic_line){ 0 };
+}
+
+void hf_topic_spares_free(hf_topic_spares *spares, const hf_allocator *alloc)
+{
+    for (hf_topic_entry *next; spares->first != NULL; spares->first = next) {
+        memcpy(&next, (const void *)spares->first, sizeof next);
+        hf_free(alloc, spares->first, HF_TOPIC_SPARE_ENTRIES * sizeof *spares->first);
+    }
+    spares->count = 0;
+}

@@ -208,6 +208,7 @@ static void limit_form_bytes(void **state)
     k.r.world.limits.form_bytes = 3;
     has(post("/form", MULTI, PART("a", "12") PART("b", "3") "--B--\r\n"), "a is 12 of a=12;b=3;");
     has(post("/form", MULTI, PART("a", "12") PART("b", "34") "--B--\r\n"), "413 ");
+    has(k.r.text, "HF-HTTP-030");
     has(post("/upload", MULTI, PART("f; filename=x", "1234567") "--B--\r\n"), "200 OK"); /* files pass through */
 }
 
@@ -242,6 +243,7 @@ static void limit_json_depth(void **state)
     k.r.world.limits.json_depth = 3;
     has(post("/json", JSON, "[[[\"[[[[,,,,,\\\"[\"]]]"), "201 Created");
     has(post("/json", JSON, "[[[[]]]]"), "413 ");
+    has(k.r.text, "HF-HTTP-035");
 }
 
 static void limit_json_values(void **state)

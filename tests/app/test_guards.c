@@ -149,11 +149,13 @@ static void between(const char *text, const char *start, char stop, char *out, s
     out[end - at] = 0;
 }
 
+static const char *spoken_to = "app.example.com"; /* Host */
+
 static void say(bench *b, const char *head, const char *fields, const char *body)
 {
     char text[4096];
     const size_t before = strlen(b->r.text);
-    snprintf(text, sizeof text, "%s HTTP/1.1\r\nHost: app.example.com\r\n%s%s", head, fields, strncmp(head, "POST", 4) != 0 ? "\r\n" : "");
+    snprintf(text, sizeof text, "%s HTTP/1.1\r\nHost: %s\r\n%s%s", head, spoken_to, fields, strncmp(head, "POST", 4) != 0 ? "\r\n" : "");
     if (strncmp(head, "POST", 4) == 0)
         snprintf(text + strlen(text), sizeof text - strlen(text), "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
     ask(&b->r, text);
@@ -255,17 +257,107 @@ static void a_public_route_takes_what_programs_send(void **state) /* A12 */
     close_bench(&b);
 }
 
+/* Everything that a request must be so that it is told why it is denied. */
+static void at_home(bench *b)
+{
+    b->r.dialog.peer = (hf_address){ .family = 4, .ip = { 127, 0, 0, 1 } };
+    spoken_to = "localhost:8080";
+}
+
 static void the_dev_profile_explains(void **state)
 {
     (void)state;
     static bench b;
     open_bench(&b);
+    at_home(&b);
+    public_csrf.guard.explain = true;
+    post(&b, "/public", "Origin: https://evil.example\r\n", "a=b", "403 ");
+    has(b.last, "Handfast-Why: HF-CSRF-003 got=\"https://evil.example\" want=\"http://localhost:8080\" fix=\"if that page is yours, add its exact origin to trusted_origins\"\r\n");
+    has(b.last, "\"code\":\"HF-CSRF-003\"");
+    has(b.last, "\"rule\":\"RFC 6454 7");
+    has(b.last, "\"wanted\":\"http://localhost:8080\"");
+    has(b.last, "trusted_origins");
+    post(&b, "/public", "Accept: text/html\r\nOrigin: https://<b>.example\r\n", "a=b", "403 ");
+    has(b.last, "https://&lt;b&gt;.example");
+    public_csrf.guard.explain = false;
+    post(&b, "/public", "Origin: https://evil.example\r\n", "a=b", "403 ");
+    has_not(b.last, "HF-CSRF");
+    spoken_to = "app.example.com";
+    close_bench(&b);
+}
+
+/* Whoever is not at this machine learns a status and an id, whatever the guard was told. */
+static void only_who_is_at_home_is_told_why(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host, *fields;
+        hf_address peer;
+        bool told;
+    } rows[] = {
+        { "localhost", "", { .family = 4, .ip = { 127, 0, 0, 1 } }, true },
+        { "LOCALHOST:8080", "", { .family = 4, .ip = { 127, 8, 9, 1 } }, true },
+        { "app.localhost", "", { .family = 6, .ip = { [15] = 1 } }, true },
+        { "127.0.0.1:80", "", { .family = 4, .ip = { 127, 0, 0, 1 } }, true },
+        { "[::1]:80", "", { .family = 6, .ip = { [15] = 1 } }, true },
+        /* a connection from elsewhere */
+        { "localhost", "", { .family = 4, .ip = { 192, 0, 2, 1 } }, false },
+        { "localhost", "", { .family = 4, .ip = { 10, 0, 0, 1 } }, false },
+        { "localhost", "", { .family = 6, .ip = { 0xfe, 0x80, [15] = 1 } }, false },
+        { "localhost", "", { .family = 6, .ip = { [10] = 0xff, 0xff, 192, 0, 2, 1 } }, false },
+        /* a name that leads here today (DNS rebinding) */
+        { "app.example.com", "", { .family = 4, .ip = { 127, 0, 0, 1 } }, false },
+        { "evillocalhost", "", { .family = 4, .ip = { 127, 0, 0, 1 } }, false },
+        { "localhost.evil.example", "", { .family = 4, .ip = { 127, 0, 0, 1 } }, false },
+        { "127.0.0.1.evil.example", "", { .family = 4, .ip = { 127, 0, 0, 1 } }, false },
+        { "192.0.2.1", "", { .family = 4, .ip = { 127, 0, 0, 1 } }, false },
+        { "0.0.0.0", "", { .family = 4, .ip = { 127, 0, 0, 1 } }, false },
+        /* a proxy of this machine, that nobody listed */
+        { "localhost", "X-Forwarded-For: 127.0.0.1\r\n", { .family = 4, .ip = { 127, 0, 0, 1 } }, false },
+        { "localhost", "x-real-ip: 127.0.0.1\r\n", { .family = 4, .ip = { 127, 0, 0, 1 } }, false },
+        { "localhost", "Forwarded: for=127.0.0.1\r\n", { .family = 4, .ip = { 127, 0, 0, 1 } }, false },
+        { "localhost", "X-Forwarded-Proto: http\r\n", { .family = 4, .ip = { 127, 0, 0, 1 } }, false },
+        { "localhost", "X-Forwarded-Host: localhost\r\n", { .family = 4, .ip = { 127, 0, 0, 1 } }, false },
+        { "localhost", "Via: 1.1 cache\r\n", { .family = 4, .ip = { 127, 0, 0, 1 } }, false },
+    };
+    static bench b;
+    char fields[256];
+    for (size_t i = 0; i < HF_COUNT(rows); i++) {
+        open_bench(&b);
+        spoken_to = rows[i].host;
+        b.r.dialog.peer = rows[i].peer;
+        public_csrf.guard.explain = true;
+        snprintf(fields, sizeof fields, "Origin: https://evil.example\r\n%s", rows[i].fields);
+        post(&b, "/public", fields, "a=b", "403 ");
+        public_csrf.guard.explain = false;
+        if ((strstr(b.last, "Handfast-Why") != NULL) != rows[i].told || (strstr(b.last, "HF-CSRF") != NULL) != rows[i].told)
+            fail_msg("row %zu, %s: %s", i, rows[i].host, b.last);
+        has(b.last, rows[i].told ? "\"remedy\":" : "{\"type\":\"about:blank\",\"title\":\"Forbidden\",\"status\":403,\"request_id\":\"");
+        close_bench(&b);
+    }
+    spoken_to = "app.example.com";
+}
+
+/* A listed proxy of this machine says who asks, by fields or by the PROXY protocol. */
+static void from_afar(void *self, const hf_req *rq, hf_req_source *s)
+{
+    (void)self;
+    (void)rq;
+    s->client = (hf_address){ .family = 4, .ip = { 192, 0, 2, 7 } };
+}
+
+static void who_comes_by_a_listed_proxy_is_not_told_why(void **state)
+{
+    (void)state;
+    static bench b;
+    open_bench(&b);
+    at_home(&b);
+    b.r.service.hooks.source = from_afar;
     public_csrf.guard.explain = true;
     post(&b, "/public", "Origin: https://evil.example\r\n", "a=b", "403 ");
     public_csrf.guard.explain = false;
-    has(b.last, "Handfast-Why: HF-CSRF-003 got=\"https://evil.example\" want=\"http://app.example.com\"\r\n");
-    has(b.last, "\"code\":\"HF-CSRF-003\"");
-    has(b.last, "trusted_origins");
+    has_not(b.last, "HF-CSRF");
+    spoken_to = "app.example.com";
     close_bench(&b);
 }
 
@@ -308,7 +400,12 @@ static void preflights_reach_no_handler(void **state) /* A50 to A53 */
     assert_int_equal(b.r.done_error[b.r.done - 1], HF_ERR_CORS_METHOD_REFUSED);
     cors.guard.explain = true;
     say(&b, "OPTIONS /me", "Origin: https://b.example.com\r\nAccess-Control-Request-Method: DELETE\r\n", "");
+    has(b.last, "403 ");
+    has_not(b.last, "Access-Control-Allow");
+    at_home(&b);
+    say(&b, "OPTIONS /me", "Origin: https://b.example.com\r\nAccess-Control-Request-Method: DELETE\r\n", "");
     cors.guard.explain = false;
+    spoken_to = "app.example.com";
     has(b.last, "204 ");
     has(b.last, "Access-Control-Allow-Methods: PUT\r\n");
     say(&b, "OPTIONS /me", "Origin: https://evil.example\r\nAccess-Control-Request-Method: PUT\r\n", "");
@@ -480,7 +577,8 @@ int main(void)
         cmocka_unit_test(a_form_needs_its_token_and_login_changes_it),
         cmocka_unit_test(a_cookie_sent_twice_is_no_session),
         cmocka_unit_test(a_public_route_takes_what_programs_send),
-        cmocka_unit_test(the_dev_profile_explains),
+        cmocka_unit_test(the_dev_profile_explains), cmocka_unit_test(only_who_is_at_home_is_told_why),
+        cmocka_unit_test(who_comes_by_a_listed_proxy_is_not_told_why),
         cmocka_unit_test(a_bearer_token_opens_and_401_says_how),
         cmocka_unit_test(preflights_reach_no_handler),
         cmocka_unit_test(every_status_says_that_it_varies_and_who_may_read_it),

@@ -38,8 +38,10 @@ static hf_err insert(void *self, const hf_session_record *r)
 {
     return or_fail(failing ? HF_OK : real.insert(self, r));
 }
+static _Atomic size_t looked_up;
 static hf_err get(void *self, const uint8_t key[32], hf_session_record *r, hf_span room)
 {
+    looked_up++;
     return or_fail(failing ? HF_OK : real.get(self, key, r, room));
 }
 static hf_err update(void *self, const hf_session_record *r)
@@ -839,6 +841,29 @@ static void each_session_has_its_rate(void **state)
     assert_int_equal(rated, 2);
 }
 
+/* Nobody has sessions looked up for nothing as often as he likes; and who is denied takes nothing from who has a session. */
+static void made_up_sessions_are_counted_by_address(void **state)
+{
+    (void)state;
+    const size_t before = looked_up;
+    snprintf(jar, sizeof jar, "Cookie: __Host-sid=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n");
+    has(say("GET /few-each", "", ""), "401 ");
+    assert_int_equal(looked_up, before + 1);
+    for (int i = 0; i < 3; i++) {
+        const char *const answer = say("GET /few-each", "", "");
+        has(answer, "429 ");
+        has(answer, "Retry-After: 1\r\n");
+    }
+    assert_int_equal(looked_up, before + 1); /* the store was asked once */
+    assert_int_equal(handled, 0);
+    kit_pass(HF_SECONDS(2));
+    jar[0] = 0;
+    log_in();
+    handled = 0;
+    has(say("GET /few-each", "", ""), "I am alice");
+    assert_int_equal(handled, 1);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -856,7 +881,7 @@ int main(void)
         CASE(a_new_key_counts_without_a_restart_and_an_old_one_no_more), CASE(keys_grow_old_and_are_fetched_without_anybody_waiting),
         CASE(unknown_names_fetch_once_a_cooldown), CASE(while_one_request_waits_for_keys_others_do_not), CASE(keys_that_cannot_be_had_count_on_for_a_day),
         CASE(a_file_is_a_source), CASE(a_rate_is_counted_elsewhere_too), CASE(a_count_that_cannot_be_asked_leaves_our_own), CASE(methods_of_one_path_have_limits_of_their_own),
-        CASE(a_guard_may_go_while_a_thread_asks), CASE(each_session_has_its_rate),
+        CASE(a_guard_may_go_while_a_thread_asks), CASE(each_session_has_its_rate), CASE(made_up_sessions_are_counted_by_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

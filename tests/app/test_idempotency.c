@@ -278,6 +278,7 @@ static void limit_idempotency_bytes(void **state)
     memset(body, 'y', sizeof body - 1);
     body[399] = 0;
     has(post("/make", "Idempotency-Key: c\r\n", body), "503 "); /* what cannot be remembered is not begun */
+    has(k.r.text, "HF-HTTP-042");
     assert_int_equal(made, 3);
 }
 

@@ -110,6 +110,29 @@ static void the_search_goes_back_where_a_literal_leads_nowhere(void **state)
     unmake(&t);
 }
 
+static void what_a_way_that_was_given_up_took_for_arguments_is_forgotten(void **state)
+{
+    (void)state;
+    static const hf_route routes[] = {
+        { .path = "/a/{one}/{two}/b", .handle = handler },
+        { .path = "/{p}/{q}/c/{r}", .handle = handler },
+        { .path = "/{p}/{whole...}", .handle = handler },
+    };
+    table t;
+    hf_route_match match;
+    make(&t, routes, HF_COUNT(routes));
+    assert_int_equal(row(&t, HF_METHOD_GET, "/a/1/c/3", &match), 1);
+    assert_int_equal(match.argument_count, 3);
+    argument_is(&match, 0, "p", "a");
+    argument_is(&match, 1, "q", "1");
+    argument_is(&match, 2, "r", "3");
+    assert_int_equal(row(&t, HF_METHOD_GET, "/a/1/2/3/4", &match), 2);
+    assert_int_equal(match.argument_count, 2);
+    argument_is(&match, 0, "p", "a");
+    argument_is(&match, 1, "whole", "1/2/3/4");
+    unmake(&t);
+}
+
 static void arguments_have_the_names_of_their_own_row(void **state)
 {
     (void)state;
@@ -402,6 +425,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(literals_win_over_names_and_names_over_the_rest),
         cmocka_unit_test(the_search_goes_back_where_a_literal_leads_nowhere),
+        cmocka_unit_test(what_a_way_that_was_given_up_took_for_arguments_is_forgotten),
         cmocka_unit_test(arguments_have_the_names_of_their_own_row),
         cmocka_unit_test(a_name_takes_no_empty_segment),
         cmocka_unit_test(head_finds_the_row_of_get_unless_it_has_its_own),

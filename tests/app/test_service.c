@@ -27,8 +27,19 @@ static void what_may_be_a_replay_is_answered_only_where_it_is_safe(void **state)
         const char *said = ask(&r, rows[i].request);
         if (strncmp(said, rows[i].status, strlen(rows[i].status)) != 0)
             fail_msg("%s: %s", rows[i].request, said);
+        assert_int_equal(r.done_error[0], strstr(rows[i].status, "425") != NULL ? HF_ERR_HTTP_TOO_EARLY : 0);
         teardown(&r);
     }
+}
+
+static void what_is_of_another_scheme_is_misdirected(void **state)
+{
+    (void)state;
+    static rig r;
+    setup(&r);
+    has(ask(&r, "GET https://a/hello/x" H "\r\n"), "HTTP/1.1 421 ");
+    assert_int_equal(r.done_error[0], HF_ERR_HTTP_MISDIRECTED);
+    teardown(&r);
 }
 
 /* ---- answers ------------------------------------------------------------------------------------------------ */
@@ -473,6 +484,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_may_be_a_replay_is_answered_only_where_it_is_safe),
+        cmocka_unit_test(what_is_of_another_scheme_is_misdirected),
         cmocka_unit_test(a_handler_answers_with_the_fields_every_answer_has),
         cmocka_unit_test(head_runs_the_handler_of_get_and_keeps_the_body_here),
         cmocka_unit_test(a_handler_may_set_what_we_would_add),

@@ -188,6 +188,7 @@ static void a_slow_subscriber_is_let_go_where_nothing_may_be_missing(void **stat
         }
         drive(&k.r);
         assert_true(k.r.closed);
+        assert_int_equal(k.r.done_error[0], HF_ERR_TOPIC_SLOW);
         end();
     }
 }

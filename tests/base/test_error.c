@@ -91,6 +91,7 @@ static void ids_are_well_formed_and_unique(void **state)
 static void a_code_finds_its_row_and_text(void **state)
 {
     (void)state;
+    HF_TEST_LOOKS_UP();
     hf_err err;
     const hf_err_info *info;
     for (size_t i = 0; hf_err_row(i, &err, &info); i++) {

@@ -273,9 +273,25 @@ static void split_gives_every_part_empty_ones_too(void **state)
     assert_false(hf_split(&none, ',', &part));
 }
 
+static void the_user_of_a_url_is_found_wherever_it_stands(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *user;
+    } rows[] = { { "https://mary:secret@host/", "mary:secret" }, { "redis://:pw@localhost:6379/0", ":pw" }, { "https://token@host", "token" },
+        { "see https://a.example/x and https://u:p@b.example?q", "u:p" }, { "https://a@b@host/", "a@b" }, { "session \"redis://u:p@host\" # c@d", "u:p" },
+        { "https://host/a@b", NULL }, { "https://host?a@b", NULL }, { "https://@host", NULL }, { "mary@host", NULL }, { "a://b", NULL }, { "://", NULL }, { "", NULL } };
+    for (size_t i = 0; i < HF_COUNT(rows); i++) {
+        const hf_bytes user = hf_url_user(hf_text(rows[i].text));
+        if ((user.ptr == NULL) != (rows[i].user == NULL) || (user.ptr != NULL && !hf_bytes_equal(user, hf_text(rows[i].user))))
+            fail_msg("%s: %.*s", rows[i].text, HF_STR(user));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_user_of_a_url_is_found_wherever_it_stands),
         cmocka_unit_test(numbers_are_written_as_printf_would),
         cmocka_unit_test(what_does_not_fit_is_remembered_and_never_written),
         cmocka_unit_test(an_escaped_text_is_cut_between_characters),

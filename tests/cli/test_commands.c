@@ -144,6 +144,7 @@ static void version_is_the_headers(void **state)
 static void errors_lists_the_whole_catalogue(void **state)
 {
     (void)state;
+    HF_TEST_LOOKS_UP();
     hf_err err;
     const hf_err_info *info;
     char *plain = strdup(said("errors")), *json = strdup(said("errors|--json"));
@@ -164,6 +165,7 @@ static void errors_lists_the_whole_catalogue(void **state)
 static void explain_finds_an_error_however_it_is_written(void **state)
 {
     (void)state;
+    HF_TEST_LOOKS_UP();
     static const char wanted[] = "HF-HTTP1-012 Host is missing\n"
         "  status   400\n"
         "  rule     RFC 9112 3.2: a server answers 400 to an HTTP/1.1 request without Host\n"
@@ -177,8 +179,30 @@ static void explain_finds_an_error_however_it_is_written(void **state)
     begins(said("explain|HF-HTTP-001|--json"), "[\n{\"code\":\"HF-HTTP-001\",\"status\":404,");
     refused("explain|HF-HTP1-012", 1, "handfast explain: there is no error HF-HTP1-012; did you mean HF-HTTP1-012?\n");
     refused("explain|what", 1, "handfast explain: there is no error what; handfast errors lists them all\n");
-    refused("explain|0", 1, "handfast explain: no error is reported with status 0; handfast errors lists them all\n");
+    refused("explain|999", 1, "handfast explain: no status, alert or errno has the number 999; handfast errors lists our own\n");
     refused("explain", 2, "handfast explain: URL | CODE | FILE | chain FILE|URL is missing\nSee handfast explain --help.\n");
+}
+
+static void explain_knows_what_others_call_it(void **state)
+{
+    (void)state;
+    HF_TEST_LOOKS_UP();
+    static const struct {
+        const char *asked, *first, *also;
+    } rows[] = {
+        { "ECONNREFUSED", "ECONNREFUSED (111)\n", "nothing listens" }, { "111", "ECONNREFUSED (111)\n", "nothing listens" }, { "eloop", "ELOOP (40)\n", "symbolic links" },
+        { "40", "ELOOP (40)\n", "peer answered handshake_failure" }, { "45", "EL2NSYNC (45)\n", "peer answered certificate_expired" }, { "0", "HF-TLS-050 ", "close_notify" },
+        { "404", "404 Not Found\n", "HF-HTTP-001" }, { "ERR_CONNECTION_REFUSED", "ERR_CONNECTION_REFUSED\n", "ss -ltnp" },
+        { "net::err_http2_protocol_error", "ERR_HTTP2_PROTOCOL_ERROR\n", "handfast get --http2" }, { "ERR_TIMED_OUT", "ERR_TIMED_OUT\n", "HF-TLS-036" },
+        { "NET::ERR_CERT_DATE_INVALID", "HF-TLS-094 certificate expired\n", "HF-TLS-095" }, { "unknown_ca", "HF-TLS-061 ", "unknown_ca" },
+    };
+    for (size_t i = 0; i < HF_COUNT(rows); i++) {
+        char line[80];
+        snprintf(line, sizeof line, "explain|%s", rows[i].asked);
+        begins(said(line), rows[i].first);
+        if (strstr(sh.out, rows[i].also) == NULL)
+            fail_msg("%s: %s", rows[i].asked, sh.out);
+    }
 }
 
 static void limits_lists_the_whole_table(void **state)
@@ -267,6 +291,7 @@ int main(void)
         cmocka_unit_test_teardown(version_is_the_headers, clean),
         cmocka_unit_test_teardown(errors_lists_the_whole_catalogue, clean),
         cmocka_unit_test_teardown(explain_finds_an_error_however_it_is_written, clean),
+        cmocka_unit_test_teardown(explain_knows_what_others_call_it, clean),
         cmocka_unit_test_teardown(limits_lists_the_whole_table, clean),
         cmocka_unit_test_teardown(sim_passes_everything_on, clean),
         cmocka_unit_test_teardown(colour_obeys_the_environment, clean),

@@ -2,6 +2,7 @@
  *
  * fetch: answers of a pipeline go to those who asked, whoever of them gave up.
  */
+#include "dial_core.h"
 #include "fetch.h"
 
 #include "harness.h"
@@ -147,12 +148,27 @@ static void whoever_gave_up_is_not_told_that_the_line_is_lost(void **state)
     close_rig(&r);
 }
 
+static void bytes_gather_only_where_a_body_comes_fast(void **state)
+{
+    (void)state;
+    assert_false(hf_dialer_is_fast(0, 1));
+    assert_false(hf_dialer_is_fast(16383, 0));
+    assert_true(hf_dialer_is_fast(16384, 0)); /* 16 KiB a millisecond */
+    assert_true(hf_dialer_is_fast(16384, 999999));
+    assert_false(hf_dialer_is_fast(16384, 1000000));
+    assert_true(hf_dialer_is_fast(10 << 20, HF_MILLISECONDS(600)));
+    assert_false(hf_dialer_is_fast(10 << 20, HF_MILLISECONDS(641)));
+    assert_false(hf_dialer_is_fast(1 << 20, HF_SECONDS(1)));
+    assert_false(hf_dialer_is_fast(1 << 20, INT64_MAX));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_come_to_the_others_when_one_is_given_up),
         cmocka_unit_test(one_is_given_up_in_the_middle_of_its_answer),
         cmocka_unit_test(whoever_gave_up_is_not_told_that_the_line_is_lost),
+        cmocka_unit_test(bytes_gather_only_where_a_body_comes_fast),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,7 +96,7 @@ void ares_library_cleanup(void)
 
 static void *resolve(void *turn)
 {
-    hf_resolver *const r = hf_resolver_new();
+    hf_resolver *const r = hf_resolver_new(NULL);
     pthread_barrier_wait(turn);
     hf_query *const q = hf_resolver_ask(r, "host.example", 80, false);
     const bool said = q != NULL && q->answered[0] && q->answered[1] && q->words != NULL;

@@ -4,6 +4,7 @@
  * same files. Where the two differ, docs/tls-differences.md says why.
  */
 #include "chain_maker.h"
+#include "crypto_chain.h"
 
 #include <handfast/crypto.h>
 
@@ -305,7 +306,16 @@ static void a_refusal_names_the_certificate_and_what_was_got_and_wanted(void **s
                            v.err.code != HF_ERR_TLS_CERT_ENCODING;
         if (wants && v.got[0] == 0 && v.wanted[0] == 0)
             fail_msg("%s: nothing got, nothing wanted", row->what);
+        assert_int_equal(v.err.code, row->code);
     }
+}
+
+static void what_libcrypto_refuses_for_reasons_without_a_row_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(hf_verdict_code(X509_V_ERR_APPLICATION_VERIFICATION).code, HF_ERR_TLS_CERT_BAD);
+    assert_int_equal(hf_verdict_code(X509_V_ERR_UNSPECIFIED).code, HF_ERR_TLS_CERT_BAD);
+    assert_int_equal(hf_verdict_code(INT32_MAX).code, HF_ERR_TLS_CERT_BAD);
 }
 
 static void expect(const char *sent, const char *roots, int64_t at, hf_verdict *v)
@@ -468,7 +478,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(each_chain_is_judged_as_it_should_be_and_as_openssl_does), T(a_refusal_names_the_certificate_and_what_was_got_and_wanted),
         T(the_words_of_a_verdict), T(a_wrong_clock_here_is_told_from_a_wrong_date_there), T(what_a_stranger_wrote_does_not_reach_a_terminal_raw),
-        T(limit_chain_intermediates), T(limit_chain_paths), T(a_maze_without_a_way_out_is_left_soon), T(every_allocation_fails_in_turn),
+        T(what_libcrypto_refuses_for_reasons_without_a_row_is_refused), T(limit_chain_intermediates), T(limit_chain_paths), T(a_maze_without_a_way_out_is_left_soon), T(every_allocation_fails_in_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,6 +45,11 @@ static void what_is_no_key_is_refused(void **state)
     hf_chain *chain = NULL;
     assert_int_equal(hf_key_load(r.crypto, hf_text(""), &key).code, HF_ERR_TLS_KEY_UNREADABLE);
     assert_int_equal(hf_key_load(r.crypto, hf_text(identity_ca_pem), &key).code, HF_ERR_TLS_KEY_UNREADABLE);
+    static const char p521[] = "-----BEGIN PRIVATE KEY-----\n"
+        "MIHuAgEAMBAGByqGSM49AgEGBSuBBAAjBIHWMIHTAgEBBEIAJqaOO0pxJZYrU8TkL7NkW/p885JETsZ9JeHkQP9OQB4whfepuBhq060K2ruWKe1yFdG0XS2gKDvmGJ3S\n"
+        "S8mflIWhgYkDgYYABADJk1PQnSBlcn0fV4xOqx/THH73J/UDr7SJerbSah4W9NGfPVxrO5yO1XyqltsfG+u9E4ATfboRMvBE1MUNI+Ww+wGpZqgSNsNgpOiy/b+3gvob\n"
+        "Y/AYk1WrYNtNj18PaEkXyihk/DUG5nCw+G15HRVu7VLtltyYDnZAiuK6EMwuZ5X3cg==\n-----END PRIVATE KEY-----\n";
+    assert_int_equal(hf_key_load(r.crypto, hf_text(p521), &key).code, HF_ERR_TLS_KEY_UNUSABLE);
     assert_int_equal(hf_chain_load(r.crypto, hf_text("nothing"), &chain).code, HF_ERR_TLS_CERT_UNREADABLE);
     assert_int_equal(hf_chain_load(r.crypto, hf_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), &chain).code,
                      HF_ERR_TLS_CERT_UNREADABLE);

@@ -232,7 +232,7 @@ int main(int argc, char **argv)
     loose.store = strict.store;
     hf_err err = hf_server_open(&server, &options);
     if (err.code != 0)
-        return fprintf(stderr, "%s", hf_server_why(server)), 1;
+        return fprintf(stderr, "%s\n", hf_server_why(server)), 1;
     err = set_up(hf_server_port(server, 0));
     if (err.code == 0) {
         fprintf(stderr, "ports %u %u\n", hf_server_port(server, 0), hf_server_port(server, 1));

@@ -133,6 +133,8 @@ def a_retried_post_counts_once():
         equal((first[0], first[2]), (201, b'{"value":1}\n'))
         equal((again[0], again[2]), (201, b'{"value":1}\n'), "the answer of the first")
         equal(s.ask("POST", "/api/counter")[2], b'{"value":2}\n')
+        status, _, problem = s.ask("PUT", "/api/counter", "seven")
+        assert status == 422 and b"HF-HTTP-020" in problem, problem
 
 
 # ---- one version of a file ------------------------------------------------------------------------------------------

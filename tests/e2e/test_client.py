@@ -207,6 +207,7 @@ def proxies_that_are_secured_are_gone_through():
             for version in ("--http1.1", "--http2"):
                 equal(get("-x", f"https://{proxy}", "--cacert", roots, version, f"{url}/big", text=False).stdout, big, version)
             equal(get("-x", f"https://{proxy}", "--cacert", roots, "http://no-such.invalid/").stdout, "through")
+            assert "HF-CLIENT-011" in get("--cacert", roots, "--http2", f"https://{proxy}/", status=13).stderr  # it speaks HTTP/1.1 alone
             said = get("-x", f"https://{proxy}", "--cacert", ca, f"{url}/a.txt", status=12).stderr
             assert "certificate of /CN=proxy" in said, said
             equal(get("-k", "-x", f"https://{proxy}", f"{url}/a.txt").stdout, "hello\n")
@@ -245,7 +246,7 @@ def what_is_turned_away_gets_a_connection_of_its_own():
         a, b = (f"https://{name}.localhost:{t.server_address[1]}/" for name in "ab")
         done = get("--cacert", certificate, "-v", "-w", "%{http_code} %{num_connects} ", a, b)
         equal(done.stdout, "200 1 200 1 ", done.stderr)
-        assert "sent again: 421" in done.stderr, done.stderr
+        assert "sent again: 421" in done.stderr and "(HF-CLIENT-017)" in done.stderr, done.stderr
         done = get("--cacert", certificate, "-v", "-w", "%{http_code} %{num_connects} ", a, b, b)
         equal(done.stdout, "200 1 200 1 200 1 ", done.stderr)
         equal(done.stderr.count("sent again: 421"), 1, "what was turned away once does not ask there again")

@@ -29,6 +29,13 @@ def it_is_confined_unless_it_is_told_not_to():
             equal((status(s.serving(), "Seccomp"), any("confined" in line for line in s.lines)), ("0", False))
 
 
+def it_says_that_it_stays_root_where_others_reach_it():
+    with folder(index__html="x") as top:
+        for more, wanted in (((), False), (("--listen", "http://0.0.0.0:0"), os.geteuid() == 0)):
+            with Server(top, *more) as s:
+                equal(any("stays root" in line for line in s.lines), wanted, "".join(s.lines))
+
+
 def a_call_that_no_server_makes_ends_it_and_the_log_names_the_call():
     """As an attacker would who runs code of his own in it: one of its calls is turned into another."""
     needs("x86_64", platform.machine() == "x86_64")

@@ -284,4 +284,67 @@ def the_tour_shows_one_api_behind_a_session_and_a_token():
         equal(look(log_out), [401, 401, 401, 200], "what it does not know")
 
 
-main([the_tour_attacks_itself_with_each_defence_off, the_tour_shows_one_api_behind_a_session_and_a_token, sessions_tokens_pages_and_retries_are_looked_at, logs_hold_no_secret_is_noticed, the_tour_shows_denials_with_rule_got_wanted_and_fix, fields_are_on_every_answer_once, hsts_is_sent_over_tls_alone, scripts_of_listed_origins_may_read, each_client_has_its_rate, explain_tells_what_fires])
+FRESH = """
+listen http://localhost:0
+threads 1
+profile dev
+
+site * {{
+    files {top}
+    route /page {{
+        answer 200 "<!doctype html><script nonce={{nonce}}>1</script><script nonce='{{nonce}}'>2</script>" {{
+            type text/html
+            header Content-Security-Policy "script-src 'nonce-{{nonce}}'; object-src 'none'"
+        }}
+    }}
+    route POST /note {{
+        answer 201 "noted"
+        csrf origin
+    }}
+}}
+"""
+
+
+def each_answer_has_a_nonce_of_its_own():
+    with tempfile.TemporaryDirectory() as top:
+        with open(top + "/handfast.conf", "w") as f:
+            f.write(FRESH.format(top=top))
+        with Server("-c", top + "/handfast.conf", configured=True) as s:
+            nonces = set()
+            for _ in range(20):
+                _, fields, body = s.ask("GET", "/page")
+                nonce = re.fullmatch(r"script-src 'nonce-([A-Za-z0-9_+/-]{22})'; object-src 'none'", fields["content-security-policy"]).group(1)
+                equal(body.decode(), f"<!doctype html><script nonce={nonce}>1</script><script nonce='{nonce}'>2</script>")
+                nonces.add(nonce)
+            equal(len(nonces), 20, "nonces")
+
+
+def the_dev_profile_explains_at_home_and_nowhere_else():
+    with tempfile.TemporaryDirectory() as top:
+        path = top + "/handfast.conf"
+        with open(path, "w") as f:
+            f.write(FRESH.format(top=top))
+        denied = lambda s, **more: s.ask("POST", "/note", "x", {"Origin": "https://evil.example", **{k.replace("_", "-"): v for k, v in more.items()}})
+        with Server("-c", path, configured=True) as s:
+            status, fields, body = denied(s)
+            said = json.loads(body)
+            equal((status, said["code"], said["got"], said["wanted"]), (403, "HF-CSRF-003", "https://evil.example", f"http://127.0.0.1:{s.port}"))
+            assert said["rule"] and said["remedy"] and fields["handfast-why"].startswith("HF-CSRF-003 got=") and 'fix="' in fields["handfast-why"], (said, fields)
+            for more in ({"Host": "rebound.example"}, {"X_Forwarded_For": "127.0.0.1"}, {"Via": "1.1 proxy"}, {"Forwarded": "for=127.0.0.1"}):
+                status, fields, body = denied(s, **more)
+                equal((status, sorted(json.loads(body)), "handfast-why" in fields), (403, ["request_id", "status", "title", "type"], False), more)
+        assert any("HF-CSRF-003" in line and "got https://evil.example" in line and "rule RFC 6454" in line and "hint: " in line for line in s.lines), s.lines
+        with open(path, "w") as f:
+            f.write(FRESH.format(top=top).replace("profile dev\n", ""))
+        with Server("-c", path, configured=True) as s:
+            status, fields, body = denied(s)
+            equal((status, sorted(json.loads(body)), "handfast-why" in fields), (403, ["request_id", "status", "title", "type"], False), "production")
+        assert any("HF-CSRF-003" in line and "got https://evil.example" in line for line in s.lines), s.lines
+        with open(path, "w") as f:
+            f.write(FRESH.format(top=top).replace("http://localhost:0", "http://*:0"))
+        run = subprocess.run([HANDFAST, "serve", "-c", path], capture_output=True, text=True, timeout=60)
+        equal(run.returncode, 3)
+        assert "profile dev" in run.stderr and "listen at localhost alone" in run.stderr, run.stderr
+
+
+main([each_answer_has_a_nonce_of_its_own, the_dev_profile_explains_at_home_and_nowhere_else, the_tour_attacks_itself_with_each_defence_off, the_tour_shows_one_api_behind_a_session_and_a_token, sessions_tokens_pages_and_retries_are_looked_at, the_tour_shows_denials_with_rule_got_wanted_and_fix, fields_are_on_every_answer_once, hsts_is_sent_over_tls_alone, scripts_of_listed_origins_may_read, each_client_has_its_rate, explain_tells_what_fires])

@@ -241,6 +241,13 @@ def who_publishes_more_than_a_slow_redis_takes_is_refused_and_nobody_is_told_a_g
         here.over = True
 
 
+def a_redis_that_is_not_there_is_told():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))  # and does not listen
+        with Server("--welcome", "--threads", 1, "--topics", f"redis://127.0.0.1:{s.getsockname()[1]}") as one:
+            until(lambda: any("HF-TOPIC-004" in line for line in one.lines), 10, "that Redis is away")
+
+
 def an_address_that_is_none_is_refused_and_told_without_its_password():
     for url in ("http://localhost", "redis://", "redis://:hush@host:70000", "unix://relative"):
         done = subprocess.run([HANDFAST, "serve", "--welcome", "--topics", url], capture_output=True, text=True)
@@ -282,6 +289,6 @@ def a_server_that_saves_its_topics_is_killed_in_mid_stream_and_nobody_misses_any
 
 
 main([who_is_cut_off_by_a_killed_server_goes_on_at_another, redis_is_killed_in_mid_stream_and_nobody_misses_anything,
-      without_redis_each_server_goes_on_and_says_that_something_is_missing,
+      without_redis_each_server_goes_on_and_says_that_something_is_missing, a_redis_that_is_not_there_is_told,
       who_publishes_more_than_a_slow_redis_takes_is_refused_and_nobody_is_told_a_gap, an_address_that_is_none_is_refused_and_told_without_its_password,
       a_server_that_saves_its_topics_is_killed_in_mid_stream_and_nobody_misses_anything])

@@ -16,6 +16,11 @@ def api():
         yield a
 
 
+def a_page_of_https_reaches_no_http():
+    told = json.loads(run("explain", "--json", "--origin", "https://app.example", "http://api.invalid/", status=14))
+    equal((told[0]["step"], told[0]["code"]), ("mixed content", "HF-CORS-039"))
+
+
 def cors_is_decided_as_a_browser_decides_it():
     origin, app = ("Access-Control-Allow-Origin", "http://app.example"), ["--json", "--origin", "http://app.example"]
     with api() as a:

@@ -38,6 +38,7 @@ static void finds(int32_t code, const char *word)
     const hf_finding *const f = finding_of(code);
     if (f == NULL || strstr(f->found, word) == NULL)
         fail_msg("%s: \"%s\", not \"%s\"; %zu findings; %s", hf_err_text(hf_err_make(code)), f != NULL ? f->found : "(nothing)", word, told.findings.count, facts);
+    assert_int_equal(f->err.code, code);
 }
 
 static void says(const char *word)

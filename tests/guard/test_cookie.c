@@ -9,6 +9,8 @@
 
 #include <handfast/guard.h>
 
+#include "guard_why.h"
+
 static int32_t code_of(const hf_cookie *k, hf_bytes value, char *out)
 {
     size_t n;
@@ -89,9 +91,12 @@ static void what_a_browser_would_drop_is_refused_by_its_own_code(void **state) /
         { { .name = "a", .partitioned = true, .dangerous_insecure = true }, "v", HF_ERR_COOKIE_PARTITIONED },
     };
     char out[HF_COOKIE_FIELD_MOST];
-    for (size_t i = 0; i < HF_COUNT(rows); i++)
-        if (code_of(&rows[i].cookie, hf_text(rows[i].value), out) != rows[i].code)
-            fail_msg("row %zu: %s", i, hf_err_text(hf_err_make(code_of(&rows[i].cookie, hf_text(rows[i].value), out))));
+    for (size_t i = 0; i < HF_COUNT(rows); i++) {
+        const int32_t code = code_of(&rows[i].cookie, hf_text(rows[i].value), out);
+        if (code != rows[i].code)
+            fail_msg("row %zu: %s", i, hf_err_text(hf_err_make(code)));
+        assert_int_equal(code, rows[i].code);
+    }
     assert_int_equal(code_of(&(hf_cookie){ .name = "a" }, hf_bytes_make("v\0w", 3), out), HF_ERR_COOKIE_LINE_BREAK);
 }
 
@@ -184,9 +189,23 @@ static void a_line_for_the_log_is_json_whatever_was_got(void **state) /* study 5
     assert_non_null(strstr(out, "\"route\":\"/notes\",\"req_id\":\"c1-2\"}"));
 }
 
+static void a_denial_tells_no_password_of_a_url(void **state) /* A61 */
+{
+    (void)state;
+    hf_why why;
+    char long_one[400] = "https://mary:";
+    (void)hf_why_tell(&why, HF_ERR_CSRF_ORIGIN_MISMATCH, hf_text("https://mary:hunter22hunter22@a.example/x"), "w").code;
+    assert_string_equal(why.got, "https://REDACTED@a.example/x");
+    memset(long_one + 13, 's', 300);
+    strcpy(long_one + 313, "@a.example");
+    (void)hf_why_tell(&why, HF_ERR_CSRF_ORIGIN_MISMATCH, hf_text(long_one), "w").code;
+    assert_string_equal(why.got, "https://REDACTED@a.example");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_denial_tells_no_password_of_a_url),
         cmocka_unit_test(a_session_cookie_is_as_strict_as_can_be),
         cmocka_unit_test(each_weakening_shows),
         cmocka_unit_test(what_a_browser_would_drop_is_refused_by_its_own_code),

@@ -97,6 +97,7 @@ static void redirects_stay_at_home(void **state) /* A60 */
         hf_why why = { .got = "" };
         if (!hf_bytes_equal(hf_redirect_local(hf_text(away[i]), &why), hf_text("/")) || why.err.code != HF_ERR_GUARD_REDIRECT)
             fail_msg("%s leads away", away[i]);
+        assert_int_equal(why.err.code, HF_ERR_GUARD_REDIRECT);
     }
     for (size_t i = 0; i < HF_COUNT(home); i++) {
         hf_why why = { .got = "" };

@@ -190,6 +190,7 @@ static void the_content_type_names_the_boundary(void **state)
         read_sliced(rows[i].type, hf_text("--B--"), 100, &t);
         if (t.err != rows[i].code)
             fail_msg("%s: %s", rows[i].type, hf_err_text((hf_err){ t.err }));
+        assert_int_equal(t.err, rows[i].code);
     }
     read_sliced("multipart/form-data; boundary=1234567890123456789012345678901234567890123456789012345678901234567890",
         hf_text("--1234567890123456789012345678901234567890123456789012345678901234567890--"), 7, &t);

@@ -14,6 +14,7 @@ static void assert_refused(const char *target, hf_method method, int32_t code)
     const hf_err err = hf_target_parse(hf_text(target), method, &head);
     if (err.code != code)
         fail_msg("\"%s\": %s, wanted %s", target, hf_err_text(err), hf_err_text(hf_err_make(code)));
+    assert_int_equal(err.code, code);
     assert_true(is(head.path, "untouched"));
 }
 

@@ -218,6 +218,7 @@ static void malformed_responses_are_faults(void **state)
         rig_feed(&r, (const uint8_t *)rows[i].text, n, false);
         if (r.last != HF_FAULT || hf_http1_fault(r.h)->err.code != rows[i].code)
             fail_msg("%s gave %s", rows[i].text, hf_err_text(hf_http1_fault(r.h)->err));
+        assert_int_equal(hf_http1_fault(r.h)->err.code, rows[i].code);
         assert_null(strstr(r.log, "REFUSED"));
     }
 }

@@ -70,7 +70,15 @@ static inline void h2_app_pump(h2_app *a, hf_http2 *h, h2_exchange *x)
 static inline void h2_app_text(h2_app *a, hf_http2 *h, hf_http2_stream id, unsigned status, const char *text)
 {
     const hf_extent e = { .kind = HF_EXTENT_COPIED, .bytes = hf_text(text) };
-    h2_app_respond(h, id, status, (int64_t)e.bytes.len);
+    const hf_response_head head = { .status = (uint16_t)status, .content_length = (int64_t)e.bytes.len,
+                                    .lines[0] = hf_text("Server: h2_pipe\r\nContent-Type: text/plain\r\n") };
+    h2_exchange *const x = h2_app_find(a, id);
+    bool whole;
+    if (hf_http2_answer(h, id, &head, e.bytes, &whole).code == 0 && whole) {
+        if (x != NULL)
+            x->id = 0;
+        return;
+    }
     (void)hf_http2_put(h, id, &e, 1, NULL);
     h2_app_end(a, h, id, (hf_fields){ NULL, 0 });
 }

@@ -329,6 +329,22 @@ static inline void rig_answer(rig *r, rig_stream *s)
     (void)rig_end(r, id).code;
 }
 
+/* In one command, where that is possible. */
+static inline void rig_answer_early(rig *r, hf_http2_stream id)
+{
+    const hf_bytes text = hf_text("early");
+    const hf_response_head head = { .status = 200, .content_length = (int64_t)text.len, .lines[0] = hf_text("Server: rig\r\n") };
+    bool whole;
+    if (hf_http2_answer(r->h, id, &head, text, &whole).code != 0)
+        return;
+    if (whole) {
+        rig_forget(r, id);
+        return;
+    }
+    rig_put(r, id, text);
+    (void)rig_end(r, id).code;
+}
+
 static inline void rig_on_request(rig *r, const hf_http2_event *e)
 {
     const hf_request_head *const head = &e->request;
@@ -347,10 +363,8 @@ static inline void rig_on_request(rig *r, const hf_http2_event *e)
     *s = (rig_stream){ .id = e->stream };
     if (head->expect_continue && r->app == RIG_ECHO)
         (void)rig_respond(r, e->stream, 100, HF_LENGTH_NONE).code;
-    if (r->app == RIG_EARLY && rig_respond(r, e->stream, 200, 5).code == 0) {
-        rig_put(r, e->stream, hf_text("early"));
-        (void)rig_end(r, e->stream).code;
-    }
+    if (r->app == RIG_EARLY)
+        rig_answer_early(r, e->stream);
 }
 
 static inline void rig_on_body(rig *r, const hf_http2_event *e)
@@ -516,9 +530,11 @@ static inline hf_step rig_wire(rig *r, wire *w)
 /* ---- what was written --------------------------------------------------------------------------------------- */
 
 /* The frame number `nth` (from 0) of this type on this stream in what was emitted; payload.ptr NULL when there is none.
- * `flags` may be NULL. A client's preface is passed over. */
+ * `flags` may be NULL; of no frame they are 0. A client's preface is passed over. */
 static inline hf_bytes rig_sent(const rig *r, unsigned type, uint32_t stream, size_t nth, unsigned *flags)
 {
+    if (flags != NULL)
+        *flags = 0;
     size_t at = r->app == RIG_CLIENT ? HF_PREFACE_BYTES : 0;
     while (at + 9 <= r->out_length) {
         hf_frame f;

@@ -105,6 +105,7 @@ static void a_malformed_request_is_given_up_with_message_error(void **state)
         request(lane, row->lines, true);
         if (r.last == HF_FAULT || hf_http3_fault(r.h)->err.code != row->want || r.requests > 0)
             fail_msg("%s: %s", row->lines, hf_err_text(hf_http3_fault(r.h)->err));
+        assert_int_equal(hf_http3_fault(r.h)->err.code, row->want);
         rig_emit(&r);
         assert_int_equal(rig_lane_of(&r, lane)->reset, HF_HTTP3_MESSAGE_ERROR);
         assert_int_equal(rig_lane_of(&r, lane)->stop, HF_HTTP3_MESSAGE_ERROR);

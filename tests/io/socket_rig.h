@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -71,6 +72,7 @@ static inline void setup(rig *r)
 {
     hf_err err;
     memset(r, 0, sizeof *r);
+    (void)signal(SIGPIPE, SIG_IGN); /* else no file is lent: hf_may_lend */
     hf_test_world_init(&r->world, 42);
     r->sides = calloc(SIDES, sizeof *r->sides);
     r->io = new_loop(&r->world.env, &err);

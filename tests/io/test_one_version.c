@@ -113,7 +113,7 @@ static void is_cut_short(sending *t)
     assert_int_equal(t->s->err, HF_ERR_IO_FILE_CHANGED);
 }
 
-static void a_file_that_nobody_writes_arrives_whole_without_a_wait(void **state)
+static void a_file_that_nobody_writes_arrives_whole(void **state)
 {
     (void)state;
     sending t;
@@ -216,7 +216,7 @@ static void who_waits_is_heard_and_can_be_freed(void **state)
 }
 
 static const struct CMUnitTest one_version_tests[] = {
-    cmocka_unit_test(a_file_that_nobody_writes_arrives_whole_without_a_wait),
+    cmocka_unit_test(a_file_that_nobody_writes_arrives_whole),
     cmocka_unit_test(a_write_in_mid_answer_cuts_it_short),
     cmocka_unit_test(the_last_part_waits_for_what_was_lent_and_the_loop_sleeps_meanwhile),
     cmocka_unit_test(a_write_during_the_wait_cuts_the_answer_short),

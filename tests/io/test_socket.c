@@ -88,38 +88,55 @@ static void a_socket_whose_bytes_find_no_home_fails_and_is_told_so(void **state)
     teardown(&r);
 }
 
+/* Bytes without end, of which each turn takes some; returns how many were held at most. */
+static size_t take_in_parts(rig *r, size_t all, size_t limit)
+{
+    r->world.limits.input_bytes = limit;
+    const int fd = client_with(r, 0);
+    side *s = accepted(r);
+    s->takes = false;
+    uint8_t *pattern = malloc(all);
+    for (size_t i = 0; i < all; i++)
+        pattern[i] = (uint8_t)(i * 31 + i / 256);
+    size_t sent = 0, got = 0, most = 0;
+    for (const int64_t until = clock_ns() + HF_SECONDS(20); got < all && clock_ns() < until;) {
+        const ssize_t n = sent < all ? send(fd, pattern + sent, all - sent, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+        sent += n > 0 ? (size_t)n : 0;
+        turn(r, 1);
+        hf_span held = s->pier.ops->peek(s->pier.self, 0);
+        most = held.len > most ? held.len : most;
+        assert_true(held.len <= limit);
+        assert_memory_equal(held.ptr, pattern + got, held.len);
+        const size_t some = held.len > 1 ? (size_t)hf_random_below(&r->world.random, held.len) : held.len;
+        s->pier.ops->take(s->pier.self, 0, some);
+        got += some;
+        pull(r, s);
+    }
+    assert_int_equal(got, all);
+    free(pattern);
+    close(fd);
+    return most;
+}
+
 static void limit_input_bytes(void **state)
 {
     (void)state;
-    enum { ALL = 300000, LIMIT = 5000 };
     rig r;
     setup(&r);
-    r.world.limits.input_bytes = LIMIT;
-    const int fd = client_with(&r, 0);
-    side *s = accepted(&r);
-    s->takes = false;
-    uint8_t *pattern = malloc(ALL);
-    for (size_t i = 0; i < ALL; i++)
-        pattern[i] = (uint8_t)(i * 31 + i / 256);
-    size_t sent = 0, got = 0, most = 0;
-    for (const int64_t until = clock_ns() + HF_SECONDS(10); got < ALL && clock_ns() < until;) {
-        const ssize_t n = sent < ALL ? send(fd, pattern + sent, ALL - sent, MSG_NOSIGNAL) : 0;
-        sent += n > 0 ? (size_t)n : 0;
-        turn(&r, 1);
-        hf_span held = s->pier.ops->peek(s->pier.self, 0);
-        most = held.len > most ? held.len : most;
-        assert_true(held.len <= LIMIT);
-        assert_memory_equal(held.ptr, pattern + got, held.len);
-        const size_t some = held.len > 1 ? (size_t)hf_random_below(&r.world.random, held.len) : held.len;
-        s->pier.ops->take(s->pier.self, 0, some);
-        got += some;
-        pull(&r, s);
-    }
-    assert_int_equal(got, ALL);
-    assert_int_equal(most, LIMIT); /* it was reached */
-    free(pattern);
-    close(fd);
+    assert_int_equal(take_in_parts(&r, 300000, 5000), 5000); /* it was reached */
     teardown(&r);
+}
+
+/* What was left stays in the loop's buffer, and more comes behind it, or behind it at the front; or it goes home. */
+static void bytes_that_are_left_are_followed_by_the_next(void **state)
+{
+    (void)state;
+    for (size_t limit = 20000; limit <= 200000; limit += 60000) {
+        rig r;
+        setup(&r);
+        (void)take_in_parts(&r, 3000000, limit);
+        teardown(&r);
+    }
 }
 
 static void a_full_socket_receives_no_more_and_does_not_spin(void **state)
@@ -358,6 +375,7 @@ static const struct CMUnitTest socket_tests[] = {
     cmocka_unit_test(unread_bytes_go_home_when_another_socket_receives),
     cmocka_unit_test(a_socket_whose_bytes_find_no_home_fails_and_is_told_so),
     cmocka_unit_test(limit_input_bytes),
+    cmocka_unit_test(bytes_that_are_left_are_followed_by_the_next),
     cmocka_unit_test(a_full_socket_receives_no_more_and_does_not_spin),
     cmocka_unit_test(extents_of_every_kind_arrive_exact_at_a_slow_reader),
     cmocka_unit_test(put_takes_nothing_while_bytes_are_unsent_and_says_when_it_does_again),

@@ -6,6 +6,7 @@
 #define HF_TEST_OTHER_LOOP
 /* Their cases run here, too. */
 #include "test_endings.c"
+#include "test_front.c"
 #include "test_loop.c"
 #include "test_one_version.c"
 #include "test_socket.c"
@@ -396,8 +397,8 @@ static bool has_ring(void)
 int main(void)
 {
     enum { SOCKET = HF_COUNT(socket_tests), ENDINGS = HF_COUNT(endings_tests), LOOP = HF_COUNT(loop_tests),
-        VERSION = HF_COUNT(one_version_tests), OWN = HF_COUNT(ring_tests),
-        ALL = 2 * (SOCKET + ENDINGS + LOOP + VERSION + OWN) + 1 };
+        VERSION = HF_COUNT(one_version_tests), FRONT = HF_COUNT(front_tests), OWN = HF_COUNT(ring_tests),
+        ALL = 2 * (SOCKET + ENDINGS + LOOP + VERSION + FRONT + OWN) + 1 };
     static struct CMUnitTest tests[ALL];
     size_t n = 0;
     if (!has_ring()) {
@@ -414,6 +415,8 @@ int main(void)
             tests[n++] = loop_tests[i];
         for (size_t i = 0; i < VERSION; i++)
             tests[n++] = one_version_tests[i];
+        for (size_t i = 0; i < FRONT; i++)
+            tests[n++] = front_tests[i];
         for (size_t i = 0; i < OWN; i++)
             tests[n++] = ring_tests[i];
         for (size_t i = first; i < n; i++)

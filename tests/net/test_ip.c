@@ -332,6 +332,9 @@ static void udp_goes_there_and_back_and_damage_is_seen(void **state)
             p.payload.len = cut;
             assert_true(hf_udp_read(&p, true, &got).code != 0);
         }
+        p.payload.len = sizeof wire;
+        wire[2] = wire[3] = 0;
+        assert_int_equal(hf_udp_read(&p, true, &got).code, HF_ERR_NET_PORT);
     }
 }
 

@@ -27,6 +27,7 @@ struct hf_req {
     hf_request_head head;
     hf_field asked[FAKE_FIELDS];
     hf_bytes path;
+    bool fronts; /* hf_req_takes_fronts */
     bool (*answer_error)(hf_req *rq, uint16_t status); /* what a problem is offered to first; NULL: nobody */
 
     uint16_t status; /* 0: not answered */
@@ -110,6 +111,11 @@ hf_err hf_reply_field(hf_req *rq, const char *name, hf_bytes value)
 }
 
 /* The fields one by one are what these tests look at; test_worker looks at the whole on the wire. */
+bool hf_req_takes_fronts(const hf_req *rq);
+bool hf_req_takes_fronts(const hf_req *rq)
+{
+    return rq->fronts;
+}
 bool hf_req_lines(hf_req *rq, hf_bytes lines);
 bool hf_req_lines(hf_req *rq, hf_bytes lines)
 {

@@ -652,7 +652,7 @@ static void diagnostics_are_one_line_with_code_and_hint(void **state)
     hf_log_write(&w, WHEN_MS, HF_LOG_ERROR, hf_err_make(HF_ERR_IO_ADDRESS_IN_USE), hf_text("cannot listen on\n\x1b[31m*:80"), false);
     line[w.length] = 0;
     assert_string_equal(line, "2026-09-30T12:34:56.789Z error io HF-IO-002 cannot listen on\\n\\u001b[31m*:80 (address in use; "
-        "hint: stop it (`ss -ltnp` names it), or choose another port with --listen)\n");
+        "hint: stop it (`ss -ltnp` names it), or choose another port)\n");
     w.length = 0;
     hf_log_write(&w, WHEN_MS, HF_LOG_INFO, HF_OK, hf_text("listening"), true);
     line[w.length] = 0;

@@ -3,6 +3,7 @@
  * Handlers that take their time, over real loopback and with real threads: answers from other threads, blocking work, a
  * loop that is the program's own. Whatever a handler does, the others are served.
  */
+#include <handfast/guards.h>
 #include <handfast/server.h>
 
 #include <arpa/inet.h>
@@ -488,9 +489,41 @@ static void a_wrong_use_is_refused_with_all_its_reasons(void **state)
     hf_server_close(s);
 }
 
+/* Who may be told why is at this machine: a server that others reach has no guard that tells. */
+static void what_explains_denials_listens_at_loopback_alone(void **state)
+{
+    (void)state;
+    static hf_csrf_guard csrf = { .guard = { hf_guard_csrf_check, hf_guard_csrf_check_end, true } };
+    static const hf_route explains[] = { { "GET", "/a", .handle = hello }, { "POST", "/b", .handle = hello, .guards = { &csrf.guard } } };
+    static const struct {
+        const char *first, *second;
+        bool good;
+    } rows[] = { { "http://127.0.0.1:0", NULL, true }, { "http://localhost:0", NULL, true }, { "http://0.0.0.0:0", NULL, false },
+        { "http://*:0", NULL, false }, { "http://127.0.0.1:0", "http://0.0.0.0:0", false } };
+    for (size_t i = 0; i < HF_COUNT(rows); i++) {
+        const hf_server_options o = { .listen = { rows[i].first, rows[i].second }, .routes = explains, .route_count = HF_COUNT(explains) };
+        hf_server *s = NULL;
+        const hf_err err = hf_server_open(&s, &o);
+        if (rows[i].good != (err.code == 0))
+            fail_msg("%s: %s", rows[i].first, hf_server_why(s));
+        if (!rows[i].good) {
+            assert_int_equal(err.code, HF_ERR_BASE_USAGE);
+            assert_non_null(strstr(hf_server_why(s), "a guard of the route /b has .explain"));
+            assert_non_null(strstr(hf_server_why(s), "leave .explain out, or listen at localhost alone"));
+        }
+        hf_server_close(s);
+    }
+    csrf.guard.explain = false; /* for production, anywhere */
+    const hf_server_options o = { .listen = { "http://0.0.0.0:0" }, .routes = explains, .route_count = HF_COUNT(explains) };
+    hf_server *s = NULL;
+    assert_int_equal(hf_server_open(&s, &o).code, 0);
+    hf_server_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_explains_denials_listens_at_loopback_alone),
         cmocka_unit_test_setup(other_threads_answer, setup),
         cmocka_unit_test_setup(blocking_work_blocks_nobody_else, setup),
         cmocka_unit_test_setup(too_much_blocking_work_is_a_503, setup),

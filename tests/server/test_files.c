@@ -539,6 +539,36 @@ static void limit_ranges(void **state)
     teardown(s);
 }
 
+/* Where the connection keeps fronts: whole, from the second time on. Ranges, and who cannot, get memory. */
+static void a_file_with_a_front_is_sent_as_a_file(void **state)
+{
+    (void)state;
+    enum { SIZE = 9000 };
+    site place, *s = setup(&place);
+    char bytes[SIZE + 1];
+    memset(bytes, 'b', SIZE);
+    bytes[SIZE] = 0;
+    temp_write(&s->folder, "page.bin", bytes);
+    temp_settle();
+    for (unsigned i = 0; i < 4; i++) {
+        static const char *const range[] = { "Range", "bytes=10-8999", NULL }, *const none[] = { NULL };
+        const bool whole = i != 2;
+        size_t size;
+        if (s->rq)
+            fake_end(s->rq);
+        s->rq = fake_ask(&s->world.env, HF_METHOD_GET, "/page.bin", whole ? none : range);
+        s->rq->fronts = i != 3;
+        assert_int_equal(hf_files_answer(s->files, s->rq, hf_text("page.bin")).code, 0);
+        assert_int_equal(s->rq->status, whole ? 200 : 206);
+        assert_int_equal(s->rq->extent_count, 1);
+        assert_int_equal(s->rq->extents[0].kind, i == 1 ? HF_EXTENT_FILE : HF_EXTENT_LENT);
+        const char *body = fake_body(s->rq, &size);
+        assert_int_equal(size, whole ? SIZE : SIZE - 10);
+        assert_memory_equal(body, bytes, size);
+    }
+    teardown(s);
+}
+
 static void ranges_of_a_large_file_are_sent_from_the_file(void **state)
 {
     (void)state;
@@ -829,6 +859,7 @@ int main(void)
         cmocka_unit_test(if_range_decides_between_part_and_whole),
         cmocka_unit_test(several_ranges_come_as_parts),
         cmocka_unit_test(limit_ranges),
+        cmocka_unit_test(a_file_with_a_front_is_sent_as_a_file),
         cmocka_unit_test(ranges_of_a_large_file_are_sent_from_the_file),
         cmocka_unit_test(a_precompressed_sibling_is_sent_to_who_takes_it),
         cmocka_unit_test(a_range_is_a_range_of_the_file_itself),

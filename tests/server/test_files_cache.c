@@ -169,6 +169,50 @@ static void a_hot_file_that_is_too_large_for_memory_is_copied_once(void **state)
     free(got);
 }
 
+/* Small files, and none that was asked for once. */
+static void a_hot_file_in_memory_gets_a_front_when_it_is_sent_again(void **state)
+{
+    (void)state;
+    enum { SIZE = 10000 };
+    shelf place, *s = setup(&place);
+    char *text = malloc(SIZE + 1);
+    assert_non_null(text);
+    memset(text, 't', SIZE);
+    text[SIZE] = 0;
+    temp_write(&s->folder, "page.bin", text);
+    temp_write(&s->folder, "other.bin", text);
+    temp_settle();
+    open_cache(s);
+    for (unsigned i = 0; i < 3; i++) {
+        hf_cached *small = sending(s, "a.txt"), *page = sending(s, "page.bin");
+        assert_true(page->in_memory);
+        assert_null(small->found.file.front);
+        assert_true((page->found.file.front != NULL) == (i > 0));
+        assert_true(i == 0 || page->found.file.fixed == page->contents);
+        assert_int_equal(hf_file_cache_count(s->cache).bytes, 4 + (i > 0 ? 2 * SIZE : SIZE)); /* it holds them once more */
+        hf_cached_release(small);
+        hf_cached_release(page);
+    }
+    s->world.limits.hot_bytes = 3 * SIZE; /* there is room for the other one, not for its front, while the first is held */
+    hf_cached *page = get(s, "page.bin");
+    hf_cached_release(sending(s, "other.bin"));
+    hf_cached *other = sending(s, "other.bin");
+    assert_true(other->in_memory);
+    assert_null(other->found.file.front);
+    assert_null(other->found.file.fixed);
+    int handle = -1;
+    for (unsigned i = 0; i < 20 && handle < 0; i++)
+        handle = hf_file_fronted(&page->found.file, hf_text("head"));
+    assert_true(handle >= 0);
+    assert_int_equal(hf_file_cache_shed(s->cache, 10), 0); /* who is held is not given up */
+    hf_cached_release(page);
+    hf_cached_release(other);
+    assert_int_equal(hf_file_cache_shed(s->cache, 10), 1); /* it holds a descriptor */
+    assert_int_equal(hf_file_cache_count(s->cache).bytes, SIZE); /* the other one; a.txt made room for it */
+    teardown(s);
+    free(text);
+}
+
 static void limit_hot_copy_bytes(void **state)
 {
     (void)state;
@@ -519,6 +563,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hot_file_costs_no_system_call),
         cmocka_unit_test(a_hot_file_that_is_too_large_for_memory_is_copied_once),
+        cmocka_unit_test(a_hot_file_in_memory_gets_a_front_when_it_is_sent_again),
         cmocka_unit_test(limit_hot_copy_bytes),
         cmocka_unit_test(limit_hot_check_ns),
         cmocka_unit_test(every_change_is_noticed_within_a_second),

@@ -8,6 +8,7 @@
 #include "compress.h"
 #include "decompress.h"
 #include "fake_req.h"
+#include "random.h"
 #include "temp_folder.h"
 
 enum { SMALL = 5000, LARGE = 200000 };
@@ -143,6 +144,32 @@ static void a_file_is_compressed_once_and_then_kept(void **state)
     hf_req *rq = ASK(s, "/a.css", "Accept-Encoding", "identity");
     assert_true(field_is(rq, "Content-Encoding", NULL));
     assert_true(field_is(rq, "Vary", "Accept-Encoding"));
+    teardown(s);
+}
+
+/* Where the connection keeps fronts: from the second time on, for the first may be the last. */
+static void what_was_compressed_is_sent_as_a_file_with_a_front(void **state)
+{
+    (void)state;
+    enum { NOISE = 30000 };
+    site place, *s = setup(&place);
+    static char noise[NOISE];
+    for (size_t i = 0; i < NOISE; i++)
+        noise[i] = (char)('a' + hf_random_next(&s->world.random) % 26); /* of 8 bits, some 5 are left */
+    temp_write_bytes(&s->folder, "noise.txt", noise, NOISE);
+    temp_settle();
+    EACH(e) {
+        for (int i = 0; i < 4; i++) {
+            const char *const asked[] = { "Accept-Encoding", hf_encoding_name(e), NULL };
+            if (s->rq)
+                fake_end(s->rq);
+            s->rq = fake_ask(&s->world.env, HF_METHOD_GET, "/noise.txt", asked);
+            s->rq->fronts = i != 3;
+            assert_int_equal(hf_files_answer(s->files, s->rq, hf_text("noise.txt")).code, 0);
+            assert_int_equal(s->rq->extents[0].kind, i == 1 || i == 2 ? HF_EXTENT_FILE : HF_EXTENT_LENT);
+            stands_for(s, e, noise, NOISE);
+        }
+    }
     teardown(s);
 }
 
@@ -376,6 +403,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_is_compressed_once_and_then_kept),
+        cmocka_unit_test(what_was_compressed_is_sent_as_a_file_with_a_front),
         cmocka_unit_test(a_file_too_large_to_keep_plain_is_kept_compressed),
         cmocka_unit_test(limit_compress_bytes_of_files),
         cmocka_unit_test(what_gains_nothing_is_sent_as_it_is),

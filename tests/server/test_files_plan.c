@@ -146,7 +146,12 @@ static void extents_lie_where_the_bytes_are(void **state)
     assert_ptr_equal(e.bytes.ptr, bytes + 2);
     assert_int_equal(e.bytes.len, 3);
     const hf_file file = { .handle = 9, .size = 10 };
-    what.file = &file;
+    what.file = &file; /* both: the whole of it is sent as the file that has a front */
+    e = hf_representation_extent(&what, 2, 3);
+    assert_int_equal(e.kind, HF_EXTENT_LENT);
+    e = hf_representation_extent(&what, 0, what.size);
+    assert_int_equal(e.kind, HF_EXTENT_FILE);
+    what.bytes = NULL;
     e = hf_representation_extent(&what, 2, 3);
     assert_int_equal(e.kind, HF_EXTENT_FILE);
     assert_ptr_equal(e.file, &file);

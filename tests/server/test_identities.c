@@ -122,7 +122,7 @@ static void every_mistake_is_told_with_its_file(void **state)
         { "p256.pem", "broken.key", "broken.key: the private key in it does not parse" },
         { "p256.key", "p256.pem", "p256.key: it holds a private key and no certificate: are the two files swapped?" },
         { "p256.pem", "p256.pem", "p256.pem: it holds a certificate and no private key: are the two files swapped?" },
-        { "p256.pem", "rsa.key", "rsa.key is not the key of " },
+        { "p256.pem", "rsa.key", "rsa.key is not the key of " }, { "p256.pem", "rsa.key", "HF-TLS-004 key and certificate do not belong together: " },
         { "p256.pem", "rsa.key", "the key is RSA, the certificate's ECDSA P-256\n" },
     };
     for (size_t i = 0; i < HF_COUNT(rows); i++)

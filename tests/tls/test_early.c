@@ -328,6 +328,7 @@ static void expect_server_fault(int32_t code, uint8_t alert)
     const hf_tls_fault *f = hf_tls_fault_of(r.server.t);
     if (f->err.code != code)
         fail_msg("%s", rig_why(&r.server));
+    assert_int_equal(f->err.code, code);
     assert_int_equal(f->alert, alert);
 }
 

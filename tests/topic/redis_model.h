@@ -55,6 +55,26 @@ static inline void model_say_bulk(model_link *l, const char *text)
     model_say(l, room);
 }
 
+/* "12+3000" is told as 12 and blanks, 3000 bytes in all: messages are not as long as that in the model. */
+static inline void model_say_field(model_link *l, const char *text)
+{
+    const char *const plus = strchr(text, '+');
+    const size_t length = plus != NULL ? strtoull(plus + 1, NULL, 10) : 0;
+    char head[32];
+    if (length <= strlen(text)) {
+        model_say_bulk(l, text);
+        return;
+    }
+    snprintf(head, sizeof head, "$%zu\r\n", length);
+    model_say(l, head);
+    const hf_span room = hf_queue_reserve(&l->out, length + 2);
+    assert_non_null(room.ptr);
+    memset(room.ptr, ' ', length);
+    memcpy(room.ptr, text, (size_t)(plus - text));
+    memcpy(room.ptr + length, "\r\n", 2);
+    hf_queue_commit(&l->out, length + 2);
+}
+
 static inline void model_add(redis_model *m, const char *epoch, uint64_t number, int count, const char *const *fields)
 {
     assert_true(m->count < MODEL_ENTRIES);
@@ -130,7 +150,8 @@ static inline bool model_read(const redis_model *m, model_link *l)
 {
     size_t n = 0;
     char room[64];
-    for (size_t i = model_follow(m, l->epoch, l->behind, 0); i < m->count && n < 3; i = model_follow(m, l->epoch, l->behind, i + 1))
+    const size_t most = l->asked < 3 ? (size_t)l->asked : 3;
+    for (size_t i = model_follow(m, l->epoch, l->behind, 0); i < m->count && n < most; i = model_follow(m, l->epoch, l->behind, i + 1))
         n++;
     if (n == 0)
         return false;
@@ -145,7 +166,7 @@ static inline bool model_read(const redis_model *m, model_link *l)
         snprintf(room, sizeof room, "*%d\r\n", e->count);
         model_say(l, room);
         for (int k = 0; k < e->count; k++)
-            model_say_bulk(l, e->fields[k]);
+            model_say_field(l, e->fields[k]);
     }
     return true;
 }
@@ -201,7 +222,7 @@ static inline void model_turn(redis_model *m, model_link *l, const char *run, hf
     }
     while (l->open && !l->blocked) {
         const hf_span in = hf_queue_peek(&l->in);
-        hf_resp_scan scan = { 0, 0 };
+        hf_resp_scan scan = { .at = 0 };
         if (hf_resp_look(&scan, hf_bytes_make(in.ptr, in.len), 1 << 20) != HF_RESP_WHOLE)
             return;
         hf_bytes rest = hf_bytes_make(in.ptr, scan.at);

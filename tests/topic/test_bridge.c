@@ -200,15 +200,24 @@ static void turn(cluster *c, int64_t ns)
                         carry(c, &c->machines[i], lane);
 }
 
-static void publish(cluster *c, size_t from)
+/* Its number; with blanks up to a length, as Redis tells it. */
+static void publish_long(cluster *c, size_t from, int length)
 {
-    char text[16];
+    char text[32];
     hf_topic_message *m;
-    snprintf(text, sizeof text, "%d", c->published++);
+    if (length > 0)
+        snprintf(text, sizeof text, "%d+%d", c->published++, length);
+    else
+        snprintf(text, sizeof text, "%d", c->published++);
     assert_int_equal(hf_topic_message_new(&c->world.env.alloc, &c->world.limits, (hf_topic_position){ 0, 0 }, hf_text("t/1"), hf_text(""),
                          hf_text(text), &m).code, 0);
     assert_true(hf_topic_bridge_publish(c->machines[from].bridge, c->now, m));
     hf_topic_message_drop(m);
+}
+
+static void publish(cluster *c, size_t from)
+{
+    publish_long(c, from, 0);
 }
 
 static void listen_locally(machine *m)
@@ -751,10 +760,14 @@ static void limit_topics_reply_bytes(void **state)
     (void)state;
     static cluster c;
     begin(&c, 13);
-    c.world.limits.topics_reply_bytes = 40;
+    c.world.limits.topics_reply_bytes = 100;
     const unsigned before = c.machines[1].hang_ups;
     publish(&c, 0);
     turn(&c, HF_SECONDS(1));
+    assert_int_equal(hf_topic_bridge_look(c.machines[1].bridge).skipped, 1);
+    c.world.limits.topics_reply_bytes = 20; /* not even of what is asked first */
+    close_link(&c, &c.machines[1], HF_TOPIC_LISTEN, true);
+    turn(&c, HF_SECONDS(2));
     assert_true(c.machines[1].hang_ups > before);
     assert_non_null(strstr(c.machines[1].why, "too long"));
     end(&c);
@@ -769,6 +782,35 @@ static void limit_topics_reply_bytes(void **state)
     turn(&c, HF_SECONDS(1));
     assert_int_equal(c.machines[1].links[HF_TOPIC_LISTEN].asked, 1);
     end(&c);
+}
+
+/* Other machines may have larger limits. */
+static void what_is_longer_than_may_be_kept_is_gone_over_and_told_as_a_gap(void **state)
+{
+    (void)state;
+    static const int lengths[] = { 0, 3000, 3000, 3000, 20000, 3000, 0 };
+    static const size_t slices[] = { 1 << 20, 1000, 7 };
+    for (size_t k = 0; k < HF_COUNT(slices); k++) {
+        static cluster c;
+        begin(&c, 14);
+        close_link(&c, &c.machines[1], HF_TOPIC_LISTEN, true); /* so that it asks for all of them at once */
+        c.slice = slices[k];
+        for (size_t i = 0; i < HF_COUNT(lengths); i++)
+            publish_long(&c, 0, lengths[i]);
+        const unsigned before = c.machines[0].hang_ups + c.machines[1].hang_ups;
+        c.world.limits.topic_message_bytes = 100;
+        c.world.limits.topics_reply_bytes = 8192;
+        turn(&c, HF_SECONDS(8));
+        for (size_t i = 0; i < 2; i++) {
+            const machine *const m = &c.machines[i];
+            assert_int_equal(hf_topic_bridge_look(m->bridge).skipped, 1);
+            assert_int_equal(m->told[0], 0);
+            assert_true(gaps_of(m) > 0);
+            assert_int_equal(m->told[m->count - 1], 6);
+        }
+        assert_int_equal(c.machines[0].hang_ups + c.machines[1].hang_ups, before);
+        end(&c);
+    }
 }
 
 /* Machines, cuts, kills with loss: whatever happens, nothing is missing untold, and in the end all are together again. */
@@ -873,6 +915,7 @@ int main(void)
         cmocka_unit_test(limit_topics_away_ns),
         cmocka_unit_test(limit_topics_waiting_bytes),
         cmocka_unit_test(limit_topics_shared_events),
+        cmocka_unit_test(what_is_longer_than_may_be_kept_is_gone_over_and_told_as_a_gap),
         cmocka_unit_test(limit_topics_reply_bytes),
         cmocka_unit_test(whatever_happens_nothing_is_missing_untold),
         cmocka_unit_test(any_allocation_may_fail),

@@ -9,7 +9,7 @@
 
 static hf_resp_state look(const char *text, size_t length, size_t most, size_t *at)
 {
-    hf_resp_scan scan = { 0, 0 };
+    hf_resp_scan scan = { .at = 0 };
     const hf_resp_state state = hf_resp_look(&scan, hf_bytes_make(text, length), most);
     *at = scan.at;
     return state;
@@ -47,7 +47,7 @@ static void a_reply_is_whole_at_its_last_byte_however_it_is_cut(void **state)
         if (n >= whole)
             assert_int_equal(at, whole);
     }
-    hf_resp_scan scan = { 0, 0 };
+    hf_resp_scan scan = { .at = 0 };
     for (size_t n = 1; n < whole; n++)
         assert_int_equal(hf_resp_look(&scan, hf_bytes_make(nested, n), 1000), HF_RESP_MORE);
     assert_int_equal(hf_resp_look(&scan, hf_bytes_make(nested, whole), 1000), HF_RESP_WHOLE);
@@ -84,11 +84,44 @@ static void what_is_no_reply_is_said_to_be_none(void **state)
 {
     (void)state;
     static const char *const broken[] = { "HTTP/1.1 400 Bad Request\r\n", "+\n", "\r\n", ":\r\n", ":1x\r\n", ":9223372036854775808\r\n", "$-2\r\n", "$1\r\nab\r\n",
-        "*-2\r\n", "*9999\r\n", "$9999\r\n", "$ 1\r\n", "*1\r\n?\r\n", "+a\nb\r\n", ":--1\r\n" };
+        "*-2\r\n", "*9999\r\n", "$ 1\r\n", "*1\r\n?\r\n", "+a\nb\r\n", ":--1\r\n" };
     for (size_t i = 0; i < HF_COUNT(broken); i++) {
         size_t at;
         assert_int_equal(look(broken[i], strlen(broken[i]), 1000, &at), HF_RESP_BROKEN);
     }
+}
+
+static void what_is_longer_than_wanted_is_known_by_its_head_or_when_too_much_came(void **state)
+{
+    (void)state;
+    size_t at;
+    assert_int_equal(look("$9999\r\n", 7, 1000, &at), HF_RESP_LONG);
+    assert_int_equal(look("*3\r\n$4\r\nabcd\r\n$4\r\nef", 20, 12, &at), HF_RESP_LONG);
+    assert_int_equal(look("*3\r\n$4\r\nabcd\r\n$4\r\nef", 20, 30, &at), HF_RESP_MORE);
+}
+
+/* However it is cut, and only it. */
+static void a_reply_of_any_length_is_gone_over(void **state)
+{
+    (void)state;
+    static const char text[] = "*3\r\n$10\r\n0123456789\r\n*2\r\n$-1\r\n:7\r\n$0\r\n\r\n+next\r\n";
+    const size_t whole = sizeof text - 1 - strlen("+next\r\n");
+    for (size_t slice = 1; slice < sizeof text; slice++) {
+        hf_resp_scan scan = { .left = 1 };
+        hf_resp_state s = HF_RESP_MORE;
+        size_t done = 0;
+        for (size_t end = slice; s == HF_RESP_MORE; end += slice) {
+            size_t used;
+            s = hf_resp_discard(&scan, hf_bytes_make(text + done, (end < sizeof text - 1 ? end : sizeof text - 1) - done), &used);
+            done += used;
+            assert_true(end < 2 * sizeof text);
+        }
+        assert_int_equal(s, HF_RESP_WHOLE);
+        assert_int_equal(done, whole);
+    }
+    hf_resp_scan scan = { .left = 1 };
+    size_t used;
+    assert_int_equal(hf_resp_discard(&scan, hf_text("*2\r\n?\r\n"), &used), HF_RESP_BROKEN);
 }
 
 static void a_reply_that_never_ends_is_given_up(void **state)
@@ -114,6 +147,8 @@ int main(void)
         cmocka_unit_test(a_reply_is_whole_at_its_last_byte_however_it_is_cut),
         cmocka_unit_test(its_values_come_one_by_one),
         cmocka_unit_test(what_is_no_reply_is_said_to_be_none),
+        cmocka_unit_test(what_is_longer_than_wanted_is_known_by_its_head_or_when_too_much_came),
+        cmocka_unit_test(a_reply_of_any_length_is_gone_over),
         cmocka_unit_test(a_reply_that_never_ends_is_given_up),
     };
     return cmocka_run_group_tests_name("resp", tests, NULL, NULL);

@@ -136,6 +136,7 @@ static void run_example(const example *x, bool server, bool by_one)
     const hf_step due = x->fault != 0 ? HF_FAULT : x->over ? HF_CLOSED : HF_IDLE;
     if (r.last != due || hf_websocket_fault(r.w)->err.code != x->fault)
         fail_msg("%s: %d, %s\n%s", x->name, r.last, hf_err_text(hf_websocket_fault(r.w)->err), r.log);
+    assert_int_equal(hf_websocket_fault(r.w)->err.code, x->fault);
     bytes_free(&wire);
     rig_close(&r);
     hf_crypto_free(crypto);

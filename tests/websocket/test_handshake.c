@@ -199,6 +199,7 @@ static void a_client_takes_only_the_answer_it_asked_for(void **state)
         const hf_err err = hf_websocket_answer_check(crypto, &request, HF_HTTP_1_1, hf_text("chat, chat2"), cases[i].ready, &got, &protocol, &agreed);
         if (err.code != cases[i].code)
             fail_msg("answer %zu: %s", i, hf_err_text(err));
+        assert_int_equal(err.code, cases[i].code);
         if (err.code == 0)
             assert_true(agreed.on == (cases[i].extension != NULL) && (protocol.len > 0) == (cases[i].protocol != NULL));
     }

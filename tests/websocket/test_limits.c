@@ -42,6 +42,7 @@ static void ended(talk *t, int32_t fault, uint16_t code)
 {
     if (t->r.last != HF_FAULT || hf_websocket_fault(t->r.w)->err.code != fault || t->r.closed.code != code)
         fail_msg("%d %s, %u", t->r.last, hf_err_text(hf_websocket_fault(t->r.w)->err), t->r.closed.code);
+    assert_int_equal(hf_websocket_fault(t->r.w)->err.code, fault);
     talk_end(t);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "rig.h"
 
+#include "crypto_core.h"
 #include "random.h"
 #include "websocket_mask.h"
 #include "websocket_state.h"
@@ -131,10 +132,33 @@ static void the_states_move_as_rfc_6455_7_says(void **state)
     }
 }
 
+static void a_length_in_a_longer_form_than_it_needs_ends_the_connection(void **state)
+{
+    (void)state;
+    static const uint8_t frames[][14] = { { 0x82, 0x80 | 126, 0, 5 }, { 0x82, 0x80 | 127, 0, 0, 0, 0, 0, 0, 1, 0 }, { 0x82, 0x80 | 127, 0x80 } };
+    for (size_t i = 0; i < HF_COUNT(frames); i++) {
+        hf_test_world world;
+        rig r;
+        uint32_t count = 0;
+        hf_test_world_init(&world, 1);
+        const hf_entropy entropy = { rig_entropy, &count };
+        hf_crypto *const crypto = hf_crypto_new(&world.env, &entropy);
+        const hf_websocket_options options = { .crypto = crypto };
+        assert_true(rig_open(&r, &world.env, true, RIG_ECHO, &options));
+        rig_feed(&r, frames[i], sizeof frames[i], false);
+        assert_int_equal(r.last, HF_FAULT);
+        assert_int_equal(hf_websocket_fault(r.w)->err.code, HF_ERR_WEBSOCKET_LENGTH);
+        rig_close(&r);
+        hf_crypto_free(crypto);
+        hf_test_world_fini(&world);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_mask_is_the_same_at_every_length_place_and_phase),
+        cmocka_unit_test(a_length_in_a_longer_form_than_it_needs_ends_the_connection),
         cmocka_unit_test(utf8_agrees_with_the_plain_reading_of_the_rfc),
         cmocka_unit_test(every_head_is_read_as_it_was_written),
         cmocka_unit_test(a_length_has_one_form_only),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers that are broken, each in its own way, for `handfast explain` to say in which. Each is a function that deals with one
 connection, and a port of the system's choosing."""
-import os, socket, ssl, struct, subprocess, sys, time
+import json, os, socket, ssl, struct, subprocess, sys, tempfile, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 from strangers import *  # noqa: E402
@@ -30,6 +30,16 @@ def says_and_stays(data):
         if request_of(c):
             c.sendall(data)
             raw.stop.wait(200)
+    return deal
+
+
+def says_to_small_segments(data):
+    """As over a path that loses large packets and does not say so: who asks for small segments is answered."""
+    def deal(raw, c):
+        if request_of(c) and c.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) < 1400:
+            c.sendall(data)
+            c.shutdown(socket.SHUT_WR)
+        raw.stop.wait(200)
     return deal
 
 
@@ -206,6 +216,35 @@ def haproxy(top, backend):
             f.write(f"defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n retries 0\nfrontend f\n bind fd@{s.fileno()}\n default_backend b\nbackend b\n {backend}\n")
         with running("haproxy", "-db", "-f", path, pass_fds=[s.fileno()]):
             yield port
+
+
+def listens_at(pid):
+    """The port of 127.0.0.1 at which this process listens; None: at none."""
+    held = set()
+    with contextlib.suppress(OSError):
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                held.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    with open("/proc/net/tcp") as f:
+        for row in list(f)[1:]:
+            _, local, _, state, *_, = row.split()
+            if state == "0A" and f"socket:[{row.split()[9]}]" in held:
+                return int(local.split(":")[1], 16)
+    return None
+
+
+@contextlib.contextmanager
+def caddy(top, server, certificate=None):
+    """caddy with this one server (as its JSON has it), and a certificate in `certificate`.pem and .key; it takes no listening socket over,
+    so the port is the system's choice, and found by asking the system."""
+    home = tempfile.mkdtemp(prefix="caddy", dir=top)
+    tls = {"certificates": {"load_files": [{"certificate": certificate + ".pem", "key": certificate + ".key"}]}} if certificate else {}
+    with open(os.path.join(home, "caddy.json"), "w") as f:
+        json.dump({"admin": {"disabled": True}, "logging": {"logs": {"default": {"level": "FATAL"}}}, "apps": {"tls": tls, "http": {"servers": {"one": {
+            "listen": ["127.0.0.1:0"], "protocols": ["h1", "h2"], "automatic_https": {"disable": True}, **server}}}}}, f)
+    with running("caddy", "run", "--config", os.path.join(home, "caddy.json"), env={**os.environ, "HOME": home, "XDG_DATA_HOME": home, "XDG_CONFIG_HOME": home}) as process:
+        until(lambda: listens_at(process.pid) or process.poll() is not None, 60, "caddy listens")
+        yield listens_at(process.pid)
 
 
 @contextlib.contextmanager

@@ -129,6 +129,8 @@ def messages(a, keep):
     zipped = [b"Content-Encoding: gzip\r\nVary: Accept-Encoding\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % n for n in (len(bomb), 20, 40)]
     return [
         Case("silent_after_the_request", keep(says_and_stays(b"")).url, HTTP, "HF-EXPLAIN-008", *PATIENCE),
+        Case("large_segments_are_lost", keep(says_to_small_segments(answer())).url, HTTP, "HF-EXPLAIN-007", *PATIENCE),
+        Case("what_could_protect_more", keep(answers({"/": answer()})).url, POLICY, "HF-EXPLAIN-019", "--strict"),
         plain(b"", "hung_up_after_the_request", "HF-HTTP1-026"),
         plain(b"220 mail.test ESMTP\r\n\r\n", "no_http_at_all", "HF-HTTP1-031"),
         plain(head + b"Content-Length: 100\r\n\r\nhalf", "truncated_body", "HF-HTTP1-026"),
@@ -205,6 +207,14 @@ def peers(a, keep):
     if shutil.which("haproxy"):
         port = keep.stack.enter_context(haproxy(a.top, f"server s 127.0.0.1:{keep.dead}"))
         cases += [Case("haproxy_without_its_backend", f"http://127.0.0.1:{port}/", HTTP, "HF-EXPLAIN-012")]
+    if shutil.which("caddy"):
+        dead = {"routes": [{"handle": [{"handler": "reverse_proxy", "upstreams": [{"dial": f"127.0.0.1:{keep.dead}"}]}]}]}
+        cases += [Case(name, f"{scheme}://127.0.0.1:{keep.stack.enter_context(caddy(a.top, server, certificate))}/", status, code) for name, scheme, server, certificate, status, code in (
+            ("caddy_without_its_backend", "http", dead, None, HTTP, "HF-EXPLAIN-012"),
+            ("caddy_with_an_expired_certificate", "https", {"tls_connection_policies": [{}]}, a.path("expired"), TLS, "HF-TLS-094"),
+            ("caddy_without_a_certificate", "https", {"tls_connection_policies": [{}]}, None, TLS, "HF-TLS-067"))]
+    else:
+        print("# caddy is not installed: three are not looked at")
     port = keep.stack.enter_context(s_server(a.path("good.pem"), a.path("good.key"), "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"))
     cases += [Case("openssl_tls_1_1_only", f"https://127.0.0.1:{port}/", TLS, "HF-TLS-065")]
     port = keep.stack.enter_context(s_server(a.path("missing.pem"), a.path("missing.key")))

@@ -59,7 +59,7 @@ def cors_of(name, url, origin):
     wish = CORS[name][0]
     args = ["--method", wish["method"]] if "method" in wish else []
     args += ["--header", wish["header"] + ": 1"] if "header" in wish else []
-    args += ["--credentials"] if wish.get("credentials") else []
+    args += ["--credentials", "include"] if wish.get("credentials") else []
     done = run_program("explain", "--json", f"{url}/{name}", "--origin", origin, *args, status=None)
     failed = [(s["step"], s["code"]) for s in json.loads(done.stdout) if not s["ok"]]
     return done.returncode, failed[0] if failed else None
@@ -70,6 +70,19 @@ def cors_fails_at_the_step_that_is_named():
     with cors_server(origin) as api, concurrent.futures.ThreadPoolExecutor(8) as pool:
         told = dict(zip(CORS, pool.map(lambda name: cors_of(name, api.url, origin), CORS)))
         equal(told, {name: (14 if case[3] else 0, case[3]) for name, case in CORS.items()})
+
+
+def curl_and_the_browser_stand_side_by_side():
+    with cors_server("http://app.example") as api:
+        for name, args, curl, browser in (("exact", (), "reads all of it", "the script may read it"), ("missing", (), "reads all of it", "TypeError"),
+                                          ("put_forbidden", ("--method", "PUT"), "would read", "OPTIONS, answered 204; PUT is not sent"),
+                                          ("put_then_missing", ("--method", "PUT"), "answered 200", "OPTIONS first, answered 204; then PUT without cookies, answered 200"),
+                                          ("no_credentials", ("--credentials=include",), "answered 200", "GET with cookies, answered 200"),
+                                          ("exact", ("--credentials", "omit"), "answered 200", "GET without cookies, answered 200")):
+            told = json.loads(run_program("explain", "--json", f"{api.url}/{name}", "--origin", "http://app.example", *args, status=None).stdout)[-1]
+            assert told["step"] == "side by side" and curl in told["curl"] and browser in told["browser"], (name, told)
+        text = run_program("explain", f"{api.url}/missing", "--origin", "http://app.example", status=14).stdout
+        assert "curl ignores it, the browser does not:" in text, text
 
 
 def chromium_reads_what_explain_says_a_script_may_read():

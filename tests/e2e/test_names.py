@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names: `handfast get` beside a name server of our own, which knows A, AAAA and HTTPS records (RFC 9460) and notes what it is asked."""
+import struct, tempfile
+from strangers import *
+
+A, AAAA, HTTPS = 1, 28, 65
+ALPN, PORT, IPV4HINT = 1, 3, 4
+
+
+def get(*args, **more):
+    return run_program("get", *args, **more)
+
+
+def name_in_dns(name):
+    return b"".join(bytes([len(label)]) + label.encode() for label in name.split(".") if label) + b"\0"
+
+
+def parameters(**of):
+    """alpn=["h3"], port=443, hint="127.0.0.1" as SvcParams, in the order of their keys."""
+    fields = []
+    if "alpn" in of:
+        fields.append((ALPN, b"".join(bytes([len(p)]) + p.encode() for p in of["alpn"])))
+    if "port" in of:
+        fields.append((PORT, struct.pack(">H", of["port"])))
+    if "hint" in of:
+        fields.append((IPV4HINT, socket.inet_aton(of["hint"])))
+    return b"".join(struct.pack(">HH", key, len(value)) + value for key, value in fields)
+
+
+def https_record(target=".", **of):
+    return struct.pack(">H", 1) + name_in_dns(target) + parameters(**of)
+
+
+class NameServer:
+    """records: {(name, type): [rdata]}. What is not there is answered with no error and no record where the name is known, else NXDOMAIN."""
+
+    def __init__(self, records):
+        self.records, self.asked = records, []
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.at = "127.0.0.1:%d" % self.socket.getsockname()[1]
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def answer(self, query):
+        at, labels = 12, []
+        while query[at]:
+            labels.append(query[at + 1:at + 1 + query[at]].decode().lower())
+            at += 1 + query[at]
+        kind, name = struct.unpack(">H", query[at + 1:at + 3])[0], ".".join(labels)
+        self.asked.append((name, kind))
+        found = self.records.get((name, kind), [])
+        known = any(n == name for n, _ in self.records)
+        head = query[:2] + struct.pack(">HHHHH", 0x8180 | (0 if known else 3), 1, len(found), 0, 0)
+        return head + query[12:at + 5] + b"".join(b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 60, len(r)) + r for r in found)
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                query, peer = self.socket.recvfrom(4096)
+                if query == b"over":
+                    return
+                self.socket.sendto(self.answer(query), peer)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.socket.sendto(b"over", self.socket.getsockname())
+        self.thread.join()
+        self.socket.close()
+
+
+HERE = socket.inet_aton("127.0.0.1")
+
+
+@contextlib.contextmanager
+def secured():
+    with tempfile.TemporaryDirectory() as top, folder(**{"a.txt": b"hello\n"}) as www:
+        with Server(www, "--listen", "https://localhost:0", env={**os.environ, "XDG_DATA_HOME": top, "HOME": top}) as s:
+            yield s
+
+
+def version_and_body(url, n):
+    done = get("-k", "--dns-servers", n.at, "-w", "%{http_version}", url)
+    return done.stdout
+
+
+def names_lead_to_addresses():
+    needs("c-ares", "no c-ares" not in get("--dns-servers", "nonsense", "http://plain.test/", status=10).stderr)
+    with folder(**{"a.txt": b"hello\n"}) as www, Server(www) as s, NameServer({("plain.test", A): [HERE], ("six.test", AAAA): [bytes(15) + b"\1"]}) as n:
+        port = s.url.rsplit(":", 1)[1]
+        equal(get("--dns-servers", n.at, f"http://plain.test:{port}/a.txt").stdout, "hello\n")
+        equal(sorted(n.asked), [("plain.test", A), ("plain.test", AAAA)])
+        n.asked.clear()
+        assert get("--dns-servers", n.at, "http://no.test/", status=10).stderr
+        assert ("no.test", A) in n.asked and ("no.test", AAAA) in n.asked, n.asked
+        assert "name servers" in get("--dns-servers", "nonsense", "http://plain.test/", status=10).stderr
+
+
+def an_https_record_leads_to_http3_at_its_port():
+    closed, dead = closed_port()  # nothing but the record says where the server is
+    with closed, secured() as s:
+        name = f"_{dead}._https.web.test"
+        for record in (https_record(alpn=["h3"], port=s.tls_port), https_record(alpn=["h2", "h3"], port=s.tls_port),
+                       https_record("svc.test", alpn=["h3"], port=s.tls_port, hint="127.0.0.1")):
+            with NameServer({("web.test", A): [HERE], (name, HTTPS): [record]}) as n:
+                equal(version_and_body(f"https://web.test:{dead}/a.txt", n), "hello\n3")
+                assert (name, HTTPS) in n.asked, n.asked
+        # No address but the record's hint.
+        with NameServer({("web.test", AAAA): [], (name, HTTPS): [https_record(alpn=["h3"], port=s.tls_port, hint="127.0.0.1")]}) as n:
+            equal(version_and_body(f"https://web.test:{dead}/a.txt", n), "hello\n3")
+
+
+def a_record_that_offers_no_http3_changes_nothing():
+    with secured() as s:
+        name = f"_{s.tls_port}._https.web.test"
+        for record in (https_record(alpn=["h2"]), https_record("svc.test", alpn=["h3"]), b"\0", struct.pack(">H", 0) + name_in_dns("other.test")):
+            with NameServer({("web.test", A): [HERE], (name, HTTPS): [record]}) as n:
+                equal(version_and_body(f"https://web.test:{s.tls_port}/a.txt", n), "hello\n2")
+                assert (name, HTTPS) in n.asked, n.asked
+
+
+def hosts_in_unicode_are_refused_with_a_remedy():
+    assert "xn--" in get("http://b\u00fccher.test/", status=2).stderr
+    assert "%XX" in get("http://plain.test/b\u00fccher", status=2).stderr
+
+
+main([f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and f.__name__ not in
+      ("get", "name_in_dns", "parameters", "https_record", "NameServer", "secured", "version_and_body")])

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Applications as shared objects: what is refused, with its place and a sentence; where their routes stand; and what is loaded again.
+ */
+#include "harness.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+
+#include "allocator.h"
+#include "config_apps.h"
+#include "config_plan.h"
+#include "module_file.h"
+#include "temp_folder.h"
+
+static temp_folder top;
+static const char *modules; /* the folder that they were built in */
+
+static const char *text_of(char *room, const char *format, ...) HF_PRINTF(2, 3);
+static const char *text_of(char *room, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(room, 4096, format, args);
+    va_end(args);
+    return room;
+}
+
+static hf_span read_all(const char *path)
+{
+    hf_span s = { malloc(1 << 22), 0 };
+    FILE *f = fopen(path, "r");
+    assert_non_null(s.ptr);
+    if (f == NULL)
+        fail_msg("cannot read %s", path);
+    s.len = fread(s.ptr, 1, 1 << 22, f);
+    fclose(f);
+    return s;
+}
+
+static void write_all(const char *name, const void *bytes, size_t size)
+{
+    const char *const path = temp_path(&top, name);
+    (void)unlink(path);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, size, f), size);
+    assert_int_equal(fchmod(fileno(f), 0644), 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* The module `which` as `name`, with `extra` bytes behind it. */
+static void install(const char *which, const char *name, size_t extra)
+{
+    char path[4096];
+    hf_span bytes = read_all(text_of(path, "%s/libmodule_%s.so", modules, which));
+    memset(bytes.ptr + bytes.len, 0, extra);
+    write_all(name, bytes.ptr, bytes.len + extra);
+    free(bytes.ptr);
+}
+
+/* One configuration, its applications loaded; what is said of it. */
+typedef struct loaded {
+    hf_config config;
+    hf_config_plan plan;
+    hf_limits limits;
+    char *said;
+    size_t size;
+} loaded;
+
+static void report(loaded *l)
+{
+    free(l->said);
+    FILE *out = open_memstream(&l->said, &l->size);
+    assert_non_null(out);
+    hf_config_report(&l->config, out, false, false);
+    assert_int_equal(fclose(out), 0);
+}
+
+static const char *load(loaded *l, const char *text)
+{
+    *l = (loaded){ .limits = *hf_limits_default() };
+    write_all("c", text, strlen(text));
+    hf_config_init(&l->config, hf_allocator_default(), &hf_config_system, &l->limits);
+    assert_int_equal(hf_config_load(&l->config, temp_path(&top, "c")).code, 0);
+    if (l->config.problem_count == 0 && hf_config_apps_load(&l->config, false))
+        assert_int_equal(hf_config_plan_make(&l->config, &l->plan).code, 0);
+    report(l);
+    return l->said;
+}
+
+static void unload(loaded *l)
+{
+    hf_config_fini(&l->config);
+    free(l->said);
+}
+
+/* "c:2:7: ..." of `text`, in which M is the module's path. */
+static void expect(const char *text, const char *expected)
+{
+    loaded l;
+    char whole[4096];
+    const char *const said = load(&l, text);
+    if (expected[0] == 0)
+        assert_string_equal(said, "");
+    else if (strstr(said, text_of(whole, "%s/%s", top.path, expected)) == NULL)
+        fail_msg("expected\n%s\nsaid\n%s", whole, said);
+    unload(&l);
+}
+
+static const char site[] = "site * {\n  app ./m.so\n}\n";
+
+/* ---- refused --------------------------------------------------------------------------------------------------------- */
+
+static void a_broken_module_is_refused_at_its_place(void **state)
+{
+    static const struct {
+        const char *module, *expected;
+    } table[] = {
+        { "right", "" },
+        { "no_symbol", "m.so: it exports no handfast_module: const hf_module handfast_module = { HF_MODULE_ABI, ... } (handfast/module.h)" },
+        { "other_version", "m.so: it was compiled for version 2 of handfast/module.h, and this program has version 1" },
+        { "other_headers", "m.so: it was compiled against the headers of another version of Handfast" },
+        { "no_name", "m.so: its handfast_module has no name" },
+        { "no_routes", "m.so: its handfast_module has no routes" },
+        { "undefined", "m.so: undefined symbol: hf_there_is_no_such_function" },
+        { "wrong_routes", "m.so: its routes are refused: route 0 (GET items): a path begins with '/'; route 1 (get /): no such method; names are "
+            "case-sensitive, as in GET; route 2 (GET /): a route has one of handle, files, websocket and events" },
+        { "guarded", "c:2:3: GET / has 8 guards and more: those of the app and those that the configuration says" },
+    };
+    (void)state;
+    for (size_t i = 0; i < HF_COUNT(table); i++) {
+        install(table[i].module, "m.so", 0);
+        if (table[i].expected[0] == 'm') {
+            char whole[4096];
+            loaded l;
+            const char *const said = load(&l, site);
+            assert_non_null(strstr(said, "c:2:7: "));
+            if (strstr(said, text_of(whole, "%s/./%s", top.path, table[i].expected)) == NULL)
+                fail_msg("expected\n%s\nsaid\n%s", whole, said);
+            unload(&l);
+        } else {
+            expect(site, table[i].expected);
+        }
+    }
+}
+
+static void a_file_that_is_no_module_of_this_machine_is_refused(void **state)
+{
+    char path[4096];
+    hf_span good = read_all(text_of(path, "%s/libmodule_right.so", modules));
+    ElfW(Ehdr) *const head = (ElfW(Ehdr) *)(void *)good.ptr;
+    (void)state;
+    write_all("m.so", "#include <handfast/module.h>\n", 29);
+    expect(site, "./m.so: it is no shared object: ELF begins otherwise. Compile the source with cc -shared -fPIC");
+    write_all("m.so", "", 0);
+    expect(site, "./m.so: it is no shared object: ELF begins otherwise");
+    const ElfW(Half) machine = head->e_machine;
+    head->e_machine = machine == EM_S390 ? EM_RISCV : EM_S390;
+    write_all("m.so", good.ptr, good.len);
+    expect(site, machine == EM_S390 ? "./m.so: it is for riscv, and this is s390x: compile it here" : "./m.so: it is for s390x, and this is ");
+    head->e_machine = machine;
+    head->e_type = ET_REL;
+    write_all("m.so", good.ptr, good.len);
+    expect(site, "./m.so: it is an object file, no shared object: link it with cc -shared");
+    head->e_type = ET_DYN;
+    head->e_ident[EI_CLASS] = head->e_ident[EI_CLASS] == ELFCLASS64 ? ELFCLASS32 : ELFCLASS64;
+    write_all("m.so", good.ptr, good.len);
+    expect(site, "./m.so: it is an object for another kind of machine");
+    head->e_ident[EI_CLASS] = sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32;
+    const size_t cuts[] = { sizeof *head, 600, good.len / 4, good.len / 3 };
+    for (size_t i = 0; i < HF_COUNT(cuts); i++) {
+        write_all("m.so", good.ptr, cuts[i]);
+        expect(site, "./m.so: it is cut off: it is shorter than its own headers say");
+    }
+    loaded l;
+    (void)unlink(temp_path(&top, "m.so"));
+    assert_non_null(strstr(load(&l, site), "c:2:7: app: there is no file "));
+    unload(&l);
+    temp_dir(&top, "folder.so");
+    assert_non_null(strstr(load(&l, "site * {\n  app folder.so\n}\n"), "is a folder; it must be a shared object"));
+    unload(&l);
+    free(good.ptr);
+}
+
+static void a_file_that_others_may_write_is_refused(void **state)
+{
+    (void)state;
+    install("right", "m.so", 0);
+    assert_int_equal(chmod(temp_path(&top, "m.so"), 0646), 0);
+    expect(site, "./m.so: everybody may write this file, and so run programs as the server: chmod o-w (or dangerous_foreign_file on)");
+    expect("site * {\n  app ./m.so {\n    dangerous_foreign_file on\n  }\n}\n", "");
+    assert_int_equal(chmod(temp_path(&top, "m.so"), 0644), 0);
+    if (geteuid() != 0)
+        return; /* nobody else can be made its owner */
+    assert_int_equal(chown(temp_path(&top, "m.so"), 4711, 0), 0);
+    expect(site, "./m.so: it belongs to user 4711, who could run programs as the server");
+}
+
+static void limit_config_app_bytes(void **state)
+{
+    char text[1024];
+    hf_writer why = hf_writer_make(text, sizeof text);
+    struct stat st;
+    (void)state;
+    install("right", "m.so", 0);
+    assert_int_equal(stat(temp_path(&top, "m.so"), &st), 0);
+    hf_module_wish wish = { .path = temp_path(&top, "m.so"), .most = (uint64_t)st.st_size };
+    assert_non_null(hf_module_load(&wish, &why));
+    wish.most--;
+    assert_null(hf_module_load(&wish, &why));
+    assert_non_null(memmem(text, why.length, "which is more than the limit config_app_bytes", 45));
+}
+
+/* ---- settings -------------------------------------------------------------------------------------------------------- */
+
+static void settings_are_held_to_what_the_module_takes(void **state)
+{
+    (void)state;
+    install("right", "m.so", 0);
+    expect("site * {\n  app ./m.so {\n    set titel x\n  }\n}\n", "c:3:9: items has no setting \"titel\"; did you mean title? It takes: title, colour");
+    expect("site * {\n  app ./m.so {\n    set title x\n    set title y\n  }\n}\n", "c:4:9: title is set twice; the first time at ");
+    install("refuses", "m.so", 0);
+    expect(site, "c:2:3: items needs a setting: write set file VALUE into its block");
+    expect("site * {\n  app ./m.so {\n    set file x\n  }\n}\n", "c:3:14: items: no such file will do");
+    install("right", "m.so", 0);
+    loaded l;
+    assert_string_equal(load(&l, "site * {\n  app ./m.so {\n    set colour \"dark blue\"\n  }\n}\n"), "");
+    const hf_config_app *const a = l.config.apps;
+    assert_string_equal(a->settings[0].name, "title");
+    assert_string_equal(a->settings[0].value, "Items");
+    assert_string_equal(a->settings[1].value, "dark blue");
+    assert_null(a->settings[2].name);
+    unload(&l);
+}
+
+/* ---- routes ---------------------------------------------------------------------------------------------------------- */
+
+static void routes_stand_below_the_path_of_their_route(void **state)
+{
+    loaded l;
+    (void)state;
+    install("right", "m.so", 0);
+    assert_string_equal(load(&l, "site * {\n  max_body 10k\n  route /t/{tenant}/{rest...} {\n    app ./m.so\n    max_body 500\n  }\n  app ./m.so\n}\n"), "");
+    assert_int_equal(l.plan.route_count, 6);
+    assert_string_equal(l.plan.routes[0].path, "/t/{tenant}/");
+    assert_string_equal(l.plan.routes[1].path, "/t/{tenant}/items/{id}");
+    assert_int_equal(l.plan.routes[2].max_body, 500);  /* the configuration's is smaller */
+    assert_string_equal(l.plan.routes[5].path, "/items");
+    assert_int_equal(l.plan.routes[5].max_body, 1000); /* the module's is */
+    char *said = NULL;
+    size_t size = 0;
+    FILE *const out = open_memstream(&said, &size);
+    assert_true(hf_config_explain(&l.config, "GET", "http://a/t/me/items/7", out, out));
+    assert_int_equal(fclose(out), 0);
+    assert_non_null(strstr(said, "route   GET /t/{tenant}/items/{id}"));
+    assert_non_null(strstr(said, "{id} is \"7\""));
+    assert_non_null(strstr(said, "answer  the application items, out of "));
+    free(said);
+    unload(&l);
+}
+
+static void a_path_that_is_answered_already_is_told_with_its_place(void **state)
+{
+    (void)state;
+    install("right", "m.so", 0);
+    expect("site * {\n  route POST /items {\n    answer 200 x\n  }\n  app ./m.so\n}\n", "./m.so: POST /items has a route already, at ");
+    expect("site * {\n  route /items/{name} {\n    answer 200 x\n  }\n  app ./m.so\n}\n", "./m.so: GET /items/{id} has a route already, at ");
+    expect("site * {\n  route /a/{rest...} {\n    app ./m.so\n  }\n  route /a/{more...} {\n    app ./m.so\n  }\n}\n",
+        "./m.so: GET /a/ has a route already, at ");
+    expect("site * {\n  route /b/{rest...} {\n    app ./m.so\n  }\n  route /a/{rest...} {\n    app ./m.so\n  }\n}\n", "");
+    expect("site * {\n  route /a/{rest...} {\n    answer 200 x\n  }\n  route /a/{rest...} {\n    app ./m.so\n  }\n}\n", "");
+}
+
+static void its_statement_stands_where_it_can(void **state)
+{
+    (void)state;
+    install("right", "m.so", 0);
+    expect("site * {\n  route /a {\n    app ./m.so\n  }\n}\n", "c:2:9: the path of an app ends in {name...}, in whose place its own paths stand; write /a/{rest...}");
+    expect("site * {\n  route POST /a/{rest...} {\n    app ./m.so\n  }\n}\n", "c:2:9: an app says itself which methods it answers; take POST out");
+    expect("site * {\n  app ./m.so\n  files .\n}\n", "c:3:3: this site already answers with app (");
+    expect("site * {\n  app ./m.so {\n    title x\n  }\n}\n", "c:3:5: unknown setting \"title\" in app");
+}
+
+/* ---- contexts and copies --------------------------------------------------------------------------------------------- */
+
+static void each_reading_has_a_context_of_its_own(void **state)
+{
+    loaded one, two;
+    (void)state;
+    install("right", "m.so", 1);
+    assert_string_equal(load(&one, site), "");
+    assert_string_equal(load(&two, site), "");
+    assert_ptr_equal(one.config.apps->module, two.config.apps->module); /* the same bytes are one copy */
+    assert_true(hf_config_apps_open(&one.config));
+    assert_true(hf_config_apps_open(&two.config));
+    assert_ptr_not_equal(one.config.apps->context, two.config.apps->context);
+    hf_config_plan_contexts(&one.plan);
+    assert_ptr_equal(one.plan.routes[0].context, one.config.apps->context);
+    hf_config_apps_close(&one.config);
+    hf_config_apps_close(&one.config); /* once is enough */
+    hf_config_apps_close(&two.config);
+    unload(&one);
+    unload(&two);
+    install("cannot_open", "m.so", 0);
+    assert_string_equal(load(&one, site), "");
+    assert_false(hf_config_apps_open(&one.config));
+    report(&one);
+    assert_non_null(strstr(one.said, "c:2:3: items: there is nothing to open"));
+    unload(&one);
+}
+
+static void what_is_written_over_the_file_changes_nothing_that_runs(void **state)
+{
+    loaded old, new;
+    (void)state;
+    install("right", "m.so", 2);
+    assert_string_equal(load(&old, site), "");
+    FILE *const f = fopen(temp_path(&top, "m.so"), "w"); /* in its place, as cp does */
+    assert_non_null(f);
+    assert_int_equal(fclose(f), 0);
+    assert_string_equal(old.config.apps->module->name, "items");
+    assert_true(hf_config_apps_open(&old.config));
+    install("right", "m.so", 3);
+    assert_string_equal(load(&new, site), "");
+    assert_ptr_not_equal(old.config.apps->module, new.config.apps->module);
+    hf_config_apps_close(&old.config);
+    unload(&old);
+    unload(&new);
+}
+
+static void bytes_that_are_held_outlive_the_file(void **state)
+{
+    loaded l;
+    (void)state;
+    install("right", "m.so", 4);
+    assert_string_equal(load(&l, site), "");
+    hf_config_apps_hold(&l.config);
+    const hf_module *const before = l.config.apps->module;
+    write_all("m.so", "broken", 6);
+    hf_config_apps_hold(&l.config); /* what is wrong does not take the place of what was right */
+    unload(&l);
+    assert_non_null(strstr(load(&l, site), "it is no shared object"));
+    unload(&l);
+    l = (loaded){ .limits = *hf_limits_default() };
+    hf_config_init(&l.config, hf_allocator_default(), &hf_config_system, &l.limits);
+    assert_int_equal(hf_config_load(&l.config, temp_path(&top, "c")).code, 0);
+    assert_true(hf_config_apps_load(&l.config, true));
+    assert_ptr_equal(l.config.apps->module, before);
+    unload(&l);
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    modules = getenv("HF_MODULES") != NULL ? getenv("HF_MODULES") : "build/tests/server";
+    temp_make(&top);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    temp_remove(&top);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_broken_module_is_refused_at_its_place),
+        cmocka_unit_test(a_file_that_is_no_module_of_this_machine_is_refused),
+        cmocka_unit_test(a_file_that_others_may_write_is_refused),
+        cmocka_unit_test(limit_config_app_bytes),
+        cmocka_unit_test(settings_are_held_to_what_the_module_takes),
+        cmocka_unit_test(routes_stand_below_the_path_of_their_route),
+        cmocka_unit_test(a_path_that_is_answered_already_is_told_with_its_place),
+        cmocka_unit_test(its_statement_stands_where_it_can),
+        cmocka_unit_test(each_reading_has_a_context_of_its_own),
+        cmocka_unit_test(what_is_written_over_the_file_changes_nothing_that_runs),
+        cmocka_unit_test(bytes_that_are_held_outlive_the_file),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
+}
