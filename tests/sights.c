@@ -29,7 +29,8 @@ static void note(const char *id, const char *file, int line)
     const int kept = errno;
     const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (fd >= 0) {
-        if (write(fd, text, (size_t)n) != n)
+        const size_t size = (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+        if (write(fd, text, size) != (ssize_t)size)
             fprintf(stderr, "%s: not noted\n", id);
         close(fd);
     }

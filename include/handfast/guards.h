@@ -10,8 +10,9 @@
  * share one guard. A denial is answered with its status and the request's id; with `explain`, for development, also with the
  * rule, what was got, what was wanted, the fix, and a Handfast-Why field. hf_server_open refuses `explain` on a server that does not
  * listen at loopback alone; and of its clients only those are told who come over loopback, through no proxy (Via, Forwarded and its
- * like), to localhost, a name below it or an address of loopback: a page whose own name leads to 127.0.0.1 learns nothing. The
- * log has it all either way.
+ * like), to localhost, a name below it or an address of loopback: a page whose own name leads to 127.0.0.1 learns nothing. A proxy
+ * on this machine that adds no Forwarded, X-Forwarded-* or Via cannot be told from a browser here: do not explain behind one. The log
+ * has it all either way.
  */
 #ifndef HANDFAST_GUARDS_H
 #define HANDFAST_GUARDS_H

@@ -67,8 +67,8 @@ typedef struct hf_server_options {
     bool no_http3;          /* https listeners serve HTTP/3 too, by UDP at the same port, unless told not to */
     hf_server_io io;        /* what the loops wait with */
     /* No loop threads: the program has a loop, and calls hf_server_turn from it (below). Handlers run in that thread.
-     * `threads` is 0 or 1 then. Threads for blocking work are made all the same. Ignore SIGPIPE: as long as it would end the
-     * process, files are copied to the network rather than lent. */
+     * `threads` is 0 or 1 then. Threads for blocking work are made all the same. Ignore SIGPIPE, before
+     * the first turn and for good: where it would end the process then, files are copied to the network rather than lent. */
     bool own_loop;
 } hf_server_options;
 

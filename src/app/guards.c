@@ -11,8 +11,9 @@
 
 /* ---- who may be told why ---------------------------------------------------------------------------------------- */
 
-/* What somebody in between adds. Who is between us and the client may be anywhere, and so may the client: it does not matter
- * whether that somebody may be believed. */
+/* What somebody in between adds. A proxy on this machine that adds none of it (proxy_pass of nginx as it comes, ssh -R, socat)
+ * cannot be told from a browser here: nothing that arrives differs, but for the name that was asked for. Who is between us and
+ * the client may be anywhere, and so may the client: it does not matter whether that somebody may be believed. */
 static bool was_passed_on(hf_fields fields)
 {
     static const char *const names[] = { "Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP" };
@@ -167,17 +168,21 @@ static bool is_denial(hf_err err)
     return status == 401 || status == 403;
 }
 
-static hf_err ask(const hf_route *route, hf_req *rq, size_t first, bool end)
+typedef enum asking { ASK_FIRST, ASK_AGAIN /* who had waited */, ASK_END } asking;
+
+static hf_err ask(const hf_route *route, hf_req *rq, size_t first, asking when)
 {
     for (size_t i = first; i < HF_ROUTE_GUARDS && route->guards[i] != NULL; i++) {
         hf_guard *const g = route->guards[i];
+        const bool again = when == ASK_AGAIN && i == first; /* what it waited for is paid, and not turned away now */
+        const bool end = when == ASK_END;
         hf_guard_check *const check = end ? g->check_end : g->check;
         if (check == NULL)
             continue;
         hf_why why;
         why.err = HF_OK; /* the rest is read only with an error in it */
         why.got[0] = why.wanted[0] = 0;
-        hf_err err = !end && looks_up(check) ? hf_guards_foresee_rate(rq, i, &why) : HF_OK;
+        hf_err err = !end && !again && looks_up(check) ? hf_guards_foresee_rate(rq, i, &why) : HF_OK;
         if (err.code == 0 && (err = check(g, rq, &why)).code != 0 && !end && is_denial(err))
             hf_guards_count_denial(rq, i);
         rq->field_floor = rq->answered ? rq->field_floor : rq->field_count;
@@ -245,7 +250,7 @@ hf_err hf_guards_begin(hf_req *rq, const hf_router *router)
     const hf_route *const route = rq->match.route;
     if (rq->head.method == HF_METHOD_OPTIONS && route == NULL)
         return answer_preflight(rq, router);
-    return route != NULL && route->guards[0] != NULL ? ask(route, rq, 0, false) : HF_OK;
+    return route != NULL && route->guards[0] != NULL ? ask(route, rq, 0, ASK_FIRST) : HF_OK;
 }
 
 hf_err hf_guards_wait(hf_req *rq)
@@ -262,7 +267,7 @@ hf_err hf_guards_go_on(hf_req *rq)
     struct hf_req_more *const more = rq->more;
     more->guards_wait = false;
     more->deadline = HF_NEVER;
-    hf_err err = ask(rq->match.route, rq, more->guards_at, false);
+    hf_err err = ask(rq->match.route, rq, more->guards_at, ASK_AGAIN);
     if (more->guards_wait)
         return err;
     const bool held_back = more->paused;
@@ -281,7 +286,7 @@ hf_err hf_guards_go_on(hf_req *rq)
 hf_err hf_guards_end(hf_req *rq)
 {
     const hf_route *const route = rq->match.route;
-    return route->guards[0] != NULL ? ask(route, rq, 0, true) : HF_OK;
+    return route->guards[0] != NULL ? ask(route, rq, 0, ASK_END) : HF_OK;
 }
 
 struct hf_guarded *hf_guarded_of(hf_req *rq)

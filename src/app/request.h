@@ -149,7 +149,8 @@ struct hf_guard;
 hf_err hf_guards_deny(hf_req *rq, const struct hf_guard *g, hf_err err);
 /* A field of the answer that a guard gave, and that may stand only once: this one takes its place. */
 bool hf_guards_replace(hf_req *rq, const hf_field *field);
-/* The request came from a person who sits at this machine: over loopback, through nobody, and to a name that leads nowhere else. */
+/* The request came from a person who sits at this machine: over loopback, through nobody who says so, and to a name that
+ * leads nowhere else. */
 bool hf_req_is_at_home(const hf_req *rq);
 /* Denies for what no guard looked at: as those of its route do. */
 hf_err hf_guards_turn_away(hf_req *rq, hf_err why, hf_bytes got);

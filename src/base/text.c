@@ -228,9 +228,10 @@ bool hf_ends_with(hf_bytes whole, hf_bytes end)
     return whole.len >= end.len && hf_bytes_equal(hf_bytes_make(whole.ptr + (whole.len - end.len), end.len), end);
 }
 
-static bool ends_authority(uint8_t c)
+/* A password that was not escaped may hold what ends an authority (RFC 3986 3.2): such a URL is wrong, and so the one that is shown. */
+static bool ends_url(uint8_t c)
 {
-    return c <= ' ' || strchr("/?#\"'{}<>\\", c) != NULL;
+    return c <= ' ' || c == '"';
 }
 
 hf_bytes hf_url_user(hf_bytes text)
@@ -241,7 +242,7 @@ hf_bytes hf_url_user(hf_bytes text)
             continue;
         const size_t from = at + mark.len;
         size_t last = from; /* RFC 3986 3.2.1: behind the last '@', for readers differ about more of them */
-        for (size_t i = from; i < text.len && !ends_authority(text.ptr[i]); i++)
+        for (size_t i = from; i < text.len && !ends_url(text.ptr[i]); i++)
             last = text.ptr[i] == '@' ? i : last;
         if (last > from)
             return hf_bytes_make(text.ptr + from, last - from);

@@ -31,17 +31,20 @@ static void put(char *out, size_t room, hf_bytes b)
 static void put_got(char *out, size_t room, hf_bytes got)
 {
     uint8_t text[160]; /* more than is shown */
-    const hf_bytes user = hf_url_user(got);
+    hf_bytes user = hf_url_user(got);
     if (user.ptr == NULL) {
         put(out, room, got);
         return;
     }
     hf_writer w = hf_writer_make(text, sizeof text);
-    const size_t before = (size_t)(user.ptr - got.ptr), behind = got.len - before - user.len;
-    if (before < 64)
-        hf_write(&w, hf_bytes_make(got.ptr, before));
-    hf_write_text(&w, "REDACTED");
-    hf_write(&w, hf_bytes_make(user.ptr + user.len, behind < 64 ? behind : 64));
+    for (; user.ptr != NULL; user = hf_url_user(got)) {
+        const size_t before = (size_t)(user.ptr - got.ptr);
+        if (before < 64)
+            hf_write(&w, hf_bytes_make(got.ptr, before));
+        hf_write_text(&w, "REDACTED");
+        got = hf_bytes_make(user.ptr + user.len, got.len - before - user.len);
+    }
+    hf_write(&w, hf_bytes_make(got.ptr, got.len < 64 ? got.len : 64));
     put(out, room, hf_written(&w));
 }
 

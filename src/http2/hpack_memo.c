@@ -76,6 +76,8 @@ void hf_hpack_remember(hf_hpack_encoder *e, const hf_response_head *head, int64_
         hf_write(&w, head->lines[i]);
         m->lines[i] = (uint16_t)head->lines[i].len;
     }
+    if (w.overflowed)
+        return;
     for (size_t i = 0; i < head->fields.count; i++) {
         const hf_field *const f = &head->fields.at[i];
         const hf_bytes name = name_of(f);

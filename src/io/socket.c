@@ -27,6 +27,7 @@ enum {
     SEND_TURN = 4 << 20,       /* of files, per turn: then others have theirs */
     READ_WORTH = 16384,        /* bytes: a call for less is not worth it */
     SOON_MOST = 3,             /* so often a near peer is looked at soon, then it is a slow reader */
+    LOOKS_MOST = 7,            /* 5 ms, 10, 20, 40, and each 80 ms from then on */
     WIDE_AFTER = 1 << 20,      /* of what did not leave at once, that the peer then took */
 };
 
@@ -65,7 +66,7 @@ struct hf_socket {
     bool lends_pages : 1; /* the kernel may hold pages of a file that can change */
     uint8_t token_count;
     uint8_t listed; /* listed_in */
-    uint8_t looks : 2; /* in vain, whether lent pages are home; at most SOON_MOST */
+    uint8_t looks : 3; /* in vain, whether lent pages are home; at most LOOKS_MOST */
     hf_err failed; /* HF_OK while alive */
     uint32_t shared_at, shared_end; /* unread part of home->shared while we are the borrower */
     uint32_t behind_pages; /* bytes that were copied to the kernel behind the last such page */
@@ -432,9 +433,10 @@ static size_t send_file_read(hf_socket *s, const hf_extent *e, bool more)
     uint8_t part[HF_FILE_PART];
     const size_t length = e->length < HF_FILE_PART ? (size_t)e->length : HF_FILE_PART;
     if (length == e->length && !pages_are_home(s)) {
-        const bool soon = s->looks < SOON_MOST;
-        s->looks += soon;
-        come_later(s, soon ? LOOK_SOON_NS : LOOK_AGAIN_NS);
+        const int slow = s->looks - SOON_MOST; /* who reads slowly is looked at more and more seldom */
+        if (s->looks < LOOKS_MOST)
+            s->looks++;
+        come_later(s, slow < 0 ? LOOK_SOON_NS : LOOK_AGAIN_NS << slow);
         return 0;
     }
     const ssize_t n = pread(e->file->handle, part, length, (off_t)e->offset);

@@ -8,18 +8,20 @@
 #include "log.h"
 #include "thread.h"
 
-/* A configuration whose applications are open. */
+/* A configuration whose applications are open. It is on the list until they are closed: one of them may let go of what it was lent
+ * while its close runs, and the others and the settings are still in use then. */
 typedef struct stay {
     struct stay *next;
     hf_config *config;
     void (*then)(void *what);
     void *what;
+    bool closing; /* somebody closes it, and nobody else may */
 } stay;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of what follows */
 static pthread_cond_t closed = PTHREAD_COND_INITIALIZER;
 static stay *stays;
-static size_t closing;
+static size_t closing; /* how many are being closed; also those that are off the list, and whose `then` runs */
 
 /* ---- beginning ---------------------------------------------------------------------------------------------------------- */
 
@@ -64,26 +66,46 @@ bool hf_apps_open(hf_config *c, hf_config_plan *plan, FILE *why)
 
 /* ---- ending ------------------------------------------------------------------------------------------------------------- */
 
-/* Takes it off the list: whoever does has to close it. NULL: `c` (or, for NULL, any) has nothing open. */
-static stay *take(const hf_config *c)
+/* Under the lock. NULL: `c` has nothing open. */
+static stay *find(const hf_config *c)
+{
+    stay *s = stays;
+    while (s != NULL && s->config != c)
+        s = s->next;
+    return s;
+}
+
+/* Under the lock. NULL: nobody has to close any. */
+static stay *find_open(void)
+{
+    stay *s = stays;
+    while (s != NULL && s->closing)
+        s = s->next;
+    return s;
+}
+
+/* Under the lock: whoever calls it has to close it. */
+static void take(stay *s)
+{
+    s->closing = true;
+    closing++;
+}
+
+static void remove_stay(stay *s)
 {
     pthread_mutex_lock(&lock);
     stay **at = &stays;
-    while (*at != NULL && c != NULL && (*at)->config != c)
+    while (*at != s)
         at = &(*at)->next;
-    stay *const s = *at;
-    if (s != NULL) {
-        *at = s->next;
-        closing++;
-    }
+    *at = s->next;
     pthread_mutex_unlock(&lock);
-    return s;
 }
 
 static void *close_stay(void *argument)
 {
     stay *const s = argument;
     hf_config_apps_close(s->config);
+    remove_stay(s); /* behind this nobody sets `then` */
     if (s->then != NULL)
         s->then(s->what);
     hf_free(hf_allocator_default(), s, sizeof *s);
@@ -94,34 +116,53 @@ static void *close_stay(void *argument)
     return NULL;
 }
 
-void hf_apps_leave(hf_config *c, void (*then)(void *what), void *what)
+static void close_in_thread(stay *s)
 {
     pthread_t id;
-    stay *const s = take(c);
-    if (s == NULL) {
-        if (then != NULL)
-            then(what);
-        return;
-    }
-    s->then = then;
-    s->what = what;
     const int error = hf_thread_start(&id, close_stay, s);
     if (error == 0) {
         pthread_detach(id);
         return;
     }
-    hf_log(HF_LOG_WARNING, HF_OK, "no thread to close the applications of an earlier configuration in: %s; they stay open", strerror(error));
+    hf_log(HF_LOG_WARNING, HF_OK, "no thread to close the applications of an earlier configuration in: %s; they stay open until the end",
+        strerror(error));
     pthread_mutex_lock(&lock);
+    s->closing = false; /* hf_apps_end closes it, which may be waiting already */
     closing--;
+    pthread_cond_broadcast(&closed);
     pthread_mutex_unlock(&lock);
+}
+
+void hf_apps_leave(hf_config *c, void (*then)(void *what), void *what)
+{
+    pthread_mutex_lock(&lock);
+    stay *const s = find(c);
+    const bool mine = s != NULL && !s->closing;
+    if (s != NULL) {
+        s->then = then;
+        s->what = what;
+    }
+    if (mine)
+        take(s);
+    pthread_mutex_unlock(&lock);
+    if (mine)
+        close_in_thread(s);
+    else if (s == NULL && then != NULL)
+        then(what);
 }
 
 void hf_apps_end(void)
 {
-    for (stay *s; (s = take(NULL)) != NULL;)
-        (void)close_stay(s);
     pthread_mutex_lock(&lock);
-    while (closing > 0)
-        pthread_cond_wait(&closed, &lock);
+    for (stay *s; (s = find_open()) != NULL || closing > 0;) {
+        if (s == NULL) {
+            pthread_cond_wait(&closed, &lock);
+            continue;
+        }
+        take(s);
+        pthread_mutex_unlock(&lock);
+        (void)close_stay(s);
+        pthread_mutex_lock(&lock);
+    }
     pthread_mutex_unlock(&lock);
 }

@@ -15,7 +15,8 @@
 bool hf_apps_load(hf_config *c, bool held, hf_config_plan *plan, hf_serve_options *options, FILE *why);
 /* Opens their contexts. Likewise; then none is open. */
 bool hf_apps_open(hf_config *c, hf_config_plan *plan, FILE *why);
-/* Closes them, wherever this is called, and calls `then(what)` behind it (NULL: nothing). Maybe later. */
+/* Closes them, wherever this is called, and calls `then(what)` behind it (NULL: nothing). Maybe later. Also called while they are
+ * being closed, by one of them. */
 void hf_apps_leave(hf_config *c, void (*then)(void *what), void *what);
 /* The process ends: closes those that are still open, and waits for those that are being closed. */
 void hf_apps_end(void);

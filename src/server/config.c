@@ -127,12 +127,15 @@ static void print_excerpt(const hf_config *c, FILE *out, const hf_config_place *
     if (begin == end || end - begin > MOST)
         return;
     fprintf(out, "%5u | ", place->line);
-    const hf_bytes user = hf_url_user(hf_bytes_make(text.ptr + begin, end - begin));
-    for (size_t i = begin; i < end; i++)
+    hf_bytes user = hf_url_user(hf_bytes_make(text.ptr + begin, end - begin));
+    for (size_t i = begin; i < end; i++) {
+        if (user.ptr != NULL && text.ptr + i == user.ptr + user.len)
+            user = hf_url_user(hf_bytes_make(text.ptr + i, end - i));
         if (user.ptr != NULL && text.ptr + i >= user.ptr && text.ptr + i < user.ptr + user.len)
             fputc('*', out); /* a password: what is said here may stand in a journal for long */
         else if (text.ptr[i] >= 0x20 || text.ptr[i] == '\t')
             fputc(text.ptr[i], out);
+    }
     fprintf(out, "\n      | %s", colour ? "\x1b[1;31m" : "");
     for (size_t i = begin; i < end && i < place->at + (place->length > 0 ? place->length : 1); i++) {
         if ((text.ptr[i] & 0xc0) == 0x80)

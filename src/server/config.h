@@ -24,6 +24,7 @@ typedef struct hf_config_place {
     uint32_t file;         /* of hf_config.files */
     uint32_t line, column; /* from 1; columns count characters, not bytes */
     uint32_t at, length;   /* bytes of the file */
+    bool secret;           /* the line may hold a password: it is not shown */
 } hf_config_place;
 
 typedef struct hf_config_file {

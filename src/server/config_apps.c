@@ -26,6 +26,13 @@ static hf_config_place place_of(const hf_config_app *a)
     return a->item->values[0].place;
 }
 
+/* Of a value of set, which may be a password: its line is not shown. */
+static hf_config_place secret_place(hf_config_place place)
+{
+    place.secret = true;
+    return place;
+}
+
 /* ---- settings --------------------------------------------------------------------------------------------------------- */
 
 static const hf_config_item *find_set(const hf_config_app *a, const char *name)
@@ -53,9 +60,9 @@ static void complain_of_name(hf_config *c, const hf_config_app *a, const hf_conf
         all = hf_config_format(c, "%s%s%s", all, all[0] != 0 ? ", " : "", s->name);
     }
     if (all[0] == 0)
-        hf_config_complain(c, name->place, "%s takes no settings", a->module->name);
+        hf_config_complain(c, secret_place(name->place), "%s takes no settings", a->module->name);
     else
-        hf_config_complain(c, name->place, "%s has no setting \"%s\"%s%s%s It takes: %s", a->module->name, hf_config_shown(c, hf_text(name->text)),
+        hf_config_complain(c, secret_place(name->place), "%s has no setting \"%s\"%s%s%s It takes: %s", a->module->name, hf_config_shown(c, hf_text(name->text)),
             nearest.best != NULL ? "; did you mean " : "", nearest.best != NULL ? nearest.best : "", nearest.best != NULL ? "?" : ".", all);
 }
 
@@ -66,7 +73,7 @@ static void check_names(hf_config *c, const hf_config_app *a)
         if (find_known(a->module, set->values[0].text) == NULL)
             complain_of_name(c, a, &set->values[0]);
         else if (first != set)
-            hf_config_complain(c, set->values[0].place, "%s is set twice; the first time at %s:%u", set->values[0].text,
+            hf_config_complain(c, secret_place(set->values[0].place), "%s is set twice; the first time at %s:%u", set->values[0].text,
                 c->files[first->place.file].path, first->place.line);
     }
 }
@@ -95,7 +102,7 @@ static void complain_of_refusal(hf_config *c, const hf_config_app *a, hf_err err
 {
     const hf_config_item *const set = why->setting != NULL ? find_set(a, why->setting) : NULL;
     why->text[sizeof why->text - 1] = 0;
-    hf_config_complain(c, set != NULL ? set->values[1].place : a->item->place, "%s: %s", a->module->name,
+    hf_config_complain(c, set != NULL ? secret_place(set->values[1].place) : a->item->place, "%s: %s", a->module->name,
         why->text[0] != 0 ? why->text : hf_err_text(err));
 }
 
@@ -204,6 +211,7 @@ static hf_module_wish wish_of(const hf_config *c, const hf_config_item *item)
     const char *const user = hf_config_text_of(c->root, HF_CONFIG_ID_USER);
     const struct passwd *const who = user != NULL ? getpwnam(user) : NULL;
     return (hf_module_wish){ .path = item->values[0].text, .most = c->limits->config_app_bytes, .has_user = who != NULL, .user = who != NULL ? who->pw_uid : 0,
+        .group = who != NULL ? who->pw_gid : 0,
         .any_owner = hf_config_number_of(item->block, HF_CONFIG_ID_DANGEROUS_FOREIGN_FILE) != 0 };
 }
 

@@ -92,7 +92,8 @@ static const hf_config_row rows[] = {
       .opens = HF_CONFIG_NO_BLOCK,
       .doc = "What a request that a guard denies (`session`, `jwt`, `csrf`, `cors`, `rate_limit`, `basic_auth`) is told. `production`: the status and the request's id; the log "
              "has the rest. `dev`: also the rule, what was got, what was wanted and the fix, on the page and in `Handfast-Why`. `dev` is refused unless every `listen` is "
-             "loopback, and even then only who comes to `localhost`, a name below it, or an address of loopback, and through no proxy, is told." },
+             "loopback, and even then only who comes to `localhost`, a name below it, or an address of loopback, and through no proxy, is told. A proxy on this machine "
+             "that adds no Forwarded, X-Forwarded-* or Via cannot be told from a browser here: do not run `profile dev` behind one." },
     { HF_CONFIG_ID_SECCOMP, "seccomp", .where = IN(ROOT), .arguments = ONE("ON", HF_CONFIG_SWITCH, "on"),
       .choices = switch_choices, .opens = HF_CONFIG_NO_BLOCK,
       .doc = "Let the serving process ask the kernel only for what a server needs: no program can be started in it. Who asks for more is "
@@ -230,7 +231,7 @@ static const hf_config_row rows[] = {
       .choices = rate_choices, .opens = HF_CONFIG_NO_BLOCK, .preset_words = "address",
       .doc = "Whose requests `rate_limit` counts: those of an `address`, before anything else is looked at, or those of a `session`, behind all that a request "
              "must have. Who is answered 401 or 403 before that (a made-up cookie or token) is counted by address, under the same limit: an address that used it "
-             "up waits before anything more is looked up. Routes without `session` count addresses." },
+             "up waits before anything more is looked up, and with it everybody else who comes from there (one NAT, one company's way out). Routes without `session` count addresses." },
     { HF_CONFIG_ID_RATE_STORE, "rate_store", .where = IN(SITE) | IN(ROUTE), .arguments = ONE("REDIS", HF_CONFIG_STORE, NULL),
       .opens = HF_CONFIG_NO_BLOCK, .preset_words = "each server counts for itself",
       .doc = "Servers that name the same Redis (`redis://[user:password@]host[:port][/database]` or `unix:///path[?db=database]`) count the requests of `rate_limit` "
@@ -308,7 +309,8 @@ static const hf_config_row rows[] = {
       .opens = HF_CONFIG_APP, .action = true,
       .doc = "Answers with the routes of this application: a shared object that exports `handfast_module` (handfast/module.h). In a route, the path must "
              "end in `{name...}`, and the application's paths stand below what is before it; which methods they answer they say themselves. What is set in "
-             "the site or route holds for all of them. It must be root's, or of the user who runs the server, and not everybody's to write." },
+             "the site or route holds for all of them. It must be root's, or of the user who runs the server (whose file root does not load: check as that "
+             "user), and neither everybody nor a group of others may write it." },
     /* -- files -- */
     { HF_CONFIG_ID_INDEX, "index", .where = IN(FILES),
       .arguments = { { "NAME", HF_CONFIG_NAME, 1, MOST_INDEX, "index.html" } }, .opens = HF_CONFIG_NO_BLOCK,
@@ -351,7 +353,8 @@ static const hf_config_row rows[] = {
       .opens = HF_CONFIG_NO_BLOCK, .repeats = true, .doc = "A setting of the application, which says what it takes." },
     { HF_CONFIG_ID_DANGEROUS_FOREIGN_FILE, "dangerous_foreign_file", .where = IN(APP), .arguments = ONE("ON", HF_CONFIG_SWITCH, "off"),
       .choices = switch_choices, .opens = HF_CONFIG_NO_BLOCK,
-      .doc = "Load FILE also where another user owns it or everybody may write it. Whoever can write it runs programs as the server." },
+      .doc = "Load FILE also where another user owns it, or everybody or a group of others may write it. Whoever can write it runs "
+             "programs as the server." },
     /* -- known, and not built yet: refused, so that nobody believes it is in force -- */
 #define NOT_YET(name, in, why) { HF_CONFIG_OTHER, name, .where = in, .opens = HF_CONFIG_NO_BLOCK, .repeats = true, .not_yet = why },
     NOT_YET("tls", IN(ROOT) | IN(SITE), "there is no block for it: write certificate FILE and key FILE")

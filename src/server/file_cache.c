@@ -98,6 +98,7 @@ static void free_coding(hf_cached *e, hf_encoding encoding)
     if (!coded)
         return;
     e->cache->counts.bytes -= coded->file.front != NULL ? 2 * coded->size : coded->size;
+    e->cache->counts.fronts -= coded->file.front != NULL;
     hf_file_close(&coded->file);
     hf_free(&e->cache->env->alloc, coded->bytes, coded->size);
     hf_free(&e->cache->env->alloc, coded, sizeof *coded);
@@ -111,6 +112,7 @@ static void destroy(hf_cached *e)
         free_coding(e, coding);
     if (e->found.file.fixed)
         c->counts.bytes -= (size_t)e->found.file.size;
+    c->counts.fronts -= e->found.file.front != NULL;
     hf_file_close(&e->found.file);
     if (e->contents) {
         hf_free(a, e->contents, (size_t)e->found.file.size);
@@ -340,19 +342,20 @@ static bool compress(const hf_cached *e, hf_encoding encoding, hf_span *out)
 static void expect_fronts(hf_file_cache *c, hf_file *file, const uint8_t *bytes)
 {
     const size_t size = (size_t)file->size;
-    if (size < FRONT_LEAST || !make_room(c, size))
+    if (size < FRONT_LEAST || c->counts.fronts >= c->env->limits->hot_fronts || !make_room(c, size))
         return;
     file->fixed = bytes;
-    if (hf_file_expect_fronts(file, &c->env->alloc))
+    if (hf_file_expect_fronts(file, &c->env->alloc)) {
         c->counts.bytes += size;
-    else
+        c->counts.fronts++;
+    } else
         file->fixed = NULL;
 }
 
-static const hf_cached_coding *code_again(hf_cached *e, hf_encoding encoding)
+static const hf_cached_coding *code_again(hf_cached *e, hf_encoding encoding, bool fronts)
 {
     hf_cached_coding *coded = e->coded[encoding];
-    if (!coded->front_tried && e->linked && !e->cache->closed) {
+    if (fronts && !coded->front_tried && e->linked && !e->cache->closed) {
         coded->front_tried = true;
         coded->file = (hf_file){ .handle = -1, .size = coded->size };
         expect_fronts(e->cache, &coded->file, coded->bytes);
@@ -360,13 +363,13 @@ static const hf_cached_coding *code_again(hf_cached *e, hf_encoding encoding)
     return coded;
 }
 
-const hf_cached_coding *hf_file_cache_code(hf_cached *e, hf_encoding encoding)
+const hf_cached_coding *hf_file_cache_code(hf_cached *e, hf_encoding encoding, bool fronts)
 {
     hf_file_cache *c = e->cache;
     hf_span bytes;
     HF_ASSERT(encoding < HF_ENCODING_COUNT && e->holders > 0);
     if (e->coded[encoding])
-        return code_again(e, encoding);
+        return code_again(e, encoding, fronts);
     if ((e->codable & 1u << encoding) == 0 || c->closed || !make_room(c, e->found.file.size) || !compress(e, encoding, &bytes))
         return NULL;
     if (!bytes.ptr) {
@@ -564,7 +567,7 @@ static void fix(hf_cached *e)
         c->counts.bytes += (size_t)e->found.file.size;
 }
 
-hf_cached *hf_file_cache_sending(hf_cached *e)
+hf_cached *hf_file_cache_sending(hf_cached *e, bool fronts)
 {
     hf_file_cache *c = e->cache;
     const bool again = e->sent_before;
@@ -574,8 +577,9 @@ hf_cached *hf_file_cache_sending(hf_cached *e)
     if (!again || e->fixing_tried || !e->linked || c->closed || e->found.file.size == 0)
         return e;
     if (e->in_memory) {
-        e->fixing_tried = true;
-        expect_fronts(c, &e->found.file, e->contents);
+        e->fixing_tried = fronts;
+        if (fronts)
+            expect_fronts(c, &e->found.file, e->contents);
         return e;
     }
     if (e->found.file.size > c->env->limits->hot_copy_bytes)

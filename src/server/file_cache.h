@@ -90,6 +90,7 @@ typedef struct hf_file_cache_options {
 typedef struct hf_file_cache_counts {
     uint64_t hits, loads, rechecks, evictions, codings;
     size_t files, missing; /* entries now */
+    size_t fronts;         /* hf_file_expect_fronts */
     size_t bytes;          /* of contents, those still held by answers included */
 } hf_file_cache_counts;
 
@@ -101,12 +102,13 @@ void hf_file_cache_close(hf_file_cache *cache);
  * it. HF_ERR_BASE_MEMORY, HF_ERR_IO_DESCRIPTORS (after the coldest descriptors were given up), HF_ERR_IO_SYSTEM. */
 hf_err hf_file_cache_get(hf_file_cache *cache, hf_time now, uint8_t root, hf_bytes path, hf_encoding encoding,
                          hf_cached **entry);
-/* An entry that is held, in one of the codings that it is `codable` in. Lends as long as the hold. NULL: it cannot be, for it
+/* For these two, `fronts`: whoever sends it can make use of a front (hf_req_takes_fronts).
+ * An entry that is held, in one of the codings that it is `codable` in. Lends as long as the hold. NULL: it cannot be, for it
  * would be no smaller (then it is codable so no more), or there is no room for it now. */
-const hf_cached_coding *hf_file_cache_code(hf_cached *entry, hf_encoding encoding);
+const hf_cached_coding *hf_file_cache_code(hf_cached *entry, hf_encoding encoding, bool fronts);
 /* The file itself is about to be sent from an entry that is held. Gives the entry to send from, this one or another of the
  * same version, and takes the hold on this one: from the second time on one that needs no watching, where there is room. */
-hf_cached *hf_file_cache_sending(hf_cached *entry);
+hf_cached *hf_file_cache_sending(hf_cached *entry, bool fronts);
 /* In the shape of hf_req_hold's release. NULL is fine. */
 void hf_cached_release(void *entry);
 hf_file_cache_counts hf_file_cache_count(const hf_file_cache *cache);

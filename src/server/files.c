@@ -106,7 +106,7 @@ static const hf_cached_coding *code(hf_req *rq, hf_cached *entry)
     if (entry->encoding != HF_ENCODING_IDENTITY || entry->codable == 0)
         return NULL;
     const hf_encoding coding = hf_files_choose(hf_req_head(rq), entry->codable);
-    return coding == HF_ENCODING_IDENTITY ? NULL : hf_file_cache_code(entry, coding);
+    return coding == HF_ENCODING_IDENTITY ? NULL : hf_file_cache_code(entry, coding, hf_req_takes_fronts(rq));
 }
 
 /* Gives the hold on `entry` away. */
@@ -114,15 +114,15 @@ static hf_err send_file(hf_files_cache *f, hf_req *rq, hf_cached *entry, uint16_
 {
     const bool varies = entry->variants != 0 || entry->codable != 0;
     const char *type = entry->media->type;
+    const bool fronts = hf_req_takes_fronts(rq);
     const hf_cached_coding *coded = NULL;
     if (status == 200) {
         exchange(f, rq, &entry);
         coded = code(rq, entry);
     }
     if (!coded)
-        entry = hf_file_cache_sending(entry);
+        entry = hf_file_cache_sending(entry, fronts);
     const int64_t ns = entry->found.file.modified_ns;
-    const bool fronts = hf_req_takes_fronts(rq);
     hf_representation what = {
         .type = type,
         .etag = hf_bytes_make(entry->etag, entry->etag_length),

@@ -48,6 +48,7 @@ typedef struct loading {
     const uint8_t *bytes; /* of the copy, mapped */
     size_t size;
     int fd;               /* the copy */
+    bool only_held;       /* none of its code runs here */
 } loading;
 
 static bool HF_PRINTF(2, 3) refuse(loading *l, const char *format, ...)
@@ -65,16 +66,33 @@ static bool HF_PRINTF(2, 3) refuse(loading *l, const char *format, ...)
 
 /* ---- the file ------------------------------------------------------------------------------------------------------- */
 
-/* Who can write it becomes whoever runs the server. */
+/* Who can write it becomes whoever loads it. Many work with umask 002 and a group of their own, in which nobody else is. */
+static bool check_mode(loading *l, const struct stat *st)
+{
+    const hf_module_wish *const w = l->wish;
+    if (st->st_mode & S_IWOTH)
+        return refuse(l, "everybody may write this file, and so run programs as the server: chmod o-w (or dangerous_foreign_file on)");
+    if (!(st->st_mode & S_IWGRP) || st->st_gid == 0 || st->st_gid == getegid() || (l->only_held && w->has_user && st->st_gid == w->group))
+        return true;
+    return refuse(l, "group %u may write this file (mode %04o), and so run programs as the server: chmod g-w (or dangerous_foreign_file on)",
+        (unsigned)st->st_gid, (unsigned)st->st_mode & 07777);
+}
+
+/* Root runs root's alone: a check of the configuration must not make a file of the server's user a way to become root. What is only
+ * held runs later, as that user. */
 static bool check_owner(loading *l, const struct stat *st)
 {
     const hf_module_wish *const w = l->wish;
+    const bool users = w->has_user && st->st_uid == w->user;
     if (w->any_owner)
         return true;
-    if (st->st_mode & S_IWOTH)
-        return refuse(l, "everybody may write this file, and so run programs as the server: chmod o-w (or dangerous_foreign_file on)");
-    if (st->st_uid == 0 || st->st_uid == geteuid() || (w->has_user && st->st_uid == w->user))
+    if (!check_mode(l, st))
+        return false;
+    if (st->st_uid == 0 || st->st_uid == geteuid() || (l->only_held && users))
         return true;
+    if (users && geteuid() == 0)
+        return refuse(l, "it belongs to user %u, and root runs nothing of his: ask as that user (setpriv --reuid %u --regid %u --init-groups), or make it root's",
+            (unsigned)st->st_uid, (unsigned)st->st_uid, (unsigned)w->group);
     return refuse(l, "it belongs to user %u, who could run programs as the server: it must be root's or the server's own (or dangerous_foreign_file on)",
         (unsigned)st->st_uid);
 }
@@ -259,7 +277,7 @@ void hf_module_hold(const hf_module_wish *wish)
 {
     char text[64]; /* whoever loads it tells it whole */
     hf_writer why = hf_writer_make(text, sizeof text);
-    loading l = { .wish = wish, .why = &why, .fd = -1 };
+    loading l = { .wish = wish, .why = &why, .fd = -1, .only_held = true };
     const size_t length = strlen(wish->path) + 1;
     const bool good = copy_file(&l) && check_object(&l);
     if (l.bytes != NULL)

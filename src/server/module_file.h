@@ -17,8 +17,9 @@ typedef struct hf_module_wish {
     uint64_t most;      /* bytes */
     bool any_owner;     /* whoever owns the file, and whoever may write it */
     bool held;          /* the bytes that were held, if there are, whatever the file is now */
-    bool has_user;      /* `user` may own it, too, beside root and this process's own */
+    bool has_user;      /* who the server becomes: a file of his is held by root, but loaded only by himself */
     uid_t user;
+    gid_t group;        /* his */
 } hf_module_wish;
 
 /* Loads the file, or finds the copy that was loaded of the same path and bytes. It stays for the life of the process. NULL, and

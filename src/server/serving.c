@@ -517,6 +517,17 @@ static bool begin(hf_serving *s, hf_writer *why, hf_err *err)
     return err->code == 0;
 }
 
+/* It cannot begin. Contexts that are open already are closed, as they are promised, behind the engine whose handlers have them. */
+static void give_up(hf_serving *s)
+{
+    if (s->engine == NULL)
+        return;
+    hf_engine_drain(s->engine); /* of its threads some may run */
+    hf_engine_join(s->engine);
+    hf_engine_close(s->engine);
+    hf_apps_end();
+}
+
 int hf_serving_run(const hf_serving_start *start)
 {
     static hf_serving s; /* one for a process */
@@ -530,6 +541,7 @@ int hf_serving_run(const hf_serving_start *start)
     pthread_mutex_init(&s.lock, NULL);
     if (!begin(&s, &why, &err)) {
         hf_log(HF_LOG_ERROR, err, "cannot serve %s%s%.*s", what(s.options), why.length > 0 ? ": " : "", HF_STR(hf_written(&why)));
+        give_up(&s);
         return HF_SERVING_CANNOT_BEGIN;
     }
     /* The loops have descriptors of their own: when they stop accepting, nobody here keeps the port open. */

@@ -280,7 +280,7 @@ static void the_user_of_a_url_is_found_wherever_it_stands(void **state)
         const char *text, *user;
     } rows[] = { { "https://mary:secret@host/", "mary:secret" }, { "redis://:pw@localhost:6379/0", ":pw" }, { "https://token@host", "token" },
         { "see https://a.example/x and https://u:p@b.example?q", "u:p" }, { "https://a@b@host/", "a@b" }, { "session \"redis://u:p@host\" # c@d", "u:p" },
-        { "https://host/a@b", NULL }, { "https://host?a@b", NULL }, { "https://@host", NULL }, { "mary@host", NULL }, { "a://b", NULL }, { "://", NULL }, { "", NULL } };
+        { "redis://mary:hunter2/pw#9@host:1", "mary:hunter2/pw#9" }, { "https://host/a@b", "host/a" }, { "https://a:x@h/?u=https://b:y@h", "a:x@h/?u=https://b:y" }, { "https://@host", NULL }, { "mary@host", NULL }, { "a://b", NULL }, { "://", NULL }, { "", NULL } };
     for (size_t i = 0; i < HF_COUNT(rows); i++) {
         const hf_bytes user = hf_url_user(hf_text(rows[i].text));
         if ((user.ptr == NULL) != (rows[i].user == NULL) || (user.ptr != NULL && !hf_bytes_equal(user, hf_text(rows[i].user))))

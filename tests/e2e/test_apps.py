@@ -83,17 +83,20 @@ def its_routes_stand_below_the_path_of_their_route():
 def a_reload_under_requests_opens_a_new_context_and_fails_none():
     with app() as s:
         first = get(s, "/t/a/who")[1]
-        failed, asked, stop = [], [0], threading.Event()
+        failed, asked, stop = [], [0, 0, 0], threading.Event()
 
-        def ask():
-            client = http.client.HTTPConnection("127.0.0.1", s.port, timeout=60)
-            while not stop.is_set():
-                client.request("GET", "/t/a/hello/you")
-                answer = client.getresponse()
-                if (answer.status, answer.read()) != (200, b"hello you of a"):
-                    failed.append(answer.status)
-                asked[0] += 1
-        threads = [threading.Thread(target=ask) for _ in range(3)]
+        def ask(which):
+            try:
+                client = http.client.HTTPConnection("127.0.0.1", s.port, timeout=60)
+                while not stop.is_set():
+                    client.request("GET", "/t/a/hello/you")
+                    answer = client.getresponse()
+                    if (answer.status, answer.read()) != (200, b"hello you of a"):
+                        failed.append(answer.status)
+                    asked[which] += 1
+            except Exception as e:  # a thread that dies has failed
+                failed.append(repr(e))
+        threads = [threading.Thread(target=ask, args=[i]) for i in range(len(asked))]
         for t in threads:
             t.start()
         data = built("tested")
@@ -108,7 +111,7 @@ def a_reload_under_requests_opens_a_new_context_and_fails_none():
         for t in threads:
             t.join()
         equal(failed, [])
-        assert asked[0] > 0
+        assert all(n > 0 for n in asked), asked
         last = get(s, "/t/a/who")[1]
         equal(last.split("-")[0], first.split("-")[0], "the process")
         assert last.split("-")[1] != first.split("-")[1], "the copy of a file that changed"

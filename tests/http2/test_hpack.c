@@ -409,6 +409,15 @@ static void a_head_is_remembered_until_the_table_changes(void **state)
     assert_int_equal(hf_hpack_recall(&encoder, &head, -1).len, 0);
     fields[1].value = hf_text("one");
     assert_int_equal(hf_hpack_recall(&encoder, &head, -1).len, 3);
+    static uint8_t ready[700]; /* more ready-made lines than are remembered, and nothing else */
+    const hf_response_head large = { .status = 200, .lines = { hf_bytes_make(ready, sizeof ready) } };
+    hf_hpack_remember(&encoder, &large, -1, hf_text("x"));
+    assert_int_equal(hf_hpack_recall(&encoder, &large, -1).len, 0);
+    for (int i = 0; i < 2; i++) {
+        out = hf_writer_make(to, sizeof to);
+        tell(&encoder, &head, -1, &out);
+    }
+    assert_int_equal(hf_hpack_recall(&encoder, &head, -1).len, 3);
     encode_one("other", "field", to); /* all indices move */
     assert_int_equal(hf_hpack_recall(&encoder, &head, -1).len, 0);
 }

@@ -113,7 +113,7 @@ static void a_hot_file_costs_no_system_call(void **state)
 /* From the second time on: the first may be the last. */
 static hf_cached *sending(shelf *s, const char *path)
 {
-    return hf_file_cache_sending(get(s, path));
+    return hf_file_cache_sending(get(s, path), true);
 }
 
 static void a_hot_file_that_is_too_large_for_memory_is_copied_once(void **state)
@@ -167,6 +167,36 @@ static void a_hot_file_that_is_too_large_for_memory_is_copied_once(void **state)
     free(old_text);
     free(new_text);
     free(got);
+}
+
+static void limit_hot_fronts(void **state)
+{
+    (void)state;
+    enum { SIZE = 10000 };
+    shelf place, *s = setup(&place);
+    char *text = malloc(SIZE + 1);
+    assert_non_null(text);
+    memset(text, 't', SIZE);
+    text[SIZE] = 0;
+    temp_write(&s->folder, "page.bin", text);
+    temp_write(&s->folder, "other.bin", text);
+    temp_settle();
+    s->world.limits.hot_fronts = 1;
+    open_cache(s);
+    for (unsigned i = 0; i < 3; i++) /* over TLS, say */
+        hf_cached_release(hf_file_cache_sending(get(s, "page.bin"), false));
+    assert_int_equal(hf_file_cache_count(s->cache).fronts, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        hf_cached *page = sending(s, "page.bin"), *other = sending(s, "other.bin");
+        assert_non_null(page->found.file.front);
+        assert_null(other->found.file.front);
+        assert_int_equal(hf_file_cache_count(s->cache).fronts, 1);
+        assert_int_equal(hf_file_cache_count(s->cache).bytes, 3 * SIZE);
+        hf_cached_release(page);
+        hf_cached_release(other);
+    }
+    teardown(s);
+    free(text);
 }
 
 /* Small files, and none that was asked for once. */
@@ -563,6 +593,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hot_file_costs_no_system_call),
         cmocka_unit_test(a_hot_file_that_is_too_large_for_memory_is_copied_once),
+        cmocka_unit_test(limit_hot_fronts),
         cmocka_unit_test(a_hot_file_in_memory_gets_a_front_when_it_is_sent_again),
         cmocka_unit_test(limit_hot_copy_bytes),
         cmocka_unit_test(limit_hot_check_ns),

@@ -7,8 +7,11 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
+#include <sys/wait.h>
+#include <pthread.h>
 
 #include "allocator.h"
+#include "apps.h"
 #include "config_apps.h"
 #include "config_plan.h"
 #include "module_file.h"
@@ -198,6 +201,65 @@ static void a_file_that_others_may_write_is_refused(void **state)
     expect(site, "./m.so: it belongs to user 4711, who could run programs as the server");
 }
 
+static void a_file_that_a_group_may_write_is_refused_unless_it_is_our_own(void **state)
+{
+    char expected[256];
+    (void)state;
+    install("right", "m.so", 5);
+    assert_int_equal(chmod(temp_path(&top, "m.so"), 0664), 0); /* as umask 002 makes it */
+    expect(site, "");
+    if (geteuid() != 0)
+        return; /* no other group can be given it */
+    assert_int_equal(chown(temp_path(&top, "m.so"), 0, 4712), 0);
+    snprintf(expected, sizeof expected, "./m.so: group 4712 may write this file (mode 0664), and so run programs as the server: chmod g-w (or dangerous");
+    expect(site, expected);
+    expect("site * {\n  app ./m.so {\n    dangerous_foreign_file on\n  }\n}\n", "");
+    assert_int_equal(chmod(temp_path(&top, "m.so"), 0644), 0);
+    expect(site, "");
+}
+
+/* 0: he loads it. */
+static int load_as(const hf_module_wish *wish, uid_t user, gid_t group)
+{
+    int status = -1;
+    const pid_t child = fork();
+    if (child == 0) {
+        char text[1024];
+        hf_writer why = hf_writer_make(text, sizeof text);
+        _exit(setresgid(group, group, group) != 0 || setresuid(user, user, user) != 0 ? 2 : hf_module_load(wish, &why) == NULL);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void root_runs_no_file_of_the_servers_user_but_holds_it_for_him(void **state)
+{
+    char text[1024];
+    hf_writer why = hf_writer_make(text, sizeof text);
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    install("right", "own.so", 6);
+    assert_int_equal(chown(temp_path(&top, "own.so"), 4711, 4712), 0);
+    assert_int_equal(chmod(temp_path(&top, "own.so"), 0664), 0);
+    hf_module_wish wish = { .path = temp_path(&top, "own.so"), .most = 1 << 24, .has_user = true, .user = 4711, .group = 4712 };
+    assert_null(hf_module_load(&wish, &why));
+    assert_non_null(memmem(text, why.length, "group 4712 may write", 20));
+    assert_int_equal(load_as(&wish, 4711, 4712), 0);
+    assert_int_equal(load_as(&wish, 4713, 4712), 1);
+    assert_int_equal(load_as(&wish, 4711, 4713), 1);
+    assert_int_equal(chmod(wish.path, 0644), 0);
+    why.length = 0;
+    assert_null(hf_module_load(&wish, &why));
+    assert_non_null(memmem(text, why.length, "root runs nothing of his", 24));
+    assert_int_equal(chmod(wish.path, 0664), 0);
+    hf_module_hold(&wish);
+    write_all("own.so", "broken", 6);
+    wish.held = true;
+    assert_int_equal(load_as(&wish, 4711, 4712), 0);
+}
+
 static void limit_config_app_bytes(void **state)
 {
     char text[1024];
@@ -224,8 +286,14 @@ static void settings_are_held_to_what_the_module_takes(void **state)
     install("refuses", "m.so", 0);
     expect(site, "c:2:3: items needs a setting: write set file VALUE into its block");
     expect("site * {\n  app ./m.so {\n    set file x\n  }\n}\n", "c:3:14: items: no such file will do");
-    install("right", "m.so", 0);
     loaded l;
+    (void)load(&l, "site * {\n  app ./m.so {\n    set file hunter2\n  }\n}\n"); /* a password, for all we know */
+    assert_true(l.config.problems->place.secret);
+    unload(&l);
+    install("right", "m.so", 0);
+    (void)load(&l, "site * {\n  app ./m.so {\n    set titel hunter2\n  }\n}\n");
+    assert_true(l.config.problems->place.secret);
+    unload(&l);
     assert_string_equal(load(&l, "site * {\n  app ./m.so {\n    set colour \"dark blue\"\n  }\n}\n"), "");
     const hf_config_app *const a = l.config.apps;
     assert_string_equal(a->settings[0].name, "title");
@@ -351,6 +419,97 @@ static void bytes_that_are_held_outlive_the_file(void **state)
     unload(&l);
 }
 
+/* ---- the end --------------------------------------------------------------------------------------------------------- */
+
+/* The one whose contexts are closed by closes(), and what became of it. */
+static struct {
+    hf_config *config;
+    bool leaves;               /* a thread of the application lets go of it while close runs */
+    size_t closed, then, early; /* early: `then` before both were closed */
+    bool running;
+} ending;
+
+static void then(void *what)
+{
+    assert_ptr_equal(what, &ending);
+    ending.then++;
+    ending.early += ending.running || ending.closed < 2;
+}
+
+static void *leave(void *argument)
+{
+    (void)argument;
+    hf_apps_leave(ending.config, then, &ending);
+    return NULL;
+}
+
+static void closes(void *context)
+{
+    pthread_t id;
+    ending.running = true;
+    if (ending.leaves && ending.closed == 0) {
+        assert_int_equal(pthread_create(&id, NULL, leave, NULL), 0);
+        assert_int_equal(pthread_join(id, NULL), 0);
+    }
+    free(context);
+    ending.closed++;
+    ending.running = false;
+}
+
+static const char two_sites[] = "site a.example {\n  app ./m.so\n}\nsite b.example {\n  app ./m.so\n}\n";
+
+/* Two contexts of one configuration, whose close is closes(). */
+static void open_two(loaded *l, hf_module *module, bool leaves)
+{
+    install("right", "m.so", 0);
+    assert_string_equal(load(l, two_sites), "");
+    *module = *l->config.apps->module;
+    module->close = closes;
+    for (hf_config_app *a = l->config.apps; a != NULL; a = a->next)
+        a->module = module;
+    memset(&ending, 0, sizeof ending);
+    ending.config = &l->config;
+    ending.leaves = leaves;
+    assert_true(hf_apps_open(&l->config, &l->plan, stderr));
+}
+
+static void what_an_application_lets_go_of_while_it_is_closed_stays_until_all_are_closed(void **state)
+{
+    loaded l;
+    hf_module module;
+    (void)state;
+    open_two(&l, &module, true);
+    hf_apps_end();
+    assert_int_equal(ending.closed, 2);
+    assert_int_equal(ending.then, 1);
+    assert_int_equal(ending.early, 0);
+    hf_apps_leave(&l.config, then, &ending); /* nothing is open: at once */
+    assert_int_equal(ending.then, 2);
+    unload(&l);
+}
+
+static void without_a_thread_to_close_them_in_they_are_closed_at_the_end(void **state)
+{
+    loaded l;
+    hf_module module;
+    pthread_attr_t before, huge;
+    (void)state;
+    open_two(&l, &module, false);
+    assert_int_equal(pthread_getattr_default_np(&before), 0);
+    assert_int_equal(pthread_attr_init(&huge), 0);
+    assert_int_equal(pthread_attr_setstacksize(&huge, SIZE_MAX / 4096 * 1024), 0); /* more than there are addresses */
+    assert_int_equal(pthread_setattr_default_np(&huge), 0);
+    hf_apps_leave(&l.config, then, &ending);
+    assert_int_equal(pthread_setattr_default_np(&before), 0);
+    assert_int_equal(ending.closed + ending.then, 0);
+    hf_apps_end();
+    assert_int_equal(ending.closed, 2);
+    assert_int_equal(ending.then, 1);
+    (void)pthread_attr_destroy(&huge);
+    (void)pthread_attr_destroy(&before);
+    unload(&l);
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -372,6 +531,8 @@ int main(void)
         cmocka_unit_test(a_broken_module_is_refused_at_its_place),
         cmocka_unit_test(a_file_that_is_no_module_of_this_machine_is_refused),
         cmocka_unit_test(a_file_that_others_may_write_is_refused),
+        cmocka_unit_test(a_file_that_a_group_may_write_is_refused_unless_it_is_our_own),
+        cmocka_unit_test(root_runs_no_file_of_the_servers_user_but_holds_it_for_him),
         cmocka_unit_test(limit_config_app_bytes),
         cmocka_unit_test(settings_are_held_to_what_the_module_takes),
         cmocka_unit_test(routes_stand_below_the_path_of_their_route),
@@ -380,6 +541,8 @@ int main(void)
         cmocka_unit_test(each_reading_has_a_context_of_its_own),
         cmocka_unit_test(what_is_written_over_the_file_changes_nothing_that_runs),
         cmocka_unit_test(bytes_that_are_held_outlive_the_file),
+        cmocka_unit_test(what_an_application_lets_go_of_while_it_is_closed_stays_until_all_are_closed),
+        cmocka_unit_test(without_a_thread_to_close_them_in_they_are_closed_at_the_end),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
