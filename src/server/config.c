@@ -154,7 +154,7 @@ void hf_config_report(const hf_config *c, FILE *out, bool excerpts, bool colour)
         else
             hf_config_print_place(c, out, &p->place);
         fprintf(out, ":%s %s\n", colour ? "\x1b[0m" : "", p->text);
-        if (excerpts && p->place.line > 0)
+        if (excerpts && p->place.line > 0 && !p->place.secret)
             print_excerpt(c, out, &p->place, colour);
     }
     if (c->problem_count > c->limits->config_problems)
