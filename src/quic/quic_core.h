@@ -530,6 +530,8 @@ const hf_quic_config *hf_quic_config_of(const hf_quic_endpoint *ep);
 bool hf_quic_make_id(hf_quic_endpoint *ep, hf_quic *q, hf_our_id *id);
 bool hf_quic_table_add(hf_quic_endpoint *ep, hf_our_id *id);
 void hf_quic_table_remove(hf_quic_endpoint *ep, hf_our_id *id);
+/* The peer gave it up: what comes with it yet is dropped without a word. */
+void hf_quic_table_retire(hf_quic_endpoint *ep, hf_our_id *id);
 /* How many ids are looked at, in the mean, until one of them is found: in hundredths. */
 uint64_t hf_quic_table_effort(const hf_quic_endpoint *ep);
 bool hf_quic_reset_token(hf_quic_endpoint *ep, const hf_cid *cid, uint8_t token[HF_QUIC_RESET_TOKEN]);

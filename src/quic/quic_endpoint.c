@@ -29,6 +29,8 @@ struct hf_quic_endpoint {
     hf_link ready, noticed, all;
     reply *replies, **last_reply;
     uint64_t reply_count;
+    hf_cid retired[32];      /* ids that peers gave up last, in a ring */
+    uint32_t retired_next;
     uint64_t reset_level;    /* the bucket of limit quic_reset_rate, in billionths */
     hf_time reset_at;
     hf_quic_space no_space;
@@ -399,7 +401,22 @@ static hf_err send_retry(hf_quic_endpoint *ep, const hf_quic_input *in, const hf
     return HF_OK;
 }
 
-/* RFC 9000 10.3. */
+void hf_quic_table_retire(hf_quic_endpoint *ep, hf_our_id *id)
+{
+    ep->retired[ep->retired_next++ % HF_COUNT(ep->retired)] = id->cid;
+    hf_quic_table_remove(ep, id);
+}
+
+static bool was_retired(const hf_quic_endpoint *ep, const hf_cid *cid)
+{
+    for (size_t i = 0; i < HF_COUNT(ep->retired); i++)
+        if (hf_cid_equal(&ep->retired[i], cid))
+            return true;
+    return false;
+}
+
+/* RFC 9000 10.3. What a peer sent before it gave an id up may come after it did, by another path: its connection lives, and a
+ * reset would end it (10.3.1: a peer may know the token still). */
 static hf_err send_reset(hf_quic_endpoint *ep, const hf_quic_input *in, const hf_quic_header *h)
 {
     enum { USUAL = 42 };
@@ -411,7 +428,7 @@ static hf_err send_reset(hf_quic_endpoint *ep, const hf_quic_input *in, const hf
     ep->reset_level = ep->reset_level + gained < full ? ep->reset_level + gained : full;
     /* 10.3.3: always smaller than what it answers, so that two endpoints do not answer each other for ever */
     const size_t length = in->bytes.len <= USUAL ? in->bytes.len - 1 : USUAL;
-    if (length < HF_QUIC_RESET_LEAST || ep->reset_level < cost)
+    if (length < HF_QUIC_RESET_LEAST || ep->reset_level < cost || was_retired(ep, &h->dcid))
         return dropped;
     reply *const r = new_reply(ep, &in->path);
     if (r == NULL)

@@ -36,7 +36,7 @@ bool hf_quic_retire_id(hf_quic *q, const hf_frame *f)
         hf_our_id *const id = &q->our_ids[i];
         if (!id->on || id->sequence != f->id)
             continue;
-        hf_quic_table_remove(q->ep, id);
+        hf_quic_table_retire(q->ep, id);
         id->on = id->due = false;
     }
     return hf_quic_issue_ids(q) || hf_quic_no_memory(q);
