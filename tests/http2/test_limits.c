@@ -2,48 +2,7 @@
  *
  * Every bound that this room enforces is reached here, by its name: the floods that broke others among them.
  */
-#include "http2/rig.h"
-
-static hf_test_world w;
-static rig r;
-static wire out;
-
-static int set_up(void **state)
-{
-    (void)state;
-    hf_test_world_init(&w, 1);
-    memset(&r, 0, sizeof r);
-    out.length = 0;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    rig_close(&r);
-    hf_test_world_fini(&w);
-    return 0;
-}
-
-static void open_rig(rig_app app)
-{
-    assert_true(rig_open(&r, &w.env, app));
-    if (app == RIG_CLIENT)
-        wire_frame(&out, HF_FRAME_SETTINGS, 0, 0, NULL, 0);
-    else
-        wire_preface(&out);
-    wire_frame(&out, HF_FRAME_SETTINGS, HF_FLAG_ACK, 0, NULL, 0);
-    rig_wire(&r, &out);
-    rig_emit(&r);
-}
-
-/* What was built goes in, the answer out. */
-static void feed(void)
-{
-    rig_wire(&r, &out);
-    rig_emit(&r);
-    rig_run(&r);
-}
+#include "http2/case.h"
 
 static void expect_calm(int32_t code)
 {

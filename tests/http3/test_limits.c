@@ -2,34 +2,7 @@
  *
  * Every bound that this room enforces is reached here, by its name: the floods that broke others among them.
  */
-#include "http3/rig.h"
-
-static hf_test_world w;
-static rig r;
-static wire out;
-
-static int set_up(void **state)
-{
-    (void)state;
-    hf_test_world_init(&w, 1);
-    memset(&r, 0, sizeof r);
-    out.length = 0;
-    return 0;
-}
-static int tear_down(void **state)
-{
-    (void)state;
-    rig_close(&r);
-    hf_test_world_fini(&w);
-    return 0;
-}
-
-static void open_rig(rig_app app)
-{
-    assert_true(rig_open(&r, &w.env, app));
-    rig_settings(&r, NULL, 0);
-    rig_emit(&r);
-}
+#include "http3/case.h"
 static void request(hf_lane lane, const char *lines, bool fin)
 {
     rig_wire(&r, lane, wire_headers(&out, lines), fin);

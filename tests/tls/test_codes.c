@@ -2,7 +2,7 @@
  *
  * The codes by which a handshake ends: what the peer's alert said, and what we refuse, each from the bytes that cause it.
  */
-#include "tls/rig.h"
+#include "tls/client_hello.h"
 
 static rig r;
 
@@ -129,25 +129,6 @@ static void hello(void)
     assert_int_equal(r.client.wire[5], HF_MESSAGE_CLIENT_HELLO);
 }
 
-static size_t block_at(void)
-{
-    const uint8_t *const w = r.client.wire;
-    size_t at = 5 + 4 + 2 + 32;
-    at += 1u + w[at];
-    at += 2u + ((size_t)w[at] << 8 | w[at + 1]);
-    return at + 1 + w[at];
-}
-
-static size_t extension_at(uint16_t code)
-{
-    const uint8_t *const w = r.client.wire;
-    for (size_t at = block_at() + 2; at + 4 <= r.client.wire_length; at += 4u + ((size_t)w[at + 2] << 8 | w[at + 3]))
-        if (((unsigned)w[at] << 8 | w[at + 1]) == code)
-            return at + 4;
-    fail_msg("no extension %u", code);
-    return 0;
-}
-
 static void expect(int32_t code)
 {
     rig_feed(&r, &r.server, &r.client, SIZE_MAX);
@@ -159,7 +140,7 @@ static void a_length_that_does_not_fit_is_told(void **state)
 {
     (void)state;
     hello();
-    r.client.wire[block_at() + 1]++; /* of the block of extensions */
+    r.client.wire[block_at(&r) + 1]++; /* of the block of extensions */
     expect(HF_ERR_TLS_DECODE);
 }
 
@@ -168,7 +149,7 @@ static void other_groups_alone_are_no_common_ones(void **state)
     (void)state;
     r.client_config.most_version = HF_TLS_1_2;
     hello();
-    const size_t at = extension_at(10);
+    const size_t at = extension_at(&r, 10);
     memset(r.client.wire + at + 2, 0x5a, r.client.wire[at + 1]);
     expect(HF_ERR_TLS_NO_GROUP);
 }
@@ -193,7 +174,7 @@ static void a_renegotiation_of_nothing_is_told(void **state)
     (void)state;
     r.client_config.most_version = HF_TLS_1_2;
     hello();
-    const size_t at = extension_at(0xff01);
+    const size_t at = extension_at(&r, 0xff01);
     assert_int_equal(r.client.wire[at], 0);
     r.client.wire[at] = 1;
     rig_feed(&r, &r.server, &r.client, SIZE_MAX);
@@ -233,7 +214,7 @@ static void transport_parameters_outside_of_quic_are_told(void **state)
 {
     (void)state;
     hello();
-    const size_t at = extension_at(16) - 4; /* ALPN is the one that is missed least */
+    const size_t at = extension_at(&r, 16) - 4; /* ALPN is the one that is missed least */
     memcpy(r.client.wire + at, "\x00\x39", 2);
     expect(HF_ERR_TLS_UNSUPPORTED_EXTENSION);
 }

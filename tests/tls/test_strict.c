@@ -4,7 +4,7 @@
  * and forms that peers of old use and that are taken. A ClientHello is changed on its way, so that the handshake ends at the
  * latest with its Finished: what is asked is whether the rule is obeyed before.
  */
-#include "tls/rig.h"
+#include "tls/client_hello.h"
 
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -49,47 +49,16 @@ static void deliver(void)
     rig_feed(&r, &r.server, &r.client, SIZE_MAX);
 }
 
-static void grow_number(size_t at, unsigned bytes, size_t by)
-{
-    size_t n = 0;
-    for (unsigned i = 0; i < bytes; i++)
-        n = n << 8 | r.client.wire[at + i];
-    n += by;
-    for (unsigned i = 0; i < bytes; i++)
-        r.client.wire[at + i] = (uint8_t)(n >> 8 * (bytes - 1 - i));
-}
-
-/* Where the block of extensions has its length. */
-static size_t block_at(void)
-{
-    const uint8_t *const w = r.client.wire;
-    size_t at = 5 + 4 + 2 + 32;
-    at += 1u + w[at];
-    at += 2u + ((size_t)w[at] << 8 | w[at + 1]);
-    return at + 1 + w[at];
-}
-
-/* Where the data of an extension begins. */
-static size_t extension_at(uint16_t code)
-{
-    const uint8_t *const w = r.client.wire;
-    for (size_t at = block_at() + 2; at + 4 <= r.client.wire_length; at += 4u + ((size_t)w[at + 2] << 8 | w[at + 3]))
-        if (((unsigned)w[at] << 8 | w[at + 1]) == code)
-            return at + 4;
-    fail_msg("no extension %u", code);
-    return 0;
-}
-
 /* Puts bytes into the ClientHello and corrects the lengths round it, but not those within the block. */
 static void insert(size_t at, const void *bytes, size_t n)
 {
-    const size_t block = block_at();
+    const size_t block = block_at(&r);
     memmove(r.client.wire + at + n, r.client.wire + at, r.client.wire_length - at);
     memcpy(r.client.wire + at, bytes, n);
     r.client.wire_length += n;
-    grow_number(3, 2, n);
-    grow_number(6, 3, n);
-    grow_number(block, 2, n);
+    grow_number(&r, 3, 2, n);
+    grow_number(&r, 6, 3, n);
+    grow_number(&r, block, 2, n);
 }
 
 static void an_extension_that_nobody_knows_comes_once(void **state)
@@ -97,11 +66,11 @@ static void an_extension_that_nobody_knows_comes_once(void **state)
     (void)state;
     static const uint8_t unknown[] = { 0x6a, 0x6a, 0, 1, 7 };
     hello("localhost");
-    insert(block_at() + 2, unknown, sizeof unknown);
+    insert(block_at(&r) + 2, unknown, sizeof unknown);
     deliver();
     assert_int_equal(server_fault(), 0);
     hello("localhost");
-    insert(block_at() + 2, unknown, sizeof unknown);
+    insert(block_at(&r) + 2, unknown, sizeof unknown);
     insert(r.client.wire_length, unknown, sizeof unknown);
     deliver();
     assert_int_equal(server_fault(), HF_ERR_TLS_ILLEGAL);
@@ -116,7 +85,7 @@ static void point_formats_hold_the_uncompressed_one(void **state)
     deliver();
     assert_int_equal(server_fault(), 0);
     hello("localhost");
-    const size_t at = extension_at(11);
+    const size_t at = extension_at(&r, 11);
     assert_int_equal(r.client.wire[at + 1], 0);
     r.client.wire[at + 1] = 1;
     deliver();
@@ -128,11 +97,11 @@ static void there_is_one_share_for_a_group(void **state)
     (void)state;
     uint8_t share[36];
     hello("localhost");
-    const size_t at = extension_at(51);
+    const size_t at = extension_at(&r, 51);
     memcpy(share, r.client.wire + at + 2, sizeof share);
     insert(at + 2, share, sizeof share);
-    grow_number(at - 2, 2, sizeof share);
-    grow_number(at, 2, sizeof share);
+    grow_number(&r, at - 2, 2, sizeof share);
+    grow_number(&r, at, 2, sizeof share);
     deliver();
     assert_int_equal(server_fault(), HF_ERR_TLS_ILLEGAL);
 }
@@ -149,7 +118,7 @@ static void nothing_lies_behind_the_end_of_a_flight(void **state)
         for (int excess = 0; excess < 2; excess++) {
             hello("localhost");
             if (excess) {
-                grow_number(3, 2, 1);
+                grow_number(&r, 3, 2, 1);
                 r.client.wire[r.client.wire_length++] = retry ? HF_MESSAGE_CLIENT_HELLO : HF_MESSAGE_CLIENT_KEY;
             }
             deliver();
@@ -164,7 +133,7 @@ static void who_resumes_without_a_key_exchange_gets_no_ticket(void **state)
     (void)state;
     for (uint8_t mode = 0; mode < 2; mode++) {
         hello("localhost");
-        const size_t at = extension_at(45);
+        const size_t at = extension_at(&r, 45);
         assert_int_equal(r.client.wire[at + 1], 1);
         r.client.wire[at + 1] = mode;
         deliver();
@@ -185,7 +154,7 @@ static void in_tls_1_2_the_hash_does_not_name_the_curve(void **state)
         r.server_config.identities = &r.identities[2];
         r.server_config.identity_count = 1;
         hello("p384.test");
-        const size_t at = extension_at(13);
+        const size_t at = extension_at(&r, 13);
         bool found = false; /* the one that fits in both versions is taken away */
         for (size_t i = at + 2; i < at + 20; i += 2)
             if (r.client.wire[i] == 5 && r.client.wire[i + 1] == 3) {
@@ -315,7 +284,7 @@ static void early_data_without_a_ticket_is_skipped(void **state)
     for (int said = 0; said < 2; said++) {
         hello("localhost");
         if (said)
-            insert(block_at() + 2, announced, sizeof announced);
+            insert(block_at(&r) + 2, announced, sizeof announced);
         memcpy(r.client.wire + r.client.wire_length, record, sizeof record);
         r.client.wire_length += sizeof record;
         deliver();
@@ -332,7 +301,7 @@ static void without_schemes_there_is_no_common_one(void **state)
     (void)state;
     r.client_config.most_version = HF_TLS_1_2;
     hello("localhost");
-    const size_t at = extension_at(13);
+    const size_t at = extension_at(&r, 13);
     r.client.wire[at - 4] = 0x7a; /* nobody knows it now */
     r.client.wire[at - 3] = 0x7a;
     deliver();
