@@ -579,10 +579,10 @@ hf_err hf_web_respond(hf_web *w, hf_exchange x, const hf_response_head *head)
 hf_err hf_web_answer(hf_web *w, hf_exchange x, const hf_response_head *head, hf_bytes body, bool *whole)
 {
     *whole = false;
-    if ((w->v != &hf_web_http1 && w->v != &hf_web_http2) || w->options->tape != NULL)
+    if (w->v == NULL || w->v->answer == NULL || w->options->tape != NULL)
         return hf_web_respond(w, x, head);
     w->stuck = w->timed = false;
-    return (w->v == &hf_web_http1 ? hf_web_answer_http1 : hf_web_answer_http2)(w, x, head, body, whole);
+    return w->v->answer(w, x, head, body, whole);
 }
 
 hf_err hf_web_inform(hf_web *w, hf_exchange x, const hf_response_head *head)

@@ -36,6 +36,8 @@ typedef struct hf_web_version_ops {
     bool (*has_said_all)(const hf_web *w);
     void (*take)(hf_web *w, hf_exchange x, size_t n);
     hf_err (*respond)(hf_web *w, hf_exchange x, const hf_response_head *head);
+    /* hf_web_answer. NULL: nothing is gained by saying all at once. */
+    hf_err (*answer)(hf_web *w, hf_exchange x, const hf_response_head *head, hf_bytes body, bool *whole);
     uint64_t (*put)(hf_web *w, hf_exchange x, const hf_extent *extents, size_t count, hf_err *err);
     hf_err (*end)(hf_web *w, hf_exchange x, hf_ending ending, hf_fields trailers);
     void (*cancel)(hf_web *w, hf_exchange x, hf_err why);
@@ -120,8 +122,6 @@ extern const hf_web_version_ops hf_web_http1, hf_web_http2, hf_web_http3;
 /* Makes the core. False: memory ended. */
 void hf_web_begin_http1(hf_web *w, hf_time now); /* sleeps at first, so this cannot fail */
 bool hf_web_begin_http2(hf_web *w, hf_time now);
-hf_err hf_web_answer_http2(hf_web *w, hf_exchange x, const hf_response_head *head, hf_bytes body, bool *whole);
-hf_err hf_web_answer_http1(hf_web *w, hf_exchange x, const hf_response_head *head, hf_bytes body, bool *whole);
 /* web_http2.c: SENT for an exchange that is gone, once the pier reads nothing of it any more. True: *event was filled. */
 bool hf_web_tell_fence(hf_web *w, hf_web_event *event);
 bool hf_web_raise_fence(hf_web *w, hf_exchange x);

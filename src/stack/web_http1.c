@@ -284,7 +284,7 @@ static hf_err respond(hf_web *w, hf_exchange x, const hf_response_head *head)
     return err;
 }
 
-hf_err hf_web_answer_http1(hf_web *w, hf_exchange x, const hf_response_head *head, hf_bytes body, bool *whole)
+static hf_err answer(hf_web *w, hf_exchange x, const hf_response_head *head, hf_bytes body, bool *whole)
 {
     if (x != w->exchange || w->core.http1 == NULL)
         return no_exchange();
@@ -359,4 +359,4 @@ static void free_core(hf_web *w)
 }
 
 const hf_web_version_ops hf_web_http1 = { HF_HTTP_1_1, step, emit, wake, moved, tell_writable, may_end, is_final, has_said_all, take, respond,
-    put, end, cancel, drain, fault, is_idle, is_worn, free_core };
+    answer, put, end, cancel, drain, fault, is_idle, is_worn, free_core };

@@ -172,7 +172,7 @@ static hf_err respond(hf_web *w, hf_exchange x, const hf_response_head *head)
     return hf_http2_respond(w->core.http2, stream_of(x), head);
 }
 
-hf_err hf_web_answer_http2(hf_web *w, hf_exchange x, const hf_response_head *head, hf_bytes body, bool *whole)
+static hf_err answer(hf_web *w, hf_exchange x, const hf_response_head *head, hf_bytes body, bool *whole)
 {
     if (head->close && head->status >= 200)
         hf_web_drain(w);
@@ -231,5 +231,5 @@ static void free_core(hf_web *w)
     hf_http2_free(w->core.http2);
 }
 
-const hf_web_version_ops hf_web_http2 = { HF_HTTP_2, step, emit, wake, moved, moved, may_end, is_final, has_said_all, take, respond, put,
+const hf_web_version_ops hf_web_http2 = { HF_HTTP_2, step, emit, wake, moved, moved, may_end, is_final, has_said_all, take, respond, answer, put,
     end, cancel, drain, fault, is_idle, is_worn, free_core };
