@@ -337,6 +337,37 @@ static void stray(rig *r, size_t length)
     assert_int_equal(hf_quic_endpoint_input(r->server.ep, r->now, &in).code, HF_ERR_QUIC_NO_CONNECTION);
 }
 
+/* Of two paths one is read first: what was sent before the peer gave an id up may be read after that. */
+static void an_id_that_was_given_up_draws_no_reset(void **state)
+{
+    (void)state;
+    rig r;
+    hf_quic_counts counts;
+    uint8_t bytes[100];
+    rig_open(&r, 19);
+    rig_connect(&r);
+    rig_run(&r, HF_MILLISECONDS(100));
+    hf_quic *const q = r.server.q;
+    unsigned which = 0;
+    while (!q->our_ids[which].on || q->our_ids[which].sequence == q->dcid_sequence)
+        which++;
+    const hf_cid given_up = q->our_ids[which].cid;
+    const hf_frame f = { .type = HF_FRAME_RETIRE_CONNECTION_ID, .id = q->our_ids[which].sequence };
+    assert_true(hf_quic_retire_id(q, &f));
+    rig_fill(&r.chance, bytes, sizeof bytes);
+    bytes[0] = 0x40;
+    memcpy(bytes + 1, given_up.bytes, given_up.length);
+    const hf_quic_input in = { { r.server_address, r.client_address }, 0, 0, { bytes, sizeof bytes } };
+    assert_int_equal(hf_quic_endpoint_input(r.server.ep, r.now, &in).code, HF_ERR_QUIC_NO_CONNECTION);
+    hf_quic_endpoint_counts(r.server.ep, &counts);
+    assert_int_equal(counts.resets, 0);
+    bytes[1] ^= 1; /* never ours */
+    assert_int_equal(hf_quic_endpoint_input(r.server.ep, r.now, &in).code, HF_ERR_QUIC_NO_CONNECTION);
+    hf_quic_endpoint_counts(r.server.ep, &counts);
+    assert_int_equal(counts.resets, 1);
+    rig_close(&r);
+}
+
 static void limit_quic_reset_rate(void **state)
 {
     (void)state;
@@ -447,6 +478,7 @@ int main(void)
         cmocka_unit_test(limit_quic_crypto_bytes), cmocka_unit_test(limit_quic_ack_ranges), cmocka_unit_test(limit_quic_gaps),
         cmocka_unit_test(limit_quic_retirements), cmocka_unit_test(limit_quic_path_answers), cmocka_unit_test(limit_quic_control),
         cmocka_unit_test(limit_quic_control_rate), cmocka_unit_test(limit_quic_forgeries), cmocka_unit_test(limit_quic_key_packets),
+        cmocka_unit_test(an_id_that_was_given_up_draws_no_reset),
         cmocka_unit_test(limit_quic_reset_rate), cmocka_unit_test(limit_quic_replies), cmocka_unit_test(limit_quic_retry_ns),
         cmocka_unit_test(limit_quic_token_ns), cmocka_unit_test(limit_quic_datagrams),
     };
