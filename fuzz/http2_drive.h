@@ -126,8 +126,10 @@ static inline void drive_command(drive *d)
                                       .authority = HF_LITERAL("a"), .path = HF_LITERAL("/"), .fields = fields, .content_length = head.content_length };
     const hf_http2_stream id = drive_any(d);
     hf_http2_stream made = 0;
+    bool whole = false;
     switch (hf_random_below(&d->random, 14)) {
-    case 0: case 1: (void)hf_http2_respond(d->h, id, &head).code; break;
+    case 0: (void)hf_http2_respond(d->h, id, &head).code; break;
+    case 1: (void)hf_http2_answer(d->h, id, &head, hf_text("all of it"), &whole).code; break;
     case 2: if (hf_http2_request(d->h, &request, &made).code == 0) d->ids[d->next_id++ % DRIVE_STREAMS] = made; break;
     case 3: case 4: drive_put(d, id, "some", false); break;
     case 5: drive_put(d, id, "lent", true); break;
