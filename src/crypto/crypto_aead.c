@@ -5,6 +5,9 @@
  */
 #include "crypto_core.h"
 
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+
 void hf_aead_init(hf_aead *a, hf_crypto *c, hf_aead_kind kind, bool sealing, const uint8_t *key)
 {
     *a = (hf_aead){ .crypto = c, .kind = (uint8_t)kind, .sealing = sealing };
@@ -35,11 +38,16 @@ static bool wake(hf_aead *a)
     return false;
 }
 
-bool hf_aead_begin(hf_aead *a, const uint8_t nonce[HF_AEAD_NONCE], hf_bytes associated)
+static bool begin(hf_aead *a, const uint8_t nonce[HF_AEAD_NONCE], hf_bytes associated, const OSSL_PARAM *params)
 {
     int n = 0;
-    return wake(a) && EVP_CipherInit_ex2(a->ctx, NULL, NULL, nonce, -1, NULL) == 1 &&
+    return wake(a) && EVP_CipherInit_ex2(a->ctx, NULL, NULL, nonce, -1, params) == 1 &&
            (associated.len == 0 || EVP_CipherUpdate(a->ctx, NULL, &n, associated.ptr, (int)associated.len) == 1);
+}
+
+bool hf_aead_begin(hf_aead *a, const uint8_t nonce[HF_AEAD_NONCE], hf_bytes associated)
+{
+    return begin(a, nonce, associated, NULL);
 }
 
 bool hf_aead_add(hf_aead *a, hf_bytes data, uint8_t *out)
@@ -52,16 +60,21 @@ bool hf_aead_end(hf_aead *a, uint8_t tag[HF_AEAD_TAG])
 {
     uint8_t none[HF_AEAD_TAG];
     int n = 0;
-    return EVP_CipherFinal_ex(a->ctx, none, &n) == 1 && EVP_CIPHER_CTX_ctrl(a->ctx, EVP_CTRL_AEAD_GET_TAG, HF_AEAD_TAG, tag) == 1;
+    OSSL_PARAM params[] = { OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, HF_AEAD_TAG), OSSL_PARAM_construct_end() };
+    return EVP_CipherFinal_ex(a->ctx, none, &n) == 1 && EVP_CIPHER_CTX_get_params(a->ctx, params) == 1;
 }
 
 bool hf_aead_open(hf_aead *a, const uint8_t nonce[HF_AEAD_NONCE], hf_bytes associated, hf_span data)
 {
     uint8_t none[HF_AEAD_TAG];
     int n = 0;
-    if (data.len < HF_AEAD_TAG || data.len > INT32_MAX || !hf_aead_begin(a, nonce, associated))
+    if (data.len < HF_AEAD_TAG || data.len > INT32_MAX)
         return false;
     const size_t length = data.len - HF_AEAD_TAG;
-    return EVP_CIPHER_CTX_ctrl(a->ctx, EVP_CTRL_AEAD_SET_TAG, HF_AEAD_TAG, data.ptr + length) == 1 &&
-           hf_aead_add(a, hf_bytes_make(data.ptr, length), data.ptr) && EVP_CipherFinal_ex(a->ctx, none, &n) == 1;
+    /* Along with the nonce: one call of libcrypto fewer. */
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, data.ptr + length, HF_AEAD_TAG), OSSL_PARAM_construct_end(),
+    };
+    return begin(a, nonce, associated, params) && hf_aead_add(a, hf_bytes_make(data.ptr, length), data.ptr) &&
+           EVP_CipherFinal_ex(a->ctx, none, &n) == 1;
 }

@@ -113,6 +113,8 @@ bool hf_old_finished(hf_handshake *h, hf_bytes body, hf_bytes whole)
         return hf_hs_broken(h);
     if (!hf_secret_equal(data, body.ptr, VERIFY_DATA))
         return hf_hs_flaw(h, HF_ERR_TLS_FINISHED, body, "the verify_data of this handshake");
+    if (!hf_hs_flight_ends(h, whole)) /* a HelloRequest, too, comes behind the handshake */
+        return false;
     h->facts |= HF_FACT_FINISHED | (h->suite->rsa ? HF_FACT_DECRYPTED : 0);
     /* The server closes a full handshake, the client a resumed one (RFC 5246 7.3). */
     if (!hf_hs_absorb(h, whole) || (h->server && h->work->ticket_due && !hf_ticket_send_old(h)) || (h->server != h->resumed && !send_finished(h)))

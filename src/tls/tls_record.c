@@ -5,6 +5,8 @@
 #include "panic.h"
 #include "tls_schedule.h"
 
+enum { TOGETHER_MOST = 1024 }; /* bytes: to copy more costs more than it saves */
+
 bool hf_record_keys_set(hf_record_keys *k, hf_crypto *c, const hf_suite *suite, bool sealing, const uint8_t *secret)
 {
     const hf_hash hash = (hf_hash)suite->hash;
@@ -79,25 +81,40 @@ static hf_bytes associated_of(const hf_record_keys *k, const uint8_t *header, si
     return hf_bytes_make(room, 13);
 }
 
+/* Each piece costs a call of libcrypto, and the type behind them one more for a single byte: what is short is laid side by side
+ * first, and sealed where it lies. */
+static bool seal_together(hf_aead *a, const hf_bytes *pieces, size_t count, const uint8_t *type, uint8_t *at)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; n += pieces[i++].len)
+        if (pieces[i].len > 0)
+            memcpy(at + n, pieces[i].ptr, pieces[i].len);
+    if (type != NULL)
+        at[n++] = *type;
+    return hf_aead_add(a, hf_bytes_make(at, n), at);
+}
+
+static bool seal_each(hf_aead *a, const hf_bytes *pieces, size_t count, const uint8_t *type, uint8_t *at)
+{
+    bool good = true;
+    for (size_t i = 0; i < count && good; at += pieces[i++].len)
+        good = hf_aead_add(a, pieces[i], at);
+    return good && (type == NULL || hf_aead_add(a, hf_bytes_make(type, 1), at));
+}
+
 static bool seal(hf_record_keys *k, uint8_t type, const hf_bytes *pieces, size_t count, size_t content, uint8_t *out)
 {
     uint8_t nonce[HF_AEAD_NONCE], room[13];
+    const uint8_t *const inner = k->old ? NULL : &type; /* RFC 8446 5.2: TLSInnerPlaintext ends with the type */
     uint8_t *at = out + HF_RECORD_HEADER;
     nonce_of(k, NULL, nonce);
     if (k->explicit_nonce) {
         memcpy(at, nonce + 4, 8);
         at += 8;
     }
-    bool good = hf_aead_begin(&k->aead, nonce, associated_of(k, out, content, room));
-    for (size_t i = 0; i < count && good; i++) {
-        good = hf_aead_add(&k->aead, pieces[i], at);
-        at += pieces[i].len;
-    }
-    if (!k->old && good) {
-        good = hf_aead_add(&k->aead, hf_bytes_make(&type, 1), at);
-        at++;
-    }
-    return good && hf_aead_end(&k->aead, at);
+    return hf_aead_begin(&k->aead, nonce, associated_of(k, out, content, room)) &&
+           (content <= TOGETHER_MOST ? seal_together : seal_each)(&k->aead, pieces, count, inner, at) &&
+           hf_aead_end(&k->aead, at + content + (inner != NULL));
 }
 
 size_t hf_record_seal(hf_record_keys *k, uint8_t type, const hf_bytes *pieces, size_t count, uint8_t *out)

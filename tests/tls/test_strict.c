@@ -127,6 +127,30 @@ static void nothing_lies_behind_the_end_of_a_flight(void **state)
     }
 }
 
+/* RFC 5246 7.4.1.1: a HelloRequest may come at any time, and is answered by no_renegotiation; but not in the Finished's record. */
+static void nothing_lies_behind_the_last_flight_of_tls_1_2(void **state)
+{
+    (void)state;
+    static const uint8_t hello_request[] = { HF_MESSAGE_HELLO_REQUEST, 0, 0, 0 };
+    for (int excess = 0; excess < 2; excess++) {
+        r.client_config.most_version = HF_TLS_1_2;
+        hello("localhost");
+        rig_feed(&r, &r.server, &r.client, SIZE_MAX);
+        rig_emit(&r, &r.server);
+        rig_feed(&r, &r.client, &r.server, SIZE_MAX);
+        rig_emit(&r, &r.client);
+        rig_feed(&r, &r.server, &r.client, SIZE_MAX);
+        hf_queue *const last = &r.server.t->hs.outbox[HF_LEVEL_APPLICATION];
+        assert_int_equal(hf_queue_length(last), HF_MESSAGE_HEADER + 12); /* the Finished */
+        if (excess)
+            assert_true(hf_queue_append(last, hf_bytes_make(hello_request, sizeof hello_request)));
+        rig_emit(&r, &r.server);
+        rig_feed(&r, &r.client, &r.server, SIZE_MAX);
+        assert_int_equal(hf_tls_fault_of(r.client.t)->err.code, excess ? HF_ERR_TLS_UNEXPECTED_MESSAGE : 0);
+        assert_int_equal(rig_is_open(&r.client), !excess);
+    }
+}
+
 /* RFC 8446 4.2.9: "servers SHOULD NOT send NewSessionTicket with tickets that are not compatible with the advertised modes". */
 static void who_resumes_without_a_key_exchange_gets_no_ticket(void **state)
 {
@@ -314,7 +338,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         T(an_extension_that_nobody_knows_comes_once), T(point_formats_hold_the_uncompressed_one), T(there_is_one_share_for_a_group),
-        T(nothing_lies_behind_the_end_of_a_flight), T(who_resumes_without_a_key_exchange_gets_no_ticket),
+        T(nothing_lies_behind_the_end_of_a_flight), T(nothing_lies_behind_the_last_flight_of_tls_1_2),
+        T(who_resumes_without_a_key_exchange_gets_no_ticket),
         T(in_tls_1_2_the_hash_does_not_name_the_curve), T(a_certificate_whose_key_may_not_sign_signs_nothing),
         T(a_warning_about_the_name_ends_nothing), T(a_sealed_alert_has_change_cipher_spec_before_it), T(an_alert_beside_early_data_is_read),
         T(early_data_without_a_ticket_is_skipped), T(without_schemes_there_is_no_common_one),
