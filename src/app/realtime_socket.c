@@ -201,22 +201,27 @@ static uint64_t unsent(const struct hf_socket *s)
     return s->core != NULL ? hf_websocket_unsent(s->core) : 0;
 }
 
+/* Up to `room` bytes of what the core has to say. *none: it has nothing. */
+static hf_err emit_some(hf_req *rq, uint64_t room, bool *none)
+{
+    hf_extent pieces[16];
+    hf_out out = { .pieces = pieces, .capacity = HF_COUNT(pieces), .room = room };
+    *none = hf_websocket_emit(rq->more->socket->core, rq->service->now, &out) == 0;
+    for (size_t i = 0; i < out.count; i++)
+        pieces[i].kind = HF_EXTENT_COPIED; /* what is lent is so for the call only */
+    return *none ? HF_OK : hf_stream_write(rq, pieces, out.count);
+}
+
 /* What the core has to say, as far as the connection has room. */
 static hf_err emit(hf_req *rq)
 {
-    struct hf_socket *const s = rq->more->socket;
-    hf_extent pieces[16];
-    while (s->core != NULL) {
-        hf_out out = { .pieces = pieces, .capacity = HF_COUNT(pieces), .room = hf_reply_room(rq) };
-        hf_err err = HF_OK;
-        if (out.room == 0 || hf_websocket_emit(s->core, rq->service->now, &out) == 0)
-            return HF_OK;
-        for (size_t i = 0; err.code == 0 && i < out.count; i++)
-            err = hf_reply_write(rq, pieces[i].bytes);
-        if (err.code != 0)
-            return err;
-    }
-    return HF_OK;
+    const struct hf_socket *const s = rq->more->socket;
+    hf_err err = HF_OK;
+    size_t room;
+    bool none = false;
+    while (err.code == 0 && !none && s->core != NULL && (room = hf_reply_room(rq)) > 0)
+        err = emit_some(rq, room, &none);
+    return err;
 }
 
 hf_err hf_socket_flush(hf_req *rq)
@@ -361,10 +366,35 @@ static hf_err before_command(hf_req *rq)
     return core_of(rq) != NULL ? HF_OK : hf_err_make(HF_ERR_BASE_MEMORY);
 }
 
+enum { LARGE = 8192 }; /* to copy it costs more than a call of the system for it alone */
+
+/* A large message leaves from where it lies, at once, behind what waits; what the connection does not take of it is copied
+ * there. *gone: so it was done. Where nothing may wait in front of it, nor much of it behind, it takes the usual way. */
+static hf_err send_large(hf_req *rq, hf_websocket_type type, hf_bytes message, bool *gone)
+{
+    hf_websocket *const core = rq->more->socket->core;
+    *gone = false;
+    if (message.len < LARGE || message.len > rq->service->env->limits->stream_bytes / 2)
+        return HF_OK;
+    hf_err err = emit(rq);
+    if (err.code != 0 || hf_websocket_unsent(core) > 0 || hf_reply_room(rq) == 0)
+        return err;
+    err = hf_websocket_send_lent(core, type, message, 0);
+    *gone = err.code == 0;
+    for (bool none = err.code != 0; err.code == 0 && !none;)
+        err = emit_some(rq, UINT64_MAX, &none);
+    return err;
+}
+
 hf_err hf_socket_send(hf_req *rq, hf_websocket_type type, hf_bytes message)
 {
-    const hf_err err = before_command(rq);
-    return err.code != 0 ? err : after_command(rq, hf_websocket_send(rq->more->socket->core, type, message));
+    bool gone = false;
+    hf_err err = before_command(rq);
+    if (err.code == 0)
+        err = send_large(rq, type, message, &gone);
+    if (err.code != 0)
+        return err;
+    return after_command(rq, gone ? HF_OK : hf_websocket_send(rq->more->socket->core, type, message));
 }
 
 hf_err hf_socket_send_shared(hf_req *rq, const hf_websocket_shared *plain, const hf_websocket_shared *deflated)

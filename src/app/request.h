@@ -110,6 +110,8 @@ static inline void hf_body_block_free(void *what)
 
 /* ---- stream.c --------------------------------------------------------------------------------------------------- */
 
+/* hf_reply_write of several pieces (COPIED) at once. */
+hf_err hf_stream_write(hf_req *rq, const hf_extent *pieces, size_t count);
 /* Sends what waits, asks for more, ends the answer when it is whole. */
 hf_err hf_stream_pump(hf_req *rq);
 /* A handler has returned: what it wrote can be read by the client. */

@@ -41,11 +41,10 @@ hf_err hf_reply_begin(hf_req *rq, uint16_t status, const char *content_type, int
 }
 
 /* Offers bytes to the connection; *taken of them are gone. */
-static hf_err offer(hf_req *rq, hf_bytes b, size_t *taken)
+static hf_err offer(hf_req *rq, const hf_extent *pieces, size_t count, size_t *taken)
 {
     hf_err err = HF_OK;
-    const hf_extent e = { .kind = HF_EXTENT_COPIED, .bytes = b };
-    *taken = (size_t)hf_web_put(rq->dialog->web, rq->exchange, &e, 1, &err);
+    *taken = (size_t)hf_web_put(rq->dialog->web, rq->exchange, pieces, count, &err);
     rq->sent += *taken;
     return err;
 }
@@ -58,7 +57,8 @@ static bool send_waiting(hf_req *rq, hf_err *err)
     size_t taken;
     if (held.len == 0)
         return true;
-    *err = offer(rq, hf_bytes_make(held.ptr, held.len), &taken);
+    const hf_extent all = { .kind = HF_EXTENT_COPIED, .bytes = hf_bytes_make(held.ptr, held.len) };
+    *err = offer(rq, &all, 1, &taken);
     hf_queue_take(out, taken);
     return taken == held.len && err->code == 0;
 }
@@ -86,30 +86,52 @@ hf_err hf_stream_flush(hf_req *rq)
     return err;
 }
 
-hf_err hf_reply_write(hf_req *rq, hf_bytes piece)
+/* What of the pieces the connection did not take. */
+static bool keep_rest(struct hf_req_more *more, const hf_extent *pieces, size_t count, size_t taken)
+{
+    for (size_t i = 0; i < count; i++) {
+        const hf_bytes b = pieces[i].bytes;
+        const size_t n = taken < b.len ? taken : b.len;
+        taken -= n;
+        if (n < b.len && !hf_queue_append(&more->out, hf_bytes_make(b.ptr + n, b.len - n)))
+            return false;
+    }
+    return true;
+}
+
+hf_err hf_stream_write(hf_req *rq, const hf_extent *pieces, size_t count)
 {
     struct hf_req_more *more = rq->more;
+    size_t length = 0, taken = 0;
     if (more == NULL || !more->streaming)
         return hf_err_make(HF_ERR_BASE_USAGE);
-    if (more->bodiless || piece.len == 0)
+    for (size_t i = 0; i < count; i++)
+        length += pieces[i].bytes.len;
+    if (more->bodiless || length == 0)
         return HF_OK;
     if (more->ending || rq->answer_ended)
         return hf_err_make(HF_ERR_HTTP1_NO_EXCHANGE);
     const uint64_t most = rq->service->env->limits->stream_bytes;
     const size_t waiting = hf_queue_length(&more->out);
-    if (waiting > most || piece.len > most - waiting)
+    if (waiting > most || length > most - waiting)
         return hf_err_make(HF_ERR_HTTP_STREAM_FULL);
     more->wrote = true;
-    if (more->coder != NULL)
-        return write_coded(rq, piece);
-    if (waiting == 0) {
-        size_t taken;
-        const hf_err err = offer(rq, piece, &taken);
-        if (err.code != 0)
-            return err;
-        piece = hf_bytes_make(piece.ptr + taken, piece.len - taken);
+    if (more->coder != NULL) {
+        hf_err err = HF_OK;
+        for (size_t i = 0; i < count && err.code == 0; i++)
+            err = write_coded(rq, pieces[i].bytes);
+        return err;
     }
-    return piece.len == 0 || hf_queue_append(&more->out, piece) ? HF_OK : hf_err_make(HF_ERR_BASE_MEMORY);
+    const hf_err err = waiting == 0 ? offer(rq, pieces, count, &taken) : HF_OK;
+    if (err.code != 0)
+        return err;
+    return keep_rest(more, pieces, count, taken) ? HF_OK : hf_err_make(HF_ERR_BASE_MEMORY);
+}
+
+hf_err hf_reply_write(hf_req *rq, hf_bytes piece)
+{
+    const hf_extent all = { .kind = HF_EXTENT_COPIED, .bytes = piece };
+    return hf_stream_write(rq, &all, 1);
 }
 
 size_t hf_reply_room(const hf_req *rq)

@@ -143,9 +143,20 @@ static void look_at_sending(hf_web *w, hf_time now, uint64_t put)
     s->looked = now;
 }
 
+/* What a tunnel put past us. */
+static inline uint64_t passed(hf_web *w)
+{
+    if (!w->tunnel)
+        return 0;
+    const uint64_t n = w->passed;
+    w->passed = 0;
+    return n;
+}
+
 /* Nobody is watched, and nothing went out: as it is nearly always when this is asked. */
 static inline void watch_sending(hf_web *w, hf_time now, uint64_t put)
 {
+    put += passed(w);
     if (w->sending != NULL || is_secured(w) || put > 0)
         look_at_sending(w, now, put);
 }

@@ -99,7 +99,9 @@ struct hf_web {
     uint64_t thrown;       /* bytes that came after the core was done */
     union {
         struct {
-            size_t offered; /* tunnel: bytes of the last BODY, until some of them are taken */
+            /* tunnel */
+            uint32_t offered; /* bytes of the last BODY, until some of them are taken */
+            uint32_t passed;  /* put straight to the pier since that was looked at */
             hf_http1_rest rest;
         };
         struct { /* HTTP/2, HTTP/3 */

@@ -246,6 +246,14 @@ static void eat(hf_websocket *w, hf_in *in, uint8_t *to, size_t n)
     in->used += n;
 }
 
+/* Room beside the `n` bytes that came, for those of the frame that are on their way, so that what is gathered seldom moves; no more than
+ * came, for who only promises bytes has nothing kept for them. */
+static size_t ahead(const hf_websocket *w, size_t n)
+{
+    const uint64_t more = w->left - n;
+    return more < n ? (size_t)more : n;
+}
+
 static bool read_plain(hf_websocket *w, hf_in *in, hf_websocket_event *event, hf_step *answer)
 {
     const size_t there = in->len - in->used, n = there < w->left ? there : (size_t)w->left;
@@ -258,7 +266,7 @@ static bool read_plain(hf_websocket *w, hf_in *in, hf_websocket_event *event, hf
     const bool in_place = w->options.stream || (whole && hf_queue_length(&w->message) == 0);
     uint8_t *to = in->ptr + in->used;
     const uint64_t start = w->offset + in->used;
-    if (!in_place && (to = hf_queue_reserve(&w->message, n).ptr) == NULL)
+    if (!in_place && (to = hf_queue_reserve(&w->message, n + ahead(w, n)).ptr) == NULL)
         return fail(w, in, &flaw_memory, event, answer);
     eat(w, in, to, n);
     if (!in_place)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Behind 101: who is silent in a tunnel has no HTTP/1 core, whether it spoke before or never said a word.
+ * Behind 101: who is silent in a tunnel has no HTTP/1 core, and who speaks has one only while something waits for the peer.
  */
 #include "web.h"
 
@@ -81,26 +81,81 @@ static void a_tunnel_that_never_said_a_word_keeps_no_core(void **state)
     teardown(&r);
 }
 
-static void a_tunnel_speaks_through_a_core_and_gives_it_back(void **state)
+static const hf_extent words = { .kind = HF_EXTENT_COPIED, .bytes = HF_LITERAL("words of the server") };
+
+static void say(rig *r)
+{
+    hf_err err = HF_OK;
+    assert_int_equal(hf_web_put(r->web, r->exchange, &words, 1, &err), words.bytes.len);
+    assert_int_equal(err.code, 0);
+}
+
+static void what_a_tunnel_says_leaves_at_once_without_a_core(void **state)
 {
     (void)state;
     static rig r;
     setup(&r);
     for (int i = 0; i < 3; i++) {
-        const hf_extent words = { .kind = HF_EXTENT_COPIED, .bytes = HF_LITERAL("words of the server") };
-        hf_err err = HF_OK;
         const size_t before = r.pier.out_length;
+        const uint64_t sent = hf_web_bytes_sent(r.web);
         fake_pier_say(&r.pier, hf_text("words"));
         drive(&r);
         assert_int_equal(r.body_seen, 5 * (size_t)(i + 1));
-        assert_int_equal(hf_web_put(r.web, r.exchange, &words, 1, &err), words.bytes.len);
-        assert_int_equal(err.code, 0);
-        assert_int_equal(r.spares.count, 0);
-        drive(&r);
+        say(&r);
+        assert_int_equal(r.spares.count, 1);
         assert_int_equal(r.pier.out_length - before, words.bytes.len);
         assert_memory_equal(r.pier.out + before, words.bytes.ptr, words.bytes.len);
-        assert_int_equal(r.spares.count, 1);
+        assert_int_equal(hf_web_bytes_sent(r.web) - sent, words.bytes.len);
+        drive(&r);
+        assert_int_equal(r.pier.out_length - before, words.bytes.len);
     }
+    teardown(&r);
+}
+
+static void what_waits_for_the_peer_of_a_tunnel_does_so_in_a_core_which_is_given_back(void **state)
+{
+    (void)state;
+    static rig r;
+    setup(&r);
+    const size_t before = r.pier.out_length;
+    r.pier.room = 4;
+    say(&r); /* the pier keeps what does not leave */
+    assert_int_equal(r.spares.count, 1);
+    say(&r);
+    assert_int_equal(r.spares.count, 0);
+    drive(&r);
+    assert_int_equal(r.pier.out_length - before, 4);
+    assert_true(hf_web_wake(r.web).ns <= r.now.ns + (int64_t)r.world.env.limits->send_idle_ns); /* who does not take it is watched */
+    fake_pier_open(&r.pier, 1000);
+    drive(&r);
+    assert_int_equal(r.pier.out_length - before, 2 * words.bytes.len);
+    assert_memory_equal(r.pier.out + before, words.bytes.ptr, words.bytes.len);
+    assert_memory_equal(r.pier.out + before + words.bytes.len, words.bytes.ptr, words.bytes.len);
+    assert_int_equal(r.spares.count, 1);
+    assert_int_equal(hf_web_wake(r.web).ns, HF_NEVER.ns);
+    teardown(&r);
+}
+
+static void a_peer_that_takes_nothing_of_what_a_tunnel_says_is_cut(void **state)
+{
+    (void)state;
+    static rig r;
+    setup(&r);
+    r.pier.room = 0;
+    say(&r);
+    drive(&r);
+    hf_out out = { .pieces = r.pieces, .capacity = HF_COUNT(r.pieces), .scratch = r.scratch, .scratch_capacity = sizeof r.scratch,
+        .room = UINT64_MAX };
+    hf_web_event e;
+    hf_step s = HF_IDLE;
+    for (int i = 0; i < 100 && s != HF_EVENT; i++) {
+        r.now = hf_web_wake(r.web);
+        assert_true(r.now.ns < HF_NEVER.ns);
+        s = hf_web_step(r.web, r.now, &out, &e);
+    }
+    assert_int_equal(s, HF_EVENT);
+    assert_int_equal(e.kind, HF_WEB_CLOSED);
+    assert_true(e.err.code == HF_ERR_IO_SEND_TIMEOUT || e.err.code == HF_ERR_IO_SEND_RATE);
     teardown(&r);
 }
 
@@ -108,7 +163,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tunnel_that_never_said_a_word_keeps_no_core),
-        cmocka_unit_test(a_tunnel_speaks_through_a_core_and_gives_it_back),
+        cmocka_unit_test(what_a_tunnel_says_leaves_at_once_without_a_core),
+        cmocka_unit_test(what_waits_for_the_peer_of_a_tunnel_does_so_in_a_core_which_is_given_back),
+        cmocka_unit_test(a_peer_that_takes_nothing_of_what_a_tunnel_says_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
