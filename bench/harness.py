@@ -27,7 +27,7 @@ ROUNDS_LEAST = 5
 
 
 class Failed(Exception):
-    """The harness could not measure; never: a figure was bad."""
+    """The harness could not measure, or what no slow machine excuses was wrong: an answer, or a count. Never: a time was long."""
 
 
 def say(text=""):
@@ -171,6 +171,10 @@ class Room:
                               text=True, check=False)
         if done.returncode != 0:
             raise Failed(f"the programs of the bench do not build:\n{done.stdout[-3000:]}")
+
+    def has_target(self, name):
+        """Whether this build was configured with what the program wants."""
+        return subprocess.run(["ninja", "-C", self.build, "-t", "query", name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
     def build_option(self, name):
         with contextlib.suppress(OSError, ValueError):

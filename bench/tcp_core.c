@@ -4,6 +4,8 @@
  * virtual time, and have a request and an answer each. Then they fall idle (`idle`), or the server ends each at once (`timewait`).
  * Memory is what the system says that this process holds more than before, and time this thread's own.
  * Arguments: idle or timewait, connections, rounds, milliseconds a round.
+ * Or: flood, SYNs of nobody a second, seconds, connections a second. In virtual time, those connections are real ones, which open, ask and end
+ * amid the flood.
  *
  * Prints JSON: bytes for each connection; with `idle` also the nanoseconds for a segment of 64,000 bytes in order, from input to its
  * acknowledgement, for each round.
@@ -189,27 +191,77 @@ static void measure_segments(peer *p, unsigned rounds, double ms)
     printf("]");
 }
 
-int main(int argc, char **argv)
+/* A SYN from an address that nobody has, and whatever is said to it, which nobody hears. */
+static void say_nobody(uint64_t chance)
 {
-    if (argc != 5)
-        fail("usage: tcp_core idle|timewait CONNECTIONS ROUNDS MILLISECONDS");
-    const bool idle = strcmp(argv[1], "idle") == 0;
-    const uint32_t connections = (uint32_t)strtoul(argv[2], NULL, 10);
-    const unsigned rounds = (unsigned)strtoul(argv[3], NULL, 10);
+    peer nobody = { .ip = hf_ip_make4(198, (uint8_t)(18 + (chance & 1)), (uint8_t)(chance >> 8), (uint8_t)(chance >> 16)),
+                    .port = (uint16_t)(FIRST_PORT + (chance >> 24) % PORTS), .seq = { (uint32_t)(chance >> 32) }, .stamp = 1 };
+    say(&nobody, HF_SYN, 0, false);
+    hear(&nobody);
+}
+
+static void flood(uint32_t rate, uint32_t seconds, uint32_t real)
+{
+    uint64_t seed = 88172645463325252u, opened = 0;
+    const uint64_t total = (uint64_t)rate * seconds;
+    uint64_t before = 0;
+    double spent = 0, begun = thread_ns();
+    for (uint64_t i = 0; i < total; i++) {
+        seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
+        now = hf_time_after(now, HF_SECONDS(1) / rate);
+        say_nobody(seed);
+        if (i % (rate / real) == 0) {
+            peer p;
+            spent += thread_ns() - begun;
+            open_one(&p, (uint32_t)(opened++));
+            ask_one(&p);
+            end_one(&p);
+            begun = thread_ns();
+        }
+        if (i == total / 10)
+            before = resident(); /* the queue of SYNs is full, and what is made once is made */
+    }
+    spent += thread_ns() - begun;
+    const uint64_t after = resident();
+    printf("{\"syns\": %llu, \"virtual_s\": %u, \"opened\": %llu, \"grown\": %lld, \"syn_ns\": %.1f}\n", (unsigned long long)total, seconds,
+           (unsigned long long)opened, (long long)after - (long long)before, spent / (double)total);
+}
+
+static void open_endpoint(uint32_t connections, int64_t msl_ns)
+{
     hf_tcp_config config = { .secret = { 1, 2, 3 }, .super_segment = SEGMENT };
     limits = *hf_limits_default();
     limits.tcp_timewaits = limits.connections = connections;
-    limits.tcp_msl_ns = HF_SECONDS(3600); /* none shall end while they are counted */
+    limits.tcp_msl_ns = msl_ns;
     env = (hf_env){ .alloc = *hf_allocator_default(), .limits = &limits };
     here = hf_ip_make4(10, 0, 0, 1);
+    ep = hf_tcp_endpoint_new(&env, &config, now);
+    if (ep == NULL || hf_tcp_listen(ep, &here, PORT, 0).code != 0)
+        fail("no endpoint");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 5 && strcmp(argv[1], "flood") == 0) {
+        const uint32_t rate = (uint32_t)strtoul(argv[2], NULL, 10), seconds = (uint32_t)strtoul(argv[3], NULL, 10), real = (uint32_t)strtoul(argv[4], NULL, 10);
+        if (real == 0 || rate < real || seconds == 0)
+            fail("a flood has more of nobody than of somebody");
+        open_endpoint(100, HF_SECONDS(1) / 10); /* what real ones leave in TIME_WAIT is soon at its most */
+        flood(rate, seconds, real);
+        hf_tcp_endpoint_free(ep);
+        return 0;
+    }
+    if (argc != 5)
+        fail("usage: tcp_core idle|timewait CONNECTIONS ROUNDS MILLISECONDS | flood RATE SECONDS REAL");
+    const bool idle = strcmp(argv[1], "idle") == 0;
+    const uint32_t connections = (uint32_t)strtoul(argv[2], NULL, 10);
+    const unsigned rounds = (unsigned)strtoul(argv[3], NULL, 10);
     peer *const peers = malloc((size_t)connections * sizeof *peers);
     if (connections == 0 || rounds == 0 || peers == NULL)
         fail("nothing to do, or no memory for it");
     memset(peers, 1, (size_t)connections * sizeof *peers); /* held before anything is measured */
     const uint64_t before = resident();
-    ep = hf_tcp_endpoint_new(&env, &config, now);
-    if (ep == NULL || hf_tcp_listen(ep, &here, PORT, 0).code != 0)
-        fail("no endpoint");
+    open_endpoint(connections, HF_SECONDS(3600)); /* none shall end while they are counted */
     for (uint32_t i = 0; i < connections; i++) {
         open_one(&peers[i], i);
         ask_one(&peers[i]);

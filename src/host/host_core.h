@@ -96,6 +96,7 @@ struct hf_host {
 
     hf_neighbour *neighbours; /* sets of HF_NEIGHBOUR_WAYS; NULL until the first */
     uint32_t neighbour_capacity;
+    hf_neighbour *recent;     /* the last one that was looked for: most packets go where the one before went. NULL: none */
     hf_time neighbours_at;   /* no later than the first of their times */
 
     hf_partial *partials, *partials_last; /* the oldest first */

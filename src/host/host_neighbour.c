@@ -108,11 +108,13 @@ static hf_neighbour *find(hf_host *h, const hf_ip *ip, bool make)
 {
     if (h->neighbours == NULL && (!make || !have_cache(h)))
         return NULL;
+    if (h->recent != NULL && h->recent->state != HF_NEIGHBOUR_FREE && hf_ip_equal(&h->recent->ip, ip))
+        return h->recent;
     const uint64_t hash = hf_sip13(h->key, hf_bytes_make(ip->bytes, sizeof ip->bytes));
     hf_neighbour *set = &h->neighbours[(hash & (h->neighbour_capacity / HF_NEIGHBOUR_WAYS - 1)) * HF_NEIGHBOUR_WAYS], *worst = set;
     for (hf_neighbour *n = set; n < set + HF_NEIGHBOUR_WAYS; n++) {
         if (n->state != HF_NEIGHBOUR_FREE && hf_ip_equal(&n->ip, ip))
-            return n;
+            return h->recent = n;
         const bool n_asked = n->state == HF_NEIGHBOUR_INCOMPLETE, w_asked = worst->state == HF_NEIGHBOUR_INCOMPLETE;
         if (worst->state == HF_NEIGHBOUR_FREE)
             continue;

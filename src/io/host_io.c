@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "panic.h"
+#include "sanitized.h"
+#include "spares.h"
 
 enum {
     LISTENERS = 64,
@@ -24,6 +26,7 @@ enum {
     TURNS_HELD = 8,
     WORTH_A_LOOK = 16384, /* a packet whose bytes are better read where they lie than copied to make room for the next */
     SUPER_SEGMENT = 64000,
+    SPARES = 256 * 1024, /* bytes of small blocks kept for the next request */
     GONE_MS = 100  /* between looks at a door that has failed: never spinning */
 };
 #define LAST_WORDS_NS HF_SECONDS(3) /* for what is on its way when the loop ends: then the stack ends with it */
@@ -52,6 +55,9 @@ typedef struct udp_place {
 
 typedef struct host_io {
     hf_io io; /* first */
+    const hf_env *outer; /* this structure and its rooms are of its memory */
+    hf_env env;          /* the same, but that small blocks are kept: each request takes and gives back the same few */
+    hf_spares spares;
     hf_host_home home;
     const hf_door *door;
     hf_host *host;
@@ -572,7 +578,7 @@ static void say_last_words(host_io *h)
 static void host_io_free(hf_io *io)
 {
     host_io *h = (host_io *)io;
-    const hf_env *env = h->home.env;
+    const hf_env *env = h->outer;
     if (h->host != NULL) {
         host_io_unlisten(io);
         say_last_words(h);
@@ -582,6 +588,7 @@ static void host_io_free(hf_io *io)
     free_waiting(h, h->lent);
     hf_host_free(h->host);
     hf_host_home_fini(&h->home);
+    hf_spares_fini(&h->spares);
     if (h->wake_fd >= 0)
         close(h->wake_fd);
     for (int i = 0; i < 2; i++)
@@ -631,7 +638,11 @@ hf_io *hf_host_io_new(const hf_env *env, const hf_door *door, const hf_host_conf
     if (h == NULL)
         return NULL;
     h->io.ops = &host_io_ops;
-    h->home.env = env;
+    h->outer = env;
+    hf_spares_init(&h->spares, &env->alloc, HF_IS_SANITIZED ? 0 : SPARES);
+    h->env = *env;
+    h->env.alloc = h->spares.alloc;
+    h->home.env = &h->env;
     h->door = door;
     read_clocks(h);
     c.ethernet = door->ethernet;
@@ -647,7 +658,7 @@ hf_io *hf_host_io_new(const hf_env *env, const hf_door *door, const hf_host_conf
     if (h->wake_fd < 0 || !secret)
         *err = hf_err_make(HF_ERR_IO_SYSTEM);
     else if (h->room[0] != NULL && h->room[1] != NULL && h->late != NULL)
-        h->host = hf_host_new(env, &c, h->now);
+        h->host = hf_host_new(&h->env, &c, h->now);
     if (h->host == NULL) {
         host_io_free(&h->io);
         return NULL;

@@ -71,7 +71,10 @@ int hf_udp_socket(const hf_address *at, hf_err *err)
     *err = bind_error(errno);
     if (fd < 0)
         return -1;
-    if (on(fd, SOL_SOCKET, SO_REUSEPORT, 1) && tune(fd, at->family == 6) && bind(fd, (struct sockaddr *)&to, size) == 0) {
+    /* Linux hands one free port to several sockets that say before bind() that they would share it: then one has the other's datagrams */
+    const bool chosen = at->port != 0;
+    if ((!chosen || on(fd, SOL_SOCKET, SO_REUSEPORT, 1)) && tune(fd, at->family == 6) && bind(fd, (struct sockaddr *)&to, size) == 0 &&
+        (chosen || on(fd, SOL_SOCKET, SO_REUSEPORT, 1))) {
         *err = HF_OK;
         return fd;
     }

@@ -17,7 +17,7 @@ static uint64_t rotate(uint64_t x, unsigned n)
     return x << n | x >> (64 - n);
 }
 
-static void rounds(sip *s, unsigned n)
+[[gnu::always_inline]] static inline void rounds(sip *s, unsigned n)
 {
     while (n-- > 0) {
         s->a += s->b, s->b = rotate(s->b, 13) ^ s->a, s->a = rotate(s->a, 32);
@@ -35,13 +35,21 @@ static uint64_t little(const uint8_t *p, size_t n)
     return x;
 }
 
-static uint64_t siphash(hf_sip_key key, hf_bytes b, unsigned each, unsigned last)
+/* Written out, so that compilers see that it is one load. */
+static uint64_t little8(const uint8_t *p)
+{
+    return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 | (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 |
+           (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
+}
+
+/* Of each packet: inlined, so that the numbers of rounds are known where it is compiled. */
+[[gnu::always_inline]] static inline uint64_t siphash(hf_sip_key key, hf_bytes b, unsigned each, unsigned last)
 {
     sip s = { key.a ^ UINT64_C(0x736f6d6570736575), key.b ^ UINT64_C(0x646f72616e646f6d), key.a ^ UINT64_C(0x6c7967656e657261),
               key.b ^ UINT64_C(0x7465646279746573) };
     size_t at = 0;
     for (; at + 8 <= b.len; at += 8) {
-        const uint64_t word = little(b.ptr + at, 8);
+        const uint64_t word = little8(b.ptr + at);
         s.d ^= word;
         rounds(&s, each);
         s.a ^= word;

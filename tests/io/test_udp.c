@@ -205,10 +205,31 @@ static void a_ring_watches_descriptors(void **state)
     hf_test_world_fini(&w);
 }
 
+static void ports_that_the_system_chooses_are_nobody_elses(void **state)
+{
+    (void)state;
+    enum { SOCKETS = 500 };
+    static bool seen[65536];
+    int fds[SOCKETS];
+    size_t n = 0;
+    const hf_address any = { .family = 4, .ip = { 127, 0, 0, 1 } };
+    for (hf_err err = HF_OK; n < SOCKETS && (fds[n] = hf_udp_socket(&any, &err)) >= 0; n++) {
+        struct sockaddr_in name;
+        socklen_t size = sizeof name;
+        assert_int_equal(getsockname(fds[n], (struct sockaddr *)&name, &size), 0);
+        assert_false(seen[name.sin_port]);
+        seen[name.sin_port] = true;
+    }
+    assert_true(n > 100); /* fewer descriptors than that has nobody */
+    while (n > 0)
+        close(fds[--n]);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test(name)
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ports_that_the_system_chooses_are_nobody_elses),
         T(batches_arrive_with_addresses_and_marks), T(batches_arrive_over_ipv6), T(what_is_too_long_for_the_path_is_said_to_be),
         T(two_sockets_share_an_address), T(epoll_watches_descriptors), T(a_ring_watches_descriptors),
     };
