@@ -51,7 +51,7 @@ bool hf_req_is_at_home(const hf_req *rq)
 
 bool hf_guard_explains(const hf_guard *g, const hf_req *rq)
 {
-    return g->explain && hf_req_is_at_home(rq);
+    return g->explain && !rq->dialog->service->app->terse && hf_req_is_at_home(rq);
 }
 
 /* ---- denials -------------------------------------------------------------------------------------------------- */

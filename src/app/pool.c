@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "alloc.h"
+#include "signal_stack.h"
 
 struct hf_pool {
     hf_allocator alloc;
@@ -65,6 +66,11 @@ static void *serve(void *argument)
     return NULL;
 }
 
+static void *run(void *argument)
+{
+    return hf_signal_stack_run(serve, argument);
+}
+
 /* Under the lock: one more thread where all are busy. False when there is none at all. */
 static bool have_thread(hf_pool *p)
 {
@@ -77,7 +83,7 @@ static bool have_thread(hf_pool *p)
     for (size_t i = 0; i < HF_COUNT(own); i++)
         sigdelset(&all, own[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    p->count += pthread_create(&p->threads[p->count], NULL, serve, p) == 0;
+    p->count += pthread_create(&p->threads[p->count], NULL, run, p) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return p->count > 0;
 }

@@ -27,6 +27,7 @@ typedef struct hf_app {
     struct hf_idempotency_store *idempotency; /* NULL: keys are not looked at */
     struct hf_topics *topics; /* NULL: there are none */
     uint16_t https_port;     /* where routes are served that need https; 0: at the usual port */
+    bool terse;              /* no guard explains a denial, whatever it says of itself */
     /* What outlives its request holds what the handlers stand on: from any thread. May be NULL, where nothing does. */
     void (*keep)(void *self), (*leave)(void *self);
     void *self;

@@ -210,7 +210,7 @@ static hf_module_wish wish_of(const hf_config *c, const hf_config_item *item)
 {
     const char *const user = hf_config_text_of(c->root, HF_CONFIG_ID_USER);
     const struct passwd *const who = user != NULL ? getpwnam(user) : NULL;
-    return (hf_module_wish){ .path = item->values[0].text, .most = c->limits->config_app_bytes, .has_user = who != NULL, .user = who != NULL ? who->pw_uid : 0,
+    return (hf_module_wish){ .path = item->values[0].text, .most = c->limits->config_app_bytes, .most_copies = c->limits->config_app_copies, .has_user = who != NULL, .user = who != NULL ? who->pw_uid : 0,
         .group = who != NULL ? who->pw_gid : 0,
         .any_owner = hf_config_number_of(item->block, HF_CONFIG_ID_DANGEROUS_FOREIGN_FILE) != 0 };
 }

@@ -25,7 +25,7 @@ typedef struct hf_config_app {
 /* Loads the applications of a configuration without problems: see hf_config.apps. False: it has some now. Once. `held`: the bytes
  * that a supervisor held, where it did. */
 bool hf_config_apps_load(hf_config *c, bool held);
-/* Holds the bytes of their files (hf_module_hold); nothing of them runs. */
+/* Has the bytes of their files wait to be held (hf_module_hold); nothing of them runs. */
 void hf_config_apps_hold(const hf_config *c);
 /* Opens their contexts. False: it is complained of, and none is open. */
 bool hf_config_apps_open(hf_config *c);

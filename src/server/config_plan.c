@@ -427,6 +427,7 @@ void hf_config_plan_apply(const hf_config_plan *p, hf_serve_options *o)
     o->no_http3 = hf_config_number_of(root, HF_CONFIG_ID_HTTP3) == 0;
     apply_preferred(root, o);
     o->redirect_https = hf_config_number_of(root, HF_CONFIG_ID_REDIRECT_HTTPS) != 0;
+    o->terse = hf_config_number_of(root, HF_CONFIG_ID_PROFILE) != 1; /* dev */
     o->user = hf_config_text_of(root, HF_CONFIG_ID_USER);
     o->no_seccomp = hf_config_number_of(root, HF_CONFIG_ID_SECCOMP) == 0;
     const char *admin = hf_config_text_of(root, HF_CONFIG_ID_ADMIN);

@@ -310,7 +310,7 @@ static const hf_config_row rows[] = {
       .doc = "Answers with the routes of this application: a shared object that exports `handfast_module` (handfast/module.h). In a route, the path must "
              "end in `{name...}`, and the application's paths stand below what is before it; which methods they answer they say themselves. What is set in "
              "the site or route holds for all of them. It must be root's, or of the user who runs the server (whose file root does not load: check as that "
-             "user), and neither everybody nor a group of others may write it." },
+             "user), and neither everybody nor a group of others may write it or a folder above it." },
     /* -- files -- */
     { HF_CONFIG_ID_INDEX, "index", .where = IN(FILES),
       .arguments = { { "NAME", HF_CONFIG_NAME, 1, MOST_INDEX, "index.html" } }, .opens = HF_CONFIG_NO_BLOCK,

@@ -195,7 +195,7 @@ static generation *open_generation(hf_engine *e, const hf_engine_options *o, hf_
         return NULL;
     }
     g->app = (hf_app){ .router = g->router, .sites = g->sites, .server_name = o->server_name, .error_page = o->error_page,
-        .error_page_policy = o->error_page_policy, .context = o->context,
+        .error_page_policy = o->error_page_policy, .context = o->context, .terse = o->terse,
         .pool = e->pool, .idempotency = e->idempotency, .topics = e->topics, .https_port = o->https_port,
         .keep = keep_generation, .leave = leave_generation, .self = g };
     g->config = (hf_worker_config){ .app = &g->app, .limits = &g->limits, .routes = o->routes, .route_count = o->route_count,

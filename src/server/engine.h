@@ -37,6 +37,7 @@ typedef struct hf_engine_options {
     const hf_host *hosts;   /* sorted (hf_hosts_sort); lent likewise */
     size_t host_count;
     void *context;          /* hf_req_context */
+    bool terse;             /* no guard explains a denial, an application's own neither */
     const hf_topic_rule *topics; /* as of hf_server_options; for the engine's life, whatever is reloaded */
     size_t topic_count;
     const hf_key_store *keys; /* as of hf_server_options */

@@ -32,6 +32,8 @@ static size_t gather(const hf_link_message *m, int *descriptors)
         descriptors[n++] = m->identities;
         descriptors[n++] = m->channel;
     }
+    if (m->kind == HF_LINK_APP)
+        descriptors[n++] = m->app;
     return n;
 }
 
@@ -100,6 +102,8 @@ bool hf_link_receive(int end, hf_link_message *m)
     const bool secure = whole && m->kind == HF_LINK_LISTENING && m->secure;
     m->identities = secure && used < count ? descriptors[used++] : -1;
     m->channel = secure && used < count ? descriptors[used++] : -1;
+    m->app = whole && m->kind == HF_LINK_APP && used < count ? descriptors[used++] : -1;
+    m->path[sizeof m->path - 1] = 0;
     while (used < count)
         close(descriptors[used++]);
     return whole;

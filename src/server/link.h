@@ -18,6 +18,7 @@ typedef enum hf_link_kind {
     HF_LINK_COMMIT,    /* the new configuration is in force: listeners that it does not ask for close */
     HF_LINK_ABANDON,   /* it is not: what LISTEN bound closes */
     /* the supervisor says */
+    HF_LINK_APP,       /* before LISTENING: the bytes of the file `path`, as they were read: `app` comes along */
     HF_LINK_LISTENING  /* `set`: descriptors of what is new come along, in order; the others are -1 */
 } hf_link_kind;
 
@@ -33,6 +34,8 @@ typedef struct hf_link_message {
     int identities;  /* hf_secrets_packed; -1: none */
     int channel;     /* to the key process; -1: none */
     char why[2048]; /* NUL-terminated */
+    int app;         /* APP */
+    char path[4096]; /* APP: likewise */
 } hf_link_message;
 
 /* Both ends; false with errno. */

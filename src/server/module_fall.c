@@ -13,12 +13,15 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 
 #include <handfast/base.h>
 
 #include "module_file.h"
+#include "sanitized.h"
+#include "signal_stack.h"
 
-enum { PLACES = 128, FRAMES = 64 };
+enum { PLACES = 128, FRAMES = 256 };
 
 /* Never taken away, and filled before it is counted: read where nothing may be locked. */
 typedef struct place {
@@ -31,17 +34,6 @@ static _Atomic size_t place_count;
 static hf_module_fall *told;
 static const int deaths[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
 static struct sigaction before[HF_COUNT(deaths)];
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HF_SANITIZER_TELLS 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define HF_SANITIZER_TELLS 1
-#endif
-#endif
-#ifndef HF_SANITIZER_TELLS
-#define HF_SANITIZER_TELLS 0
-#endif
 
 /* ---- where they lie --------------------------------------------------------------------------------------------------- */
 
@@ -92,17 +84,36 @@ static const place *find(uintptr_t at)
     return NULL;
 }
 
+/* Where it fell; 0: not known on this machine. */
+#if defined(__x86_64__)
+static uintptr_t place_of(const ucontext_t *c)
+{
+    return (uintptr_t)c->uc_mcontext.gregs[REG_RIP];
+}
+#elif defined(__aarch64__)
+static uintptr_t place_of(const ucontext_t *c)
+{
+    return (uintptr_t)c->uc_mcontext.pc;
+}
+#else
+static uintptr_t place_of(const ucontext_t *c)
+{
+    (void)c;
+    return 0;
+}
+#endif
+
+/* Nothing here allocates; what backtrace would load is loaded. */
 static void fall(int number, siginfo_t *info, void *context)
 {
     static _Atomic bool falling;
     void *frames[FRAMES];
-    (void)context;
     for (size_t i = 0; i < HF_COUNT(deaths); i++) /* what would have followed follows, and so does what falls in here */
         if (deaths[i] == number)
             (void)sigaction(number, &before[i], NULL);
     if (!atomic_exchange(&falling, true)) {
-        const int count = backtrace(frames, FRAMES);
-        const place *p = NULL;
+        const place *p = find(place_of(context)); /* a stack that is broken may not be walked */
+        const int count = p == NULL ? backtrace(frames, FRAMES) : 0;
         for (int i = 0; i < count && p == NULL; i++)
             p = find((uintptr_t)frames[i]);
         if (p != NULL)
@@ -123,14 +134,16 @@ const char *hf_module_fallen(void)
     return told != NULL && told->name[0] != 0 ? told->name : NULL;
 }
 
-void hf_module_watch(hf_module_fall *to)
+bool hf_module_watch(hf_module_fall *to)
 {
     void *frame[1];
-    const struct sigaction act = { .sa_sigaction = fall, .sa_flags = SA_SIGINFO };
-    if (to == NULL || HF_SANITIZER_TELLS)
-        return;
+    const struct sigaction act = { .sa_sigaction = fall, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+    if (to == NULL || HF_IS_SANITIZED)
+        return false;
     told = to;
+    hf_signal_stack_first();
     (void)backtrace(frame, 1); /* what it loads, it loads now */
     for (size_t i = 0; i < HF_COUNT(deaths); i++)
         (void)sigaction(deaths[i], &act, &before[i]);
+    return true;
 }

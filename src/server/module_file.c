@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <link.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "module_fall.h"
+#include "module_folders.h"
 
 #define SYMBOL "handfast_module"
 #ifndef MFD_NOEXEC_SEAL
@@ -31,16 +33,16 @@ typedef struct copy {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of what follows, and of dlerror's words */
 static copy *copies;
+static size_t copy_count; /* those that were refused once they were loaded, and stay, too */
 
-/* Bytes of a file, held for a process that has to begin where another fell: what is being put in the file's place meanwhile must
- * not keep it from that. */
+/* Bytes of a file, by its path. */
 typedef struct held {
     struct held *next;
     int fd;
     char path[];
 } held;
 
-static held *all_held;
+static held *all_held, *waiting;
 
 typedef struct loading {
     const hf_module_wish *wish;
@@ -66,13 +68,32 @@ static bool HF_PRINTF(2, 3) refuse(loading *l, const char *format, ...)
 
 /* ---- the file ------------------------------------------------------------------------------------------------------- */
 
+/* Those who can become who loads it already. */
+static bool is_owner(const void *self, uid_t user)
+{
+    const loading *const l = self;
+    return user == 0 || user == geteuid() || (l->only_held && l->wish->has_user && user == l->wish->user);
+}
+
+static bool is_group(const void *self, gid_t group)
+{
+    const loading *const l = self;
+    return group == 0 || group == getegid() || (l->only_held && l->wish->has_user && group == l->wish->group);
+}
+
+static bool check_folders(loading *l)
+{
+    char why[PATH_MAX + 256];
+    const hf_folder_trust trust = { is_owner, is_group, l };
+    return hf_module_folders_hold(l->wish->path, &trust, why, sizeof why) || refuse(l, "%s", why);
+}
+
 /* Who can write it becomes whoever loads it. Many work with umask 002 and a group of their own, in which nobody else is. */
 static bool check_mode(loading *l, const struct stat *st)
 {
-    const hf_module_wish *const w = l->wish;
     if (st->st_mode & S_IWOTH)
         return refuse(l, "everybody may write this file, and so run programs as the server: chmod o-w (or dangerous_foreign_file on)");
-    if (!(st->st_mode & S_IWGRP) || st->st_gid == 0 || st->st_gid == getegid() || (l->only_held && w->has_user && st->st_gid == w->group))
+    if (!(st->st_mode & S_IWGRP) || is_group(l, st->st_gid))
         return true;
     return refuse(l, "group %u may write this file (mode %04o), and so run programs as the server: chmod g-w (or dangerous_foreign_file on)",
         (unsigned)st->st_gid, (unsigned)st->st_mode & 07777);
@@ -88,8 +109,8 @@ static bool check_owner(loading *l, const struct stat *st)
         return true;
     if (!check_mode(l, st))
         return false;
-    if (st->st_uid == 0 || st->st_uid == geteuid() || (l->only_held && users))
-        return true;
+    if (is_owner(l, st->st_uid))
+        return check_folders(l);
     if (users && geteuid() == 0)
         return refuse(l, "it belongs to user %u, and root runs nothing of his: ask as that user (setpriv --reuid %u --regid %u --init-groups), or make it root's",
             (unsigned)st->st_uid, (unsigned)st->st_uid, (unsigned)w->group);
@@ -245,18 +266,26 @@ static const hf_module *load_object(loading *l)
     }
     dlclose(object);
     if ((dlopen(name, RTLD_NOLOAD | RTLD_LAZY)) != NULL)
-        l->fd = -1; /* it stays, under this name */
+        l->fd = -1, copy_count++; /* it stays, under this name */
     return NULL;
 }
 
 /* ---- held bytes --------------------------------------------------------------------------------------------------- */
 
-static held *find_held(const char *path)
+static held *find_held(held *h, const char *path)
 {
-    held *h = all_held;
     while (h != NULL && strcmp(h->path, path) != 0)
         h = h->next;
     return h;
+}
+
+static void drop(held **list)
+{
+    for (held *h; (h = *list) != NULL;) {
+        *list = h->next;
+        close(h->fd);
+        free(h);
+    }
 }
 
 /* The descriptor stays the supervisor's too: under its number here, the loader's name for it is good. */
@@ -273,26 +302,55 @@ static bool map_held(loading *l, const held *h)
     return true;
 }
 
+void hf_module_hold_from(const char *path, int fd)
+{
+    const size_t length = strlen(path) + 1;
+    pthread_mutex_lock(&lock);
+    held *const old = find_held(waiting, path), *const h = old == NULL ? calloc(1, sizeof *h + length) : NULL;
+    if (h != NULL) {
+        *h = (held){ .next = waiting, .fd = fd };
+        memcpy(h->path, path, length);
+        waiting = h;
+    } else { /* two statements name it: the first reading is for both */
+        close(fd);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
 void hf_module_hold(const hf_module_wish *wish)
 {
     char text[64]; /* whoever loads it tells it whole */
     hf_writer why = hf_writer_make(text, sizeof text);
     loading l = { .wish = wish, .why = &why, .fd = -1, .only_held = true };
-    const size_t length = strlen(wish->path) + 1;
     const bool good = copy_file(&l) && check_object(&l);
     if (l.bytes != NULL)
         munmap((void *)l.bytes, l.size);
-    held *h = find_held(wish->path);
-    if (good && h == NULL && (h = calloc(1, sizeof *h + length)) != NULL) {
-        *h = (held){ .next = all_held, .fd = -1 };
-        memcpy(h->path, wish->path, length);
-        all_held = h;
-    }
-    const int old = good && h != NULL ? h->fd : l.fd;
-    if (good && h != NULL)
-        h->fd = l.fd;
-    if (old >= 0)
-        close(old);
+    if (good)
+        hf_module_hold_from(wish->path, l.fd);
+    else if (l.fd >= 0)
+        close(l.fd);
+}
+
+void hf_module_waiting(void (*tell)(void *to, const char *path, int fd), void *to)
+{
+    for (const held *h = waiting; h != NULL; h = h->next)
+        tell(to, h->path, h->fd);
+}
+
+void hf_module_hold_commit(void)
+{
+    pthread_mutex_lock(&lock);
+    drop(&all_held);
+    all_held = waiting;
+    waiting = NULL;
+    pthread_mutex_unlock(&lock);
+}
+
+void hf_module_hold_abandon(void)
+{
+    pthread_mutex_lock(&lock);
+    drop(&waiting);
+    pthread_mutex_unlock(&lock);
 }
 
 /* ---- copies --------------------------------------------------------------------------------------------------------- */
@@ -308,6 +366,11 @@ static const hf_module *find_copy(const loading *l)
 static const hf_module *keep(loading *l)
 {
     const size_t length = strlen(l->wish->path) + 1;
+    if (l->wish->most_copies > 0 && copy_count >= l->wish->most_copies) {
+        (void)refuse(l, "it changed since it was loaded, and of files that changed this process has %zu copies, none of which ends before it does (limit "
+            "config_app_copies): restart the server", copy_count);
+        return NULL;
+    }
     copy *const c = calloc(1, sizeof *c + length);
     const hf_module *const m = c != NULL ? load_object(l) : NULL;
     if (c == NULL)
@@ -316,6 +379,7 @@ static const hf_module *keep(loading *l)
         free(c);
         return NULL;
     }
+    copy_count++;
     *c = (copy){ .next = copies, .module = m, .bytes = l->bytes, .size = l->size };
     memcpy(c->path, l->wish->path, length);
     copies = c;
@@ -324,12 +388,20 @@ static const hf_module *keep(loading *l)
     return m;
 }
 
+size_t hf_module_copies(void)
+{
+    pthread_mutex_lock(&lock);
+    const size_t n = copy_count;
+    pthread_mutex_unlock(&lock);
+    return n;
+}
+
 const hf_module *hf_module_load(const hf_module_wish *wish, hf_writer *why)
 {
     loading l = { .wish = wish, .why = why, .fd = -1 };
     const hf_module *m = NULL;
     pthread_mutex_lock(&lock);
-    const held *const h = wish->held ? find_held(wish->path) : NULL;
+    const held *const h = wish->held ? find_held(all_held, wish->path) : NULL;
     if ((h != NULL ? map_held(&l, h) : copy_file(&l)) && check_object(&l)) {
         m = find_copy(&l);
         m = m != NULL ? m : keep(&l);

@@ -61,6 +61,7 @@ typedef struct hf_serve_options {
     const char *qlog;          /* a folder: what QUIC connections do is written there; NULL: never */
     bool no_http3;             /* https listeners speak HTTP/1.1 and HTTP/2 alone */
     hf_address preferred[2];   /* where clients of HTTP/3 shall go on: of IPv4, of IPv6; family 0: where they are */
+    bool terse;                /* no guard explains a denial: profile production */
     bool redirect_https;       /* requests to http listeners, and plain ones to https listeners, are sent to https */
 
     /* what to serve */

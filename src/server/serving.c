@@ -88,7 +88,7 @@ static size_t find_rules(const hf_serve_options *o, const hf_listen_set *listeni
 hf_engine_options hf_serving_options(const hf_serve_options *o, hf_access_log *log)
 {
     return (hf_engine_options){ .routes = o->routes, .route_count = o->route_count, .sites = o->sites, .site_count = o->site_count,
-        .hosts = o->hosts, .host_count = o->host_count, .context = o->config != NULL ? NULL : o->context, .server_name = "handfast",
+        .hosts = o->hosts, .host_count = o->host_count, .context = o->config != NULL ? NULL : o->context, .terse = o->terse, .server_name = "handfast",
         .error_page = hf_bytes_make(hf_error_page.bytes, hf_error_page.size), .error_page_policy = hf_error_page_policy,
         .limits = &o->limits, .threads = o->threads, .loop = o->loop, .access_log = log,
         .proxy_from = o->proxy_from, .proxy_from_count = o->proxy_from_count, .trusted = o->trusted,
@@ -146,10 +146,16 @@ static bool ask_listeners(const hf_serving *s, const hf_serve_options *o, hf_lin
         m->urls[i] = hf_serve_listener(o, i);
         m->urls[i].text = NULL;
     }
-    if (!hf_link_send(s->start->link, m) || !hf_link_receive(s->start->link, m)) {
+    bool told = hf_link_send(s->start->link, m) && hf_link_receive(s->start->link, m);
+    hf_module_hold_abandon();
+    for (; told && m->kind == HF_LINK_APP; told = hf_link_receive(s->start->link, m))
+        if (m->app >= 0)
+            hf_module_hold_from(m->path, m->app);
+    if (!told) {
         fputs("the supervisor does not answer\n", why);
         return false;
     }
+    hf_module_hold_commit();
     if (m->err.code == 0)
         return true;
     fputs(m->why, why);
@@ -234,22 +240,30 @@ static bool take_secure(hf_serving *s, attempt *a, FILE *why)
     return a->secure != NULL;
 }
 
+/* The files of applications, as the supervisor read them. */
+static bool load_again(attempt *a, FILE *why)
+{
+    const bool good = a->loaded == NULL || hf_apps_load(&a->loaded->config, true, &a->loaded->plan, &a->loaded->options, why);
+    hf_module_hold_commit(); /* what is loaded needs them no longer */
+    return good;
+}
+
 static bool prepare(hf_serving *s, attempt *a, FILE *why)
 {
     if (s->options->config != NULL) {
         a->loaded = hf_loaded_new(s->options, why);
-        if (a->loaded == NULL || !hf_apps_load(&a->loaded->config, false, &a->loaded->plan, &a->loaded->options, why))
+        if (a->loaded == NULL)
             return false;
     }
     a->options = a->loaded != NULL ? &a->loaded->options : s->options;
+    if (!ask_listeners(s, a->options, &a->listening, why) || !load_again(a, why))
+        return false;
     a->folders = hf_folders_new(a->options);
     char text[8192];
     hf_writer log_why = hf_writer_make(text, sizeof text);
     a->logs = hf_logs_open(a->options, s->logs, &log_why);
     fprintf(why, "%.*s", HF_STR(hf_written(&log_why)));
     if (a->logs == NULL)
-        return false;
-    if (!ask_listeners(s, a->options, &a->listening, why))
         return false;
     find_changes(&s->listening, &a->listening, &a->changes);
     return take_secure(s, a, why) && (a->loaded == NULL || hf_apps_open(&a->loaded->config, &a->loaded->plan, why));
@@ -455,7 +469,7 @@ static bool load_apps(hf_serving *s, FILE *why)
     s->with_apps = *s->options;
     if (planned == NULL || !hf_config_has_apps(planned->config))
         return true;
-    if (!hf_apps_load((hf_config *)planned->config, s->start->restarts > 0, &s->plan, &s->with_apps, why)) /* it is this process's own */
+    if (!hf_apps_load((hf_config *)planned->config, true, &s->plan, &s->with_apps, why)) /* it is this process's own */
         return false;
     hf_folders_free(s->folders, s->options);
     s->options = &s->with_apps;
@@ -494,7 +508,7 @@ static bool begin(hf_serving *s, hf_writer *why, hf_err *err)
         options.keys = &s->answers;
     if (start->tapes != NULL)
         hf_tapes_watch(start->tapes);
-    hf_module_watch(start->fall);
+    (void)hf_module_watch(start->fall);
     if (start->recording >= 0) {
         options.tape = s->tape = begin_recording(start, err);
         if (s->tape == NULL) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "sanitized.h"
 #include "serving_confine.h"
 
 #include <errno.h>
@@ -22,17 +23,6 @@
 #define HF_OUR_ARCH AUDIT_ARCH_AARCH64
 #else
 #define HF_OUR_ARCH 0 /* not confined there */
-#endif
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HF_IS_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define HF_IS_SANITIZED 1
-#endif
-#endif
-#ifndef HF_IS_SANITIZED
-#define HF_IS_SANITIZED 0
 #endif
 
 /* Calls that only the older architectures have. */

@@ -53,6 +53,7 @@ static void forget_change(hf_supervisor *v)
             hf_listening_close(&v->wanted.at[i]);
     v->changing = false;
     hf_secrets_abandon(&v->secrets);
+    hf_module_hold_abandon();
 }
 
 static void close_link(hf_supervisor *v)
@@ -63,11 +64,12 @@ static void close_link(hf_supervisor *v)
     forget_change(v);
 }
 
-/* Of the files that applications are in the bytes alone: another serving process begins with those, whatever is in their place then. */
+/* Of the files that applications are in the bytes alone: every serving process begins with those, whatever is in their place then. */
 static void hold_apps(const hf_supervisor *v)
 {
     if (v->options->config != NULL)
         hf_config_apps_hold(((const hf_config_plan *)v->options->context)->config);
+    hf_module_hold_commit();
 }
 
 static bool start_child(hf_supervisor *v)
@@ -173,7 +175,8 @@ static int child_ended(hf_supervisor *v, int status)
 
 /* ---- reload --------------------------------------------------------------------------------------------------- */
 
-/* The certificates and keys that the configuration names now: read here, for here are the rights to. */
+/* The certificates and keys that the configuration names now: read here, for here are the rights to. And the applications' files, once
+ * for both processes. */
 static bool try_secrets(hf_supervisor *v, hf_link_message *m, hf_writer *why)
 {
     FILE *nowhere = v->options->config != NULL ? fopen("/dev/null", "w") : NULL;
@@ -181,11 +184,22 @@ static bool try_secrets(hf_supervisor *v, hf_link_message *m, hf_writer *why)
     const bool good = hf_secrets_try(&v->secrets, l != NULL ? &l->options : v->options, why);
     if (nowhere != NULL)
         fclose(nowhere);
+    if (good && l != NULL)
+        hf_config_apps_hold(&l->config);
     hf_loaded_free(l);
     m->identities = good ? hf_secrets_packed(&v->secrets) : -1;
     m->channel = v->secrets.tried.keeper.serving;
     m->secure = m->identities >= 0;
     return good;
+}
+
+static void hand_app(void *to, const char *path, int fd)
+{
+    hf_link_message m = { .kind = HF_LINK_APP, .app = fd };
+    if (strlen(path) < sizeof m.path) { /* a longer one can be no file's */
+        memcpy(m.path, path, strlen(path));
+        (void)hf_link_send(((hf_supervisor *)to)->link, &m);
+    }
 }
 
 static void bind_new(hf_supervisor *v, hf_link_message *m)
@@ -204,6 +218,7 @@ static void bind_new(hf_supervisor *v, hf_link_message *m)
     m->kind = HF_LINK_LISTENING;
     m->set = v->wanted;
     memcpy(m->fresh, v->fresh, sizeof m->fresh);
+    hf_module_waiting(hand_app, v);
     (void)hf_link_send(v->link, m);
     if (m->identities >= 0)
         close(m->identities);
@@ -231,7 +246,6 @@ static void follow(hf_supervisor *v)
     hf_loaded_free(v->loaded);
     v->loaded = l;
     v->options = o;
-    hold_apps(v);
 }
 
 static void commit(hf_supervisor *v, uint64_t generation)
@@ -244,6 +258,7 @@ static void commit(hf_supervisor *v, uint64_t generation)
         v->listening = v->wanted;
     v->changing = false;
     hf_secrets_commit(&v->secrets);
+    hf_module_hold_commit();
     follow(v);
     hf_notify("READY=1\nSTATUS=generation %llu serves", (unsigned long long)generation);
 }
@@ -275,6 +290,7 @@ static bool listen_to_child(hf_supervisor *v)
         forget_change(v);
         hf_notify("READY=1\nSTATUS=reload refused; generation %llu serves on", (unsigned long long)v->generation);
         break;
+    case HF_LINK_APP:
     case HF_LINK_LISTENING:
         break;
     }

@@ -319,7 +319,7 @@ static void fall(int signal_number)
 void hf_tapes_watch(hf_tapes *t)
 {
     static const int deaths[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
-    struct sigaction act = { .sa_handler = fall, .sa_flags = (int)SA_RESETHAND };
+    struct sigaction act = { .sa_handler = fall, .sa_flags = (int)(SA_RESETHAND | SA_ONSTACK) };
     watched = t;
     for (size_t i = 0; i < HF_COUNT(deaths); i++)
         sigaction(deaths[i], &act, NULL);

@@ -7,7 +7,8 @@
 
 #include <pthread.h>
 
-/* As pthread_create, for a thread that takes no signals: whoever started the server does. 0, or an errno. */
+/* As pthread_create, for a thread that takes no signals: whoever started the server does. One that falls out of stack can be told of
+ * (signal_stack.h). 0, or an errno. */
 int hf_thread_start(pthread_t *id, void *(*run)(void *argument), void *argument);
 
 #endif

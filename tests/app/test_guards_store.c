@@ -39,9 +39,13 @@ static hf_err insert(void *self, const hf_session_record *r)
     return or_fail(failing ? HF_OK : real.insert(self, r));
 }
 static _Atomic size_t looked_up;
+static hf_rate *used_up_meanwhile; /* by who is denied behind the same address */
 static hf_err get(void *self, const uint8_t key[32], hf_session_record *r, hf_span room)
 {
+    uint32_t wait;
     looked_up++;
+    if (used_up_meanwhile != NULL)
+        (void)hf_rate_take(used_up_meanwhile, hf_bytes_make("4\0\0\0\0no", 7), k.r.now, &wait, NULL).code;
     return or_fail(failing ? HF_OK : real.get(self, key, r, room));
 }
 static hf_err update(void *self, const hf_session_record *r)
@@ -864,6 +868,18 @@ static void made_up_sessions_are_counted_by_address(void **state)
     assert_int_equal(handled, 1);
 }
 
+/* The look-up is paid: whom it found is not turned away for others' denials that came meanwhile. */
+static void who_was_looked_up_is_let_in_whatever_others_did_meanwhile(void **state)
+{
+    (void)state;
+    log_in();
+    used_up_meanwhile = each_session.rate;
+    const char *const answer = say("GET /few-each", "", "");
+    used_up_meanwhile = NULL;
+    has(answer, "I am alice");
+    has(say("GET /few-each", "", ""), "429 "); /* it was used up */
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -882,6 +898,7 @@ int main(void)
         CASE(unknown_names_fetch_once_a_cooldown), CASE(while_one_request_waits_for_keys_others_do_not), CASE(keys_that_cannot_be_had_count_on_for_a_day),
         CASE(a_file_is_a_source), CASE(a_rate_is_counted_elsewhere_too), CASE(a_count_that_cannot_be_asked_leaves_our_own), CASE(methods_of_one_path_have_limits_of_their_own),
         CASE(a_guard_may_go_while_a_thread_asks), CASE(each_session_has_its_rate), CASE(made_up_sessions_are_counted_by_address),
+        CASE(who_was_looked_up_is_let_in_whatever_others_did_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

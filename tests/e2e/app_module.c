@@ -3,6 +3,7 @@
  * The application of test_apps.py: it tells which of its contexts answers, holds requests until it is told to go on, and falls. Each
  * context writes into the file `log` when it is opened and when it is closed.
  */
+#include <handfast/guards.h>
 #include <handfast/module.h>
 
 #include <stdio.h>
@@ -84,11 +85,35 @@ static hf_err fall(hf_req *rq)
     abort();
 }
 
+/* Until the stack ends. */
+static int go_down(int depth)
+{
+    volatile char room[4096];
+    room[0] = (char)depth;
+    return depth == 0 ? 0 : go_down(depth - 1) + room[0];
+}
+
+static hf_err deep(hf_req *rq)
+{
+    return hf_reply_text(rq, 200, "%d", go_down(0x7fffffff));
+}
+
+/* A guard of the application's own, which would tell why. */
+static hf_err nobody(hf_guard *self, hf_req *rq, hf_why *why)
+{
+    (void)self, (void)rq;
+    *why = (hf_why){ .err = hf_err_make(HF_ERR_CSRF_ORIGIN_MISMATCH), .got = "you", .wanted = "somebody else" };
+    return why->err;
+}
+static hf_guard talkative = { .check = nobody, .explain = true };
+
 static const hf_route routes[] = {
     { .method = "GET", .path = "/who", .handle = who },
     { .method = "GET", .path = "/hello/{name}", .handle = hello },
     { .method = "GET", .path = "/held", .handle = held },
     { .method = "GET", .path = "/fall", .handle = fall },
+    { .method = "GET", .path = "/deep", .handle = deep },
+    { .method = "GET", .path = "/closed", .handle = who, .guards = { &talkative } },
 };
 
 const hf_module handfast_module = { HF_MODULE_ABI, .name = "tested", .routes = routes, .route_count = HF_COUNT(routes), .settings = settings,

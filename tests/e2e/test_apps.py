@@ -181,6 +181,26 @@ def one_that_falls_is_named_and_begins_again_though_its_file_is_broken():
             assert "; ended fell:app.so" in again.stdout, again.stdout + again.stderr
 
 
+def its_own_guards_explain_nothing_in_production():
+    for profile, told in (("production", False), ("dev", True)):
+        with app(CONFIG + f"profile {profile}\n") as s:
+            status, fields, _ = s.ask("GET", "/t/a/closed")
+            equal((status, "handfast-why" in fields), (403, told), profile)
+
+
+def one_that_is_out_of_stack_is_named():
+    with tempfile.TemporaryDirectory() as kept, app(CONFIG + f"record {kept}\n") as s:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            s.ask("GET", "/t/a/deep")
+        until(lambda: any("died by signal" in line or "ended with status" in line for line in s.lines), 60, "it fell")
+        if not s.is_sanitized():
+            until(lambda: any("it fell in the application app.so" in line for line in s.lines), 60, "it is named")
+            [tape] = [name for name in os.listdir(kept) if name.startswith("fell-")]
+            with open(os.path.join(kept, tape), "rb") as f:
+                assert b"\nended fell:app.so\n" in f.read()
+        equal(get(s, "/own"), (200, "own"))
+
+
 def the_example_counts_votes_behind_the_guards_of_its_configuration():
     with tempfile.TemporaryDirectory() as top:
         put(os.path.join(top, "poll.so"), built("poll"))
@@ -208,4 +228,5 @@ def the_example_counts_votes_behind_the_guards_of_its_configuration():
 main([its_routes_stand_below_the_path_of_their_route, a_reload_under_requests_opens_a_new_context_and_fails_none,
       an_old_context_stays_until_its_last_work_is_done, one_that_is_broken_is_refused_and_the_old_one_serves,
       one_that_falls_is_named_and_begins_again_though_its_file_is_broken,
+      its_own_guards_explain_nothing_in_production, one_that_is_out_of_stack_is_named,
       the_example_counts_votes_behind_the_guards_of_its_configuration])

@@ -7,15 +7,20 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
-#include <sys/wait.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "allocator.h"
 #include "apps.h"
 #include "config_apps.h"
 #include "config_plan.h"
+#include "link.h"
 #include "module_file.h"
+#include "pool.h"
 #include "temp_folder.h"
+#include "thread.h"
 
 static temp_folder top;
 static const char *modules; /* the folder that they were built in */
@@ -225,6 +230,68 @@ static void a_file_that_a_group_may_write_is_refused_unless_it_is_our_own(void *
     expect(site, "");
 }
 
+/* What is said of the file `name` below `top`, or "". */
+static const char *said_of(const char *name)
+{
+    static char text[2048];
+    hf_writer why = hf_writer_make(text, sizeof text - 1);
+    const hf_module_wish wish = { .path = temp_path(&top, name), .most = 1 << 24 };
+    const hf_module *const m = hf_module_load(&wish, &why);
+    text[why.length] = 0;
+    assert_int_equal(m == NULL, why.length > 0);
+    return text;
+}
+
+static void a_file_is_refused_where_others_may_write_a_folder_above_it(void **state)
+{
+    (void)state;
+    temp_dir(&top, "above");
+    temp_dir(&top, "above/in");
+    install("right", "above/in/m.so", 11);
+    assert_string_equal(said_of("above/in/m.so"), "");
+    assert_int_equal(chmod(temp_path(&top, "above"), 0757), 0);
+    assert_non_null(strstr(said_of("above/in/m.so"), "m.so: everybody may write the folder "));
+    assert_non_null(strstr(said_of("above/in/m.so"), "/above, and so put another file in its place: chmod o-w (or dangerous_foreign_file on)"));
+    assert_int_equal(chmod(temp_path(&top, "above"), 01757), 0); /* as /tmp */
+    assert_string_equal(said_of("above/in/m.so"), "");
+    assert_int_equal(chmod(temp_path(&top, "above"), 0755), 0);
+    assert_int_equal(chmod(temp_path(&top, "above/in"), 0757), 0);
+    assert_non_null(strstr(said_of("above/in/m.so"), "/above/in, and so put another"));
+    expect("site * {\n  app above/in/m.so\n}\n", "above/in/m.so: everybody may write the folder ");
+    expect("site * {\n  app above/in/m.so {\n    dangerous_foreign_file on\n  }\n}\n", "");
+    temp_link(&top, "above/in/m.so", "by_link.so"); /* the folders that the link leads through, too */
+    assert_non_null(strstr(said_of("by_link.so"), "/above/in, and so put another"));
+    temp_dir(&top, "links");
+    assert_int_equal(chmod(temp_path(&top, "above/in"), 0755), 0);
+    temp_link(&top, "../above/./in/m.so", "links/there.so");
+    assert_string_equal(said_of("links/there.so"), "");
+    assert_int_equal(chmod(temp_path(&top, "links"), 0757), 0); /* and that in which the link is */
+    assert_non_null(strstr(said_of("links/there.so"), "/links, and so put another"));
+}
+
+static void a_folder_or_link_of_another_user_is_refused(void **state)
+{
+    char expected[256];
+    (void)state;
+    if (geteuid() != 0)
+        skip(); /* nobody else can be made an owner */
+    temp_dir(&top, "his");
+    install("right", "his/m.so", 12);
+    assert_int_equal(chown(temp_path(&top, "his"), 4711, 0), 0);
+    assert_non_null(strstr(said_of("his/m.so"), "/his on the way to it belongs to user 4711, who could put another file in its place: make it root's"));
+    assert_int_equal(chown(temp_path(&top, "his"), 0, 4712), 0);
+    assert_int_equal(chmod(temp_path(&top, "his"), 0775), 0);
+    snprintf(expected, sizeof expected, "group 4712 may write the folder %s (mode 0775), and so put another file in its place: chmod g-w", temp_path(&top, "his"));
+    assert_non_null(strstr(said_of("his/m.so"), expected));
+    assert_int_equal(chown(temp_path(&top, "his"), 0, 0), 0);
+    assert_string_equal(said_of("his/m.so"), "");
+    assert_int_equal(chmod(temp_path(&top, "his"), 01777), 0);
+    temp_link(&top, "m.so", "his/link.so");
+    assert_string_equal(said_of("his/link.so"), "");
+    assert_int_equal(lchown(temp_path(&top, "his/link.so"), 4711, 0), 0);
+    assert_non_null(strstr(said_of("his/link.so"), "/link.so on the way to it belongs to user 4711"));
+}
+
 /* 0: he loads it. */
 static int load_as(const hf_module_wish *wish, uid_t user, gid_t group)
 {
@@ -262,6 +329,7 @@ static void root_runs_no_file_of_the_servers_user_but_holds_it_for_him(void **st
     assert_non_null(memmem(text, why.length, "root runs nothing of his", 24));
     assert_int_equal(chmod(wish.path, 0664), 0);
     hf_module_hold(&wish);
+    hf_module_hold_commit();
     write_all("own.so", "broken", 6);
     wish.held = true;
     assert_int_equal(load_as(&wish, 4711, 4712), 0);
@@ -412,9 +480,11 @@ static void bytes_that_are_held_outlive_the_file(void **state)
     install("right", "m.so", 4);
     assert_string_equal(load(&l, site), "");
     hf_config_apps_hold(&l.config);
+    hf_module_hold_commit();
     const hf_module *const before = l.config.apps->module;
     write_all("m.so", "broken", 6);
-    hf_config_apps_hold(&l.config); /* what is wrong does not take the place of what was right */
+    hf_config_apps_hold(&l.config); /* a reload that is refused does not take the place of what serves */
+    hf_module_hold_abandon();
     unload(&l);
     assert_non_null(strstr(load(&l, site), "it is no shared object"));
     unload(&l);
@@ -423,7 +493,137 @@ static void bytes_that_are_held_outlive_the_file(void **state)
     assert_int_equal(hf_config_load(&l.config, temp_path(&top, "c")).code, 0);
     assert_true(hf_config_apps_load(&l.config, true));
     assert_ptr_equal(l.config.apps->module, before);
+    hf_config_apps_hold(&l.config); /* one that is accepted does: nothing could be read, so nothing is held */
+    hf_module_hold_commit();
     unload(&l);
+    l = (loaded){ .limits = *hf_limits_default() };
+    hf_config_init(&l.config, hf_allocator_default(), &hf_config_system, &l.limits);
+    assert_int_equal(hf_config_load(&l.config, temp_path(&top, "c")).code, 0);
+    assert_false(hf_config_apps_load(&l.config, true));
+    unload(&l);
+}
+
+/* As the supervisor hands one on. */
+static void hand(void *to, const char *path, int fd)
+{
+    hf_link_message m = { .kind = HF_LINK_APP, .app = fd };
+    memcpy(m.path, path, strlen(path));
+    assert_true(hf_link_send(*(int *)to, &m));
+}
+
+static void a_file_that_changes_behind_the_one_reading_of_it_is_not_read_again(void **state)
+{
+    int ends[2];
+    char text[1024];
+    hf_writer why = hf_writer_make(text, sizeof text);
+    hf_module_wish wish = { .path = temp_path(&top, "once.so"), .most = 1 << 24 };
+    (void)state;
+    install("right", "once.so", 7);
+    const hf_module *const first = hf_module_load(&wish, &why);
+    assert_non_null(first);
+    hf_module_hold(&wish);
+    install("right", "once.so", 8);
+    hf_module_hold(&wish); /* a second statement of the same file: one reading */
+    assert_true(hf_link_open(ends));
+    hf_module_waiting(hand, &ends[0]);
+    hf_module_hold_abandon();
+    hf_link_message m;
+    assert_true(hf_link_receive(ends[1], &m));
+    assert_int_equal(m.kind, HF_LINK_APP);
+    assert_string_equal(m.path, wish.path);
+    assert_true(m.app >= 0);
+    assert_int_equal(write(m.app, "x", 1), -1); /* sealed */
+    hf_module_hold_from(m.path, m.app);
+    hf_module_hold_commit();
+    wish.held = true;
+    assert_ptr_equal(hf_module_load(&wish, &why), first);
+    hf_module_hold_commit();
+    const hf_module *const second = hf_module_load(&wish, &why);
+    assert_non_null(second);
+    assert_ptr_not_equal(second, first);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void limit_config_app_copies(void **state)
+{
+    char text[1024];
+    hf_writer why = hf_writer_make(text, sizeof text);
+    hf_module_wish wish = { .path = temp_path(&top, "copies.so"), .most = 1 << 24, .most_copies = hf_module_copies() + 1 };
+    (void)state;
+    assert_true(hf_limits_default()->config_app_copies <= 128); /* those whose fall is named */
+    install("right", "copies.so", 9);
+    const hf_module *const last = hf_module_load(&wish, &why);
+    assert_non_null(last);
+    install("right", "copies.so", 10);
+    assert_null(hf_module_load(&wish, &why));
+    assert_non_null(memmem(text, why.length, "(limit config_app_copies): restart the server", 45));
+    install("right", "copies.so", 9); /* that is there already */
+    assert_ptr_equal(hf_module_load(&wish, &why), last);
+}
+
+/* ---- falls ----------------------------------------------------------------------------------------------------------- */
+
+static void *call(void *module)
+{
+    (void)((const hf_module *)module)->routes[0].handle(NULL).code;
+    return NULL;
+}
+
+typedef struct deep_job {
+    hf_job job;
+    const hf_module *module;
+} deep_job;
+
+static void call_job(hf_job *j)
+{
+    (void)call((void *)((deep_job *)j)->module);
+}
+
+/* Does not come back. */
+static void fall_in_thread(const hf_module *m, bool pool)
+{
+    pthread_t id;
+    deep_job job = { { .work = call_job, .abandon = call_job }, m };
+    hf_pool *const p = pool ? hf_pool_new(hf_allocator_default(), 1, 1) : NULL;
+    if (p != NULL ? hf_pool_give(p, &job.job) : hf_thread_start(&id, call, (void *)m) == 0)
+        for (;;)
+            pause();
+}
+
+static void out_of_stack_a_module_is_named_in_whichever_thread(void **state)
+{
+    char text[1024];
+    hf_writer why = hf_writer_make(text, sizeof text);
+    hf_module_fall *const fall = hf_module_fall_new();
+    const hf_module_wish wish = { .path = temp_path(&top, "deep.so"), .most = 1 << 24 };
+    enum { FIRST, THREAD, POOL, WAYS };
+    (void)state;
+    install("deep", "deep.so", 0);
+    assert_non_null(fall);
+    for (int way = 0; way < WAYS; way++) {
+        int status = -1;
+        const pid_t child = fork();
+        if (child == 0) {
+            const struct rlimit none = { 0, 0 }, stack = { 1 << 20, 1 << 20 };
+            (void)setrlimit(RLIMIT_CORE, &none);
+            (void)setrlimit(RLIMIT_STACK, &stack);
+            const hf_module *const m = hf_module_load(&wish, &why);
+            if (m == NULL || !hf_module_watch(fall))
+                _exit(m == NULL ? 1 : 2);
+            if (way == FIRST)
+                (void)call((void *)m);
+            fall_in_thread(m, way == POOL);
+            _exit(3);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
+            skip(); /* a sanitizer tells more */
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), SIGSEGV);
+        assert_string_equal(fall->name, "deep.so");
+        memset(fall->name, 0, sizeof fall->name);
+    }
 }
 
 /* ---- the end --------------------------------------------------------------------------------------------------------- */
@@ -539,6 +739,8 @@ int main(void)
         cmocka_unit_test(a_file_that_is_no_module_of_this_machine_is_refused),
         cmocka_unit_test(a_file_that_others_may_write_is_refused),
         cmocka_unit_test(a_file_that_a_group_may_write_is_refused_unless_it_is_our_own),
+        cmocka_unit_test(a_file_is_refused_where_others_may_write_a_folder_above_it),
+        cmocka_unit_test(a_folder_or_link_of_another_user_is_refused),
         cmocka_unit_test(root_runs_no_file_of_the_servers_user_but_holds_it_for_him),
         cmocka_unit_test(limit_config_app_bytes),
         cmocka_unit_test(settings_are_held_to_what_the_module_takes),
@@ -548,6 +750,9 @@ int main(void)
         cmocka_unit_test(each_reading_has_a_context_of_its_own),
         cmocka_unit_test(what_is_written_over_the_file_changes_nothing_that_runs),
         cmocka_unit_test(bytes_that_are_held_outlive_the_file),
+        cmocka_unit_test(a_file_that_changes_behind_the_one_reading_of_it_is_not_read_again),
+        cmocka_unit_test(limit_config_app_copies),
+        cmocka_unit_test(out_of_stack_a_module_is_named_in_whichever_thread),
         cmocka_unit_test(what_an_application_lets_go_of_while_it_is_closed_stays_until_all_are_closed),
         cmocka_unit_test(without_a_thread_to_close_them_in_they_are_closed_at_the_end),
     };

@@ -8,15 +8,25 @@
 
 #include <stdlib.h>
 
-enum { RIGHT, NO_SYMBOL, OTHER_VERSION, OTHER_HEADERS, NO_NAME, NO_ROUTES, WRONG_ROUTES, UNDEFINED, REFUSES, CANNOT_OPEN, GUARDED };
+enum { RIGHT, NO_SYMBOL, OTHER_VERSION, OTHER_HEADERS, NO_NAME, NO_ROUTES, WRONG_ROUTES, UNDEFINED, REFUSES, CANNOT_OPEN, GUARDED, DEEP };
 
 /* A symbol by another name, and one that nobody has. */
 extern const hf_module some_other_name __attribute__((visibility("default")));
 void hf_there_is_no_such_function(void);
 
+/* Until the stack ends. */
+static int go_down(int depth)
+{
+    volatile char room[4096];
+    room[0] = (char)depth;
+    return depth == 0 ? 0 : go_down(depth - 1) + room[0];
+}
+
 static hf_err answer(hf_req *rq)
 {
     (void)rq;
+    if (WRONG == DEEP)
+        return (hf_err){ go_down(0x7fffffff) };
     if (WRONG == UNDEFINED)
         hf_there_is_no_such_function();
     return HF_OK;
