@@ -82,7 +82,8 @@ typedef struct hf_client_answer hf_client_answer;
  * next turn, within 10 ms where the loop is ours. HF_CLOSED: that was all. HF_FAULT: there is no more, although there should be:
  * the exchange is given up with HF_ERR_CLIENT_BODY. Must not call the client. */
 typedef hf_step hf_client_source(void *context, uint8_t *to, size_t size, size_t *n);
-/* The next piece of an answer's body, lent for the call. The connection waits meanwhile. An error gives the exchange up with it. */
+/* The next piece of an answer's body, lent for the call. The connection waits meanwhile. An error gives the exchange up with it;
+ * hf_client_pause has the next one wait. */
 typedef hf_err hf_client_piece(void *context, hf_client_call *call, hf_bytes piece);
 /* It is over, well or not. The call may be dropped here, and others begun. */
 typedef void hf_client_done(void *context, hf_client_call *call, const hf_client_answer *answer);
@@ -139,6 +140,12 @@ HF_API const hf_client_answer *hf_client_answer_of(const hf_client_call *call);
 HF_API const hf_client_answer *hf_client_finish(hf_client_call *call);
 /* Gives it up if it is under way, and frees its answer; `done` is not called. NULL is fine. */
 HF_API void hf_client_drop(hf_client_call *call);
+/* Within `piece`: this piece is taken, and no other comes until hf_client_continue, whatever the body's coding; the end may, where nothing is
+ * left. The server is held back: it can send no more than the window of the stream, or of TCP, holds. Calls that begin meanwhile go over other
+ * connections; those that share this one (HTTP/2 and 3) go on while its window lasts. patience_ns runs. Elsewhere nothing happens. */
+HF_API void hf_client_pause(hf_client_call *call);
+/* From the client's thread: from functions of this and other calls, and from between turns with own_loop. */
+HF_API void hf_client_continue(hf_client_call *call);
 /* Waits until nothing is under way. Nothing happens with own_loop. */
 HF_API void hf_client_run(hf_client *client);
 

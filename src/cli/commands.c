@@ -353,6 +353,7 @@ static const hf_option sim_options[] = {
     { .name = "world", .kind = HF_OPTION_VALUE, .value = "NAME", .preset = "every world", .help = "Run this world only." },
     { .name = "quiet", .help = "Print failures only." },
     { .name = "verbose", .letter = 'v', .help = "Print every trace record." },
+    { .name = "mutants", .help = "Say how the tests are tried with faults in our TCP (make mutants, in the sources), run nothing, and exit with 2." },
 };
 static const hf_exit_row sim_exits[] = {
     { 0, "Every run passed." },
@@ -543,6 +544,7 @@ static const hf_option explain_options[] = {
     { .name = "location", .letter = 'L', .help = "URL: go where redirects lead, at most 20 times, and explain each." },
     { .name = "timeout", .kind = HF_OPTION_VALUE, .value = "SECONDS", .preset = "10", .help = "URL: each address may take so long to connect to, the handshake of TLS, and the answer." },
     { .name = "insecure", .letter = 'k', .help = "URL: go on whatever the certificate is." },
+    { .name = "dns-servers", .kind = HF_OPTION_VALUE, .value = "ADDRESS[:PORT],...", .preset = "the system's", .help = "URL: ask these name servers." },
     { .name = "http3", .help = "URL: why not HTTP/3? It is tried though nobody offers it, and where it does not work that is the failure." },
     { .name = "svg", .kind = HF_OPTION_VALUE, .value = "FILE", .complete = HF_COMPLETE_FILE, .help = "URL: draw the timeline into this file." },
     { .name = "strict", .help = "URL: what is weak, such as a missing security field, fails too, with status 14." },

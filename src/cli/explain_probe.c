@@ -251,11 +251,17 @@ void hf_trail_try_http3(hf_trail *y, hf_trail_hop *h)
     if (!h->url.secure || h->url.live)
         return;
     h->http3.offered = is_offered(h, &alt);
+    if (!h->http3.offered && h->recorded && h->record.h3) { /* RFC 9460 9: the same, said in the DNS */
+        h->http3.offered = true;
+        alt.port = h->record.port != 0 ? h->record.port : h->url.port;
+        memcpy(alt.host, h->leads_to, sizeof alt.host);
+    }
     if (!h->http3.offered && !y->wants_http3)
         return;
     h->http3.port = h->http3.offered ? alt.port : h->url.port;
     const hf_dialer_alias elsewhere = { .host = "", .to_host = h->http3.offered ? alt.host : "", .to_port = h->http3.port };
-    const hf_dialer_options options = { .roots = y->roots, .insecure = y->insecure, .connect_ns = y->probe_ns, .aliases = &elsewhere, .alias_count = 1 };
+    const hf_dialer_options options = { .roots = y->roots, .insecure = y->insecure, .connect_ns = y->probe_ns, .aliases = &elsewhere, .alias_count = 1,
+        .name_servers = y->name_servers };
     hf_dialer *const d = hf_dialer_new(&options, &why);
     if (d == NULL)
         return;

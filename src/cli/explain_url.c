@@ -43,6 +43,11 @@ static void see(void *observer, const hf_dial_event *e)
         h->address_count = e->address_count < HF_TRAIL_ADDRESSES ? e->address_count : HF_TRAIL_ADDRESSES;
         memcpy(h->addresses, e->addresses, h->address_count * sizeof *h->addresses);
         break;
+    case HF_DIAL_RECORD:
+        h->recorded = true;
+        h->record = *e->record;
+        snprintf(h->leads_to, sizeof h->leads_to, "%s", e->host);
+        break;
     case HF_DIAL_ADDRESS:
         h->connected = e->err.code == 0;
         h->by_tcp = (hf_trail_packets){ e->packets_out, e->packets_in };
@@ -459,9 +464,11 @@ static hf_exit prepare(hf_trail *y, const hf_arguments *arguments)
     y->patience_ns = (int64_t)(seconds * 1e9);
     y->probe_ns = y->patience_ns < probe_most_ns ? y->patience_ns : probe_most_ns;
     y->roots = roots != NULL ? roots->value : NULL;
-    const hf_dialer_options blind = { .insecure = true, .connect_ns = y->probe_ns };
+    const hf_given *const servers = hf_arguments_find(arguments, "dns-servers");
+    y->name_servers = servers != NULL ? servers->value : NULL;
+    const hf_dialer_options blind = { .insecure = true, .connect_ns = y->probe_ns, .name_servers = y->name_servers };
     const hf_dialer_options options = { .roots = y->roots, .insecure = y->insecure, .connect_ns = y->patience_ns,
-        .observe = see, .observer = y };
+        .name_servers = y->name_servers, .observe = see, .observer = y };
     y->dialer = hf_dialer_new(&options, &why);
     y->blind = y->dialer != NULL ? hf_dialer_new(&blind, &why) : NULL;
     if (y->blind == NULL)

@@ -10,6 +10,7 @@
 #include "decompress.h"
 #include "fetch.h"
 #include "findings.h"
+#include "https_record.h"
 
 enum { HF_TRAIL_ADDRESSES = 16, HF_TRAIL_FIELDS = 128, HF_TRAIL_HOPS = 21, HF_TRAIL_PAGE = 256 << 10, HF_TRAIL_STEPS = 16 };
 
@@ -65,6 +66,9 @@ typedef struct hf_trail_hop {
     int64_t name_ns;
     hf_address addresses[HF_TRAIL_ADDRESSES];
     size_t address_count;
+    bool recorded;  /* the HTTPS record was asked for, and answered: it, and the name that it leads to */
+    hf_https_record record;
+    char leads_to[HF_HTTPS_NAME];
     /* TCP */
     hf_trail_try tries[HF_TRAIL_ADDRESSES];
     size_t try_count;
@@ -114,7 +118,7 @@ typedef struct hf_trail_hop {
 typedef struct hf_trail {
     hf_cli *cli;
     bool json, follows, insecure, strict, wants_http3;
-    const char *roots, *origin; /* NULL: none was given */
+    const char *roots, *origin, *name_servers; /* NULL: none was given */
     FILE *picture;              /* NULL: none is wanted. Into picture_text: how high it is, is known at its end */
     char *picture_text;
     size_t picture_length;

@@ -114,6 +114,44 @@ static void tell_name(const hf_trail *y, const hf_trail_hop *h)
         line(y, "%s is %s (%.1f ms)", h->looked_up, all, ms(h->name_ns));
 }
 
+/* "priority 1, at svc.example, port 8443, speaks h3 h2 http/1.1, hints 192.0.2.1, for 60 s"; "" where there is none. */
+static void record_text(const hf_trail_hop *h, char *text, size_t size)
+{
+    const hf_https_record *const r = &h->record;
+    size_t n = 0;
+    text[0] = 0;
+    if (!r->found)
+        return;
+    if (r->alias)
+        n += (size_t)snprintf(text + n, size - n, "an alias");
+    else
+        n += (size_t)snprintf(text + n, size - n, "priority %u", r->priority);
+    if (h->leads_to[0] != 0)
+        n += (size_t)snprintf(text + n, size - n, ", at %s", h->leads_to);
+    if (r->port != 0)
+        n += (size_t)snprintf(text + n, size - n, ", port %u", r->port);
+    if (!r->alias)
+        n += (size_t)snprintf(text + n, size - n, ", speaks%s%s%s%s", r->h3 ? " h3" : "", r->h2 ? " h2" : "", r->http1 ? " http/1.1" : "", r->ech ? ", has keys for ECH" : "");
+    for (size_t i = 0; i < r->ipv4_count + r->ipv6_count; i++) {
+        hf_address a = { .family = i < r->ipv4_count ? 4 : 6 };
+        char one[80];
+        memcpy(a.ip, i < r->ipv4_count ? r->ipv4[i] : r->ipv6[i - r->ipv4_count], a.family == 4 ? 4 : 16);
+        address_text(&a, false, one);
+        n += (size_t)snprintf(text + n, size - n, "%s%s", i == 0 ? ", hints " : " ", one);
+    }
+    (void)snprintf(text + n, size - n, ", for %u s", r->ttl_s);
+}
+
+static void tell_record(const hf_trail *y, const hf_trail_hop *h)
+{
+    char text[1024];
+    record_text(h, text, sizeof text);
+    if (text[0] != 0)
+        labelled(y, "HTTPS", text);
+    else if (h->recorded && hf_trail_is_named(h))
+        labelled(y, "HTTPS", "no such record (RFC 9460): that HTTP/3 is spoken, Alt-Svc alone can say");
+}
+
 static void tell_tcp(const hf_trail *y, const hf_trail_hop *h)
 {
     char where[80];
@@ -291,8 +329,10 @@ static void tell_text(const hf_trail *y, const hf_trail_hop *h)
     snprintf(safe, sizeof safe, "%s", h->text);
     disarm(safe);
     fprintf(out, "%s%s%s%s\n\n", y->hops > 1 ? "\n" : "", paint(y, BOLD), safe, paint(y, "\x1b[0m"));
-    if (h->looked_up[0] != 0)
+    if (h->looked_up[0] != 0) {
         tell_name(y, h);
+        tell_record(y, h);
+    }
     tell_tcp(y, h);
     if (h->tls_tried || h->tls_words[0] != 0)
         tell_tls(y, h);
@@ -351,7 +391,7 @@ static void json_error(FILE *out, hf_err err)
 
 static void json_connect(FILE *out, const hf_trail_hop *h)
 {
-    char text[80];
+    char text[80], record[1024];
     fprintf(out, ",\"name\":{\"ok\":%s,\"ms\":%.3f", h->address_count > 0 ? "true" : "false", ms(h->name_ns));
     member(out, "host", h->looked_up);
     member(out, "words", h->name_words);
@@ -360,7 +400,11 @@ static void json_connect(FILE *out, const hf_trail_hop *h)
         address_text(&h->addresses[i], false, text);
         fprintf(out, "%s\"%s\"", i > 0 ? "," : "", text);
     }
-    fputs("]},\"tcp\":[", out);
+    fputs("]", out);
+    record_text(h, record, sizeof record);
+    if (record[0] != 0)
+        member(out, "https_record", record);
+    fputs("},\"tcp\":[", out);
     for (size_t i = 0; i < h->try_count; i++) {
         const hf_trail_try *const t = &h->tries[i];
         address_text(&t->address, true, text);

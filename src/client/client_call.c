@@ -403,9 +403,9 @@ static void hear_body(hf_client_call *k, hf_bytes body)
         return;
     k->answer.received += body.len;
     if (k->request.piece != NULL) {
-        k->telling = true;
+        k->telling = k->hearing = true;
         err = k->request.piece(k->request.context, k, body);
-        k->telling = false;
+        k->telling = k->hearing = false;
         if (k->dropped) {
             let_go(k);
             return;
@@ -417,6 +417,23 @@ static void hear_body(hf_client_call *k, hf_bytes body)
     }
     if (err.code != 0)
         hf_client_call_give_up(k, err, hf_err_text(err));
+}
+
+void hf_client_pause(hf_client_call *k)
+{
+    if (!k->hearing || k->dropped)
+        return;
+    k->paused = true;
+    hf_line_pool_hold(k->client->pool, &k->call, true);
+}
+
+void hf_client_continue(hf_client_call *k)
+{
+    if (!k->paused || k->over)
+        return;
+    k->paused = false;
+    hf_line_pool_hold(k->client->pool, &k->call, false);
+    k->client->stirred = true; /* what waits is due now */
 }
 
 /* The answer was a redirect: the next request. */

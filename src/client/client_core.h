@@ -43,6 +43,7 @@ struct hf_client_call {
     bool has_body;             /* still: a redirect may drop it */
     bool over, moved;          /* moved: a redirect that is followed */
     bool telling, dropped;     /* a function of the user's runs: what it drops is freed behind it */
+    bool hearing, paused;      /* within `piece`; hf_client_pause */
     bool pinned;               /* hf_client_finish waits for it, and frees what was dropped meanwhile */
     hf_call call;
     hf_body_source source;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client_url.h"
 
+#include "idn.h"
 #include "target.h"
 #include "text.h"
 
@@ -38,15 +39,32 @@ static bool is_in_host(hf_bytes url, size_t at)
     return slashes == 2 && at > 2;
 }
 
+/* As it is; a host in Unicode as the DNS and the Host field have it. */
+static const char *write_authority(hf_writer *w, hf_bytes authority)
+{
+    char ascii[HF_IDN_BYTES];
+    const uint8_t *const colon = authority.len > 0 ? memrchr(authority.ptr, ':', authority.len) : NULL;
+    const hf_bytes host = hf_bytes_make(authority.ptr, colon != NULL ? (size_t)(colon - authority.ptr) : authority.len);
+    bool plain = true;
+    for (size_t i = 0; i < authority.len; i++)
+        plain = plain && authority.ptr[i] < 0x80;
+    const char *const wrong = plain ? NULL : hf_idn_to_ascii(host, ascii);
+    if (wrong != NULL)
+        return wrong;
+    hf_write(w, plain ? authority : hf_text(ascii));
+    if (!plain)
+        hf_write(w, hf_bytes_make(authority.ptr + host.len, authority.len - host.len));
+    return NULL;
+}
+
 const char *hf_client_url_parse(const char *text, hf_client_url *u)
 {
     const hf_bytes given = hf_text(text);
     size_t kind = 0, end;
     *u = (hf_client_url){ .port = 0 };
     for (size_t i = 0; i < given.len; i++)
-        if (given.ptr[i] <= 0x20 || given.ptr[i] >= 0x7f)
-            return is_in_host(given, i) && given.ptr[i] >= 0x80 ? "the DNS knows names in ASCII alone: write a host in Unicode as xn--..., which `idn2 NAME` prints"
-                                                                : "it holds a byte that a URL writes as %XX";
+        if (given.ptr[i] <= 0x20 || given.ptr[i] == 0x7f || (given.ptr[i] >= 0x80 && !is_in_host(given, i)))
+            return "it holds a byte that a URL writes as %XX";
     while (kind < HF_COUNT(schemes) && !starts(given, schemes[kind].scheme))
         kind++;
     if (kind == HF_COUNT(schemes))
@@ -55,9 +73,12 @@ const char *hf_client_url_parse(const char *text, hf_client_url *u)
     for (end = 0; end < rest.len && strchr("/?#", rest.ptr[end]) == NULL; end++)
         ;
     hf_writer w = hf_writer_make(u->text, sizeof u->text);
-    hf_write(&w, hf_bytes_make(rest.ptr, end));
+    const char *const nameless = write_authority(&w, hf_bytes_make(rest.ptr, end));
+    if (nameless != NULL)
+        return nameless;
     u->authority = hf_written(&w);
     rest = hf_bytes_make(rest.ptr + end, rest.len - end);
+    end = w.length;
     const uint8_t *const fragment = rest.len > 0 ? memchr(rest.ptr, '#', rest.len) : NULL;
     rest.len = fragment != NULL ? (size_t)(fragment - rest.ptr) : rest.len;
     if (rest.len == 0 || rest.ptr[0] != '/')

@@ -247,7 +247,8 @@ static void take(hf_fetch *f)
 static void forget_body(hf_fetch *f, hf_fetch_call *c)
 {
     f->torn -= c->torn;
-    c->torn = false;
+    f->held -= c->held;
+    c->torn = c->held = c->kept = false;
     c->source = NULL; /* and what it reads for may be freed from here on */
     end_sending(f, c);
     drop_piece(f, c);
@@ -360,7 +361,9 @@ static bool translate_http2(hf_fetch *f, const hf_http2_event *e, hf_fetch_event
         return false;
     switch (e->kind) {
     case HF_HTTP2_RESPONSE: return tell_head(f, c, &e->response, HF_HTTP_2, event);
-    case HF_HTTP2_BODY: return tell_body(f, c, e->body, event);
+    case HF_HTTP2_BODY:
+        c->kept = c->held; /* not taken: the core copies it, and the stream's window stays shut */
+        return !c->held && tell_body(f, c, e->body, event);
     case HF_HTTP2_TRAILERS: event->trailers = e->trailers; return tell(f, c, HF_FETCH_TRAILERS, event);
     case HF_HTTP2_END: return tell(f, c, HF_FETCH_END, event);
     case HF_HTTP2_RESET: return tell_failed(f, c, e->err, HF_ERR_HTTP2_PEER_RESET, event);
@@ -467,6 +470,36 @@ static bool tell_torn(hf_fetch *f, hf_fetch_event *event)
     return true;
 }
 
+void hf_fetch_hold(hf_fetch *f, const void *user, bool held)
+{
+    for (size_t i = 0; i < HF_FETCH_CALLS; i++) {
+        hf_fetch_call *const c = &f->calls[i];
+        if (!c->asked || c->given_up || c->user != user)
+            continue;
+        f->held += held && !c->held;
+        f->held -= !held && c->held;
+        c->held = held;
+        f->resumed = f->resumed || (!held && c->kept);
+        if (f->line->quic != NULL)
+            hf_quic_line_hold(f->line->quic, c->id, held);
+    }
+}
+
+/* HTTP/2: what came of a body while it was held. */
+static bool tell_kept(hf_fetch *f, hf_fetch_event *event)
+{
+    for (size_t i = 0; i < HF_FETCH_CALLS; i++) {
+        hf_fetch_call *const c = &f->calls[i];
+        const bool due = c->asked && c->kept && !c->held;
+        const hf_bytes body = due ? hf_http2_peek(f->http2, (hf_http2_stream)c->id) : hf_bytes_make(NULL, 0);
+        c->kept = c->kept && !due;
+        if (body.len > 0)
+            return tell_body(f, c, body, event);
+    }
+    f->resumed = false;
+    return false;
+}
+
 bool hf_fetch_lose(hf_fetch *f, void **user)
 {
     for (size_t i = 0; i < HF_FETCH_CALLS; i++) {
@@ -495,6 +528,12 @@ hf_step hf_fetch_turn_at(hf_fetch *f, hf_time now, hf_fetch_event *event, hf_err
     if (f->http1 != NULL && f->over && f->open == 0) /* what follows an exchange that was given up is nobody's */
         return HF_IDLE;
     take(f);
+    if (f->resumed && tell_kept(f, event))
+        return HF_EVENT;
+    if (f->http1 != NULL && f->calls[f->oldest].held) { /* what comes stays in the kernel */
+        send_out(f, now);
+        return HF_IDLE;
+    }
     const hf_step s = f->line->quic != NULL ? turn_quic(f, event, why) : turn_line(f, now, event, why);
     if (s == HF_EVENT)
         return s;

@@ -52,6 +52,7 @@ typedef struct hf_fetch_call {
     bool torn;           /* the source broke off */
     bool begun;          /* some of the answer came */
     bool given_up;       /* HTTP/1: nobody waits for the answer, but it comes before others' */
+    bool held, kept;     /* hf_fetch_hold; kept: HTTP/2 has some of the body that was not told of */
 } hf_fetch_call;
 
 typedef struct hf_fetch {
@@ -68,6 +69,8 @@ typedef struct hf_fetch {
     uint64_t untaken_id;
     size_t untaken;    /* of the last BODY */
     bool more;         /* bodies had more to send when it was time to listen again */
+    uint32_t held;     /* calls that are */
+    bool resumed;      /* one is held no more: what was kept of it is told first */
     bool over;
 } hf_fetch;
 
@@ -90,6 +93,10 @@ hf_step hf_fetch_turn_at(hf_fetch *f, hf_time now, hf_fetch_event *event, hf_err
 bool hf_fetch_lose(hf_fetch *f, void **user);
 /* Gives up the exchange of `user`: nothing more is told of it. With HTTP/1 nothing more can be asked then; those that were are answered. */
 void hf_fetch_cancel(hf_fetch *f, void *user);
+
+/* From within its BODY: no more of its body is told until it is held no more, though its end may be. The peer is held back: by TCP where
+ * the line serves it alone (HTTP/1), by the window of its stream else: others on the line go on while the window of the line lasts. */
+void hf_fetch_hold(hf_fetch *f, const void *user, bool held);
 
 /* For who asks one thing at a time: as hf_fetch_ask, and as hf_fetch_turn, but that FAILED is HF_FAULT. */
 hf_err hf_fetch_request(hf_fetch *f, const hf_request_head *head, hf_bytes body);

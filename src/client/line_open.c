@@ -49,9 +49,11 @@ struct hf_opening {
     bool proxy_secure;
     hf_query *query;
     bool named;     /* the name was told of */
-    bool asks_quic; /* an HTTPS record may still say that QUIC is spoken */
+    bool asks_record; /* an HTTPS record may still say where to go, and how */
+    hf_time record_by; /* until when its answer is waited for; 0: no address is known yet */
+    bool waits;        /* it is */
     size_t seen;    /* of the query's addresses */
-    bool record_quic;   /* it did: each address is asked so, too, at record_port */
+    bool record_quic, record_tcp; /* it did: each address is asked so, too, at record_port */
     uint16_t record_port;
     hf_race race;
     attempt attempts[HF_RACE_MOST];
@@ -202,8 +204,8 @@ void hf_line_begin(hf_line *l, hf_dialer *d, const hf_client_url *url, const hf_
     l->coalesces = wish->covered != NULL && o->secure && o->proxy == NO_PROXY;
     l->began = hf_dialer_now(d);
     o->wish.quic = o->wish.quic && o->secure && o->proxy == NO_PROXY && d->options.world.io == NULL;
-    o->asks_quic = o->wish.quic && !o->wish.quic_only && o->wish.quic_port == 0;
-    o->query = hf_resolver_ask(d->resolver, o->dial_host, o->dial_port, o->asks_quic);
+    o->asks_record = o->secure && o->proxy == NO_PROXY && d->options.world.io == NULL && !o->wish.quic_only;
+    o->query = hf_resolver_ask(d->resolver, o->dial_host, o->dial_port, o->asks_record);
     d->asking += o->query != NULL;
     hf_race_init(&o->race, 0, 0);
     o->began = hf_dialer_now(d);
@@ -239,6 +241,15 @@ static void tell_name(hf_line *l)
     o->named = true;
 }
 
+/* As the record has it. */
+static void add_by_record(hf_opening *o, const hf_address *to)
+{
+    if (o->record_quic)
+        add_attempt(o, to, o->record_port, 0);
+    if (o->record_tcp)
+        add_attempt(o, to, o->record_port, 1);
+}
+
 /* RFC 9460 7.3: hints are for those who "have not (yet) resolved" the addresses. Where the record leads to another name, they are all that
  * is known of it. */
 static void add_hints(hf_opening *o, const hf_https_record *r)
@@ -246,12 +257,12 @@ static void add_hints(hf_opening *o, const hf_https_record *r)
     hf_address a = { .family = 6 };
     for (size_t i = 0; i < r->ipv6_count; i++) {
         memcpy(a.ip, r->ipv6[i], 16);
-        add_attempt(o, &a, o->record_port, 0);
+        add_by_record(o, &a);
     }
     a = (hf_address){ .family = 4 };
     for (size_t i = 0; i < r->ipv4_count; i++) {
         memcpy(a.ip, r->ipv4[i], 4);
-        add_attempt(o, &a, o->record_port, 0);
+        add_by_record(o, &a);
     }
 }
 
@@ -260,19 +271,34 @@ static void take_record(hf_line *l)
     hf_opening *const o = l->opening;
     const hf_query *const q = o->query;
     const hf_https_record *const r = &q->https;
-    const bool elsewhere = r->target[0] != 0 && strcasecmp(r->target, o->dial_host) != 0;
-    o->asks_quic = false;
+    const bool elsewhere = q->there[0] != 0 && strcasecmp(q->there, o->dial_host) != 0;
+    o->asks_record = false;
     l->https = *r;
-    if (!r->h3)
-        return;
+    hf_dialer_tell(l->dialer, (hf_dial_event){ .step = HF_DIAL_RECORD, .record = r, .host = elsewhere ? q->there : "", .port = o->dial_port,
+        .addresses = q->there_at, .address_count = q->there_count }, o->began);
     o->record_port = r->port != 0 ? r->port : o->dial_port;
+    o->record_quic = r->found && r->h3 && o->wish.quic && o->wish.quic_port == 0;
+    /* 3: of an alias that leads to no record, "the authority endpoint's port number, and no SvcParams". */
+    o->record_tcp = (elsewhere || o->record_port != o->dial_port) && (!r->found || r->alias || r->h2 || r->http1);
     if (elsewhere || q->count == 0)
         add_hints(o, r);
+    for (size_t i = 0; i < q->there_count; i++)
+        add_by_record(o, &q->there_at[i]);
     if (elsewhere)
-        return;
-    o->record_quic = true;
+        o->record_quic = o->record_tcp = false; /* the name's own addresses are asked without it, should all that fail */
     for (size_t i = 0; i < o->seen; i++)
-        add_attempt(o, &q->at[i], o->record_port, 0);
+        add_by_record(o, &q->at[i]);
+}
+
+/* RFC 9460 5.1: answers about addresses may come first: who begins with them would not heed the record. Its answer is waited for as long as
+ * that about IPv6 would be. */
+static bool waits_for_record(hf_opening *o, hf_time now)
+{
+    if (!o->asks_record || o->query->https_answered || (o->query->count == 0 && !(o->query->answered[0] && o->query->answered[1])))
+        return false;
+    if (o->record_by.ns == 0)
+        o->record_by = hf_time_after(now, HF_MILLISECONDS(50));
+    return hf_time_before(now, o->record_by);
 }
 
 /* What the resolver has found since the last time. */
@@ -281,16 +307,18 @@ static void take_names(hf_line *l)
     hf_opening *const o = l->opening;
     const hf_query *const q = o->query;
     const hf_time now = hf_dialer_now(l->dialer);
+    o->waits = waits_for_record(o, now);
+    if (o->waits)
+        return;
+    if (o->asks_record && q->https_answered)
+        take_record(l);
     for (; o->seen < q->count; o->seen++) {
         if (o->wish.quic && (o->wish.quic_only || o->wish.quic_port != 0))
             add_attempt(o, &q->at[o->seen], o->wish.quic_port != 0 ? o->wish.quic_port : o->dial_port, 0);
-        else if (o->record_quic)
-            add_attempt(o, &q->at[o->seen], o->record_port, 0);
+        add_by_record(o, &q->at[o->seen]);
         if (!o->wish.quic_only)
-            add_attempt(o, &q->at[o->seen], o->dial_port, 1);
+            add_attempt(o, &q->at[o->seen], o->dial_port, 2);
     }
-    if (o->asks_quic && q->https_answered)
-        take_record(l);
     for (uint8_t family = 4; family <= 6; family += 2)
         if (q->answered[family == 6] && !o->race.answered[family == 6])
             hf_race_answered(&o->race, now, family);
@@ -628,7 +656,7 @@ static hf_step step_race(hf_line *l)
         tell_name(l);
         begin_attempt(l, i);
     }
-    if (!hf_race_is_over(&o->race) || (o->asks_quic && o->race.count > 0))
+    if (!hf_race_is_over(&o->race) || (o->asks_record && o->race.count > 0))
         return HF_IDLE;
     if (o->race.count == 0)
         return give_up(l, HF_LINE_NAME, hf_err_make(HF_ERR_IO_SYSTEM), o->dial_host, o->query->words != NULL ? o->query->words : "it has no address");
@@ -679,6 +707,8 @@ hf_time hf_opening_wake(const hf_line *l)
     if (o->phase == SHAKING || o->phase == SHAKING_PROXY)
         return hf_time_earlier(o->until, hf_tls_pier_wake(o->phase == SHAKING ? l->tls : l->proxy_tls));
     hf_time at = hf_race_wake(&o->race);
+    if (o->waits)
+        at = hf_time_earlier(at, o->record_by);
     for (size_t i = 0; i < o->race.count; i++) {
         const attempt *const a = &o->attempts[i];
         if (a->running)

@@ -132,6 +132,13 @@ void hf_line_pool_drop(hf_line_pool *p, hf_call *c)
     }
 }
 
+void hf_line_pool_hold(hf_line_pool *p, hf_call *c, bool held)
+{
+    (void)p;
+    if (c->line != NULL)
+        hf_fetch_hold(&c->line->fetch, c, held);
+}
+
 /* ---- where it goes ------------------------------------------------------------------------------------------ */
 
 static uint16_t offered(const hf_line_pool *p, const hf_client_url *url)
@@ -190,7 +197,8 @@ static hf_keep_row row_of(const hf_line_pool *p, const hf_pooled_line *l)
     r.version = hf_fetch_version(&l->fetch);
     r.busy = l->fetch.open;
     r.most = r.busy + hf_fetch_room(&l->fetch);
-    r.over = hf_fetch_is_over(&l->fetch) || (p->options.fresh && l->asked > 0);
+    r.over = hf_fetch_is_over(&l->fetch) || (p->options.fresh && l->asked > 0) ||
+             (l->fetch.held > 0 && r.version >= HF_HTTP_2); /* what is held may shut the window that all share: others have another opened */
     return r;
 }
 

@@ -73,6 +73,8 @@ void hf_line_pool_free(hf_line_pool *p);
 void hf_line_pool_ask(hf_line_pool *p, hf_call *call);
 /* Nothing more is told of it. */
 void hf_line_pool_drop(hf_line_pool *p, hf_call *call);
+/* From within its BODY: no more of it comes until it is held no more: the peer is held back. New requests go over other lines meanwhile. */
+void hf_line_pool_hold(hf_line_pool *p, hf_call *call, bool held);
 /* False: nothing for now. */
 bool hf_line_pool_next(hf_line_pool *p, hf_line_pool_event *event);
 hf_time hf_line_pool_wake(const hf_line_pool *p);

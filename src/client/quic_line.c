@@ -12,7 +12,7 @@ enum { LANES = 512, SCRATCH = 65536, PIECES = 64, BATCHES = 16 };
 
 typedef struct lane_row {
     hf_lane lane;
-    bool fin;
+    bool fin, held;
 } lane_row;
 
 struct hf_quic_line {
@@ -160,6 +160,13 @@ static bool add_lane(hf_quic_line *q, hf_lane lane)
     return true;
 }
 
+void hf_quic_line_hold(hf_quic_line *q, hf_lane lane, bool held)
+{
+    lane_row *const row = find_lane(q, lane);
+    if (row != NULL)
+        row->held = held;
+}
+
 static void begin_http(hf_quic_line *q, hf_time now)
 {
     hf_lane own[3];
@@ -293,6 +300,8 @@ static hf_step step_lanes(hf_quic_line *q, hf_time now, hf_http3_event *event, b
     for (size_t i = 0; i < q->lane_count && s != HF_EVENT && !q->over; i++) {
         q->cursor = (q->cursor + 1) % q->lane_count;
         const lane_row row = q->lanes[q->cursor];
+        if (row.held)
+            continue;
         s = step_lane(q, now, row.lane, row.fin, event, moved);
         if (s == HF_EVENT)
             q->cursor = (q->cursor + q->lane_count - 1) % q->lane_count; /* the same again: it may have more */

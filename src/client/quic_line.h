@@ -48,6 +48,8 @@ hf_http3 *hf_quic_line_http3(hf_quic_line *q);
 hf_quic *hf_quic_line_quic(hf_quic_line *q);
 /* A lane for a request. */
 hf_err hf_quic_line_open_lane(hf_quic_line *q, hf_lane *lane);
+/* What comes on the lane is not read until it is held no more: its window stays shut. */
+void hf_quic_line_hold(hf_quic_line *q, hf_lane lane, bool held);
 /* How many more would open now. */
 uint64_t hf_quic_line_openable(const hf_quic_line *q);
 

@@ -20,10 +20,15 @@ typedef struct hf_query {
     hf_address at[HF_QUERY_ADDRESSES];
     size_t count;
     bool answered[2];      /* IPv4, IPv6: all that there is */
-    bool https_answered;
+    bool https_answered;   /* the record, whatever it leads to, and the addresses of what that is */
     hf_https_record https;
+    char there[HF_HTTPS_NAME]; /* the name that the record leads to, where it is another (RFC 9460 2.4); else empty */
+    hf_address there_at[HF_QUERY_ADDRESSES];
+    size_t there_count;
     const char *words;     /* why there are no addresses. Static */
     unsigned pending;
+    unsigned https_pending, aliases; /* of the record: questions; and how often it led on */
+    void *asked;           /* the library's */
     bool forgotten;
 } hf_query;
 

@@ -6,10 +6,11 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "address.h"
 
-enum { TRY_MS = 2000, TRIES = 2, CLASS_IN = 1 };
+enum { TRY_MS = 2000, TRIES = 2, CLASS_IN = 1, ALIASES_MOST = 8 };
 
 struct hf_resolver {
     ares_channel channel;
@@ -98,15 +99,72 @@ static void take_ipv6(void *self, int status, int timeouts, struct ares_addrinfo
     take_addresses(self, status, all, 1);
 }
 
+static void end_https(hf_query *q)
+{
+    q->https_pending--;
+    q->https_answered = q->https_pending == 0;
+}
+
+static void take_there(void *self, int status, int timeouts, struct ares_addrinfo *all)
+{
+    hf_query *const q = self;
+    (void)status;
+    (void)timeouts;
+    if (!is_unwanted(q)) {
+        for (const struct ares_addrinfo_node *n = all != NULL ? all->nodes : NULL; n != NULL && q->there_count < HF_QUERY_ADDRESSES; n = n->ai_next) {
+            struct sockaddr_storage from = { 0 };
+            memcpy(&from, n->ai_addr, n->ai_addrlen);
+            hf_address_from_kernel(&from, &q->there_at[q->there_count++]);
+        }
+        end_https(q);
+    }
+    ares_freeaddrinfo(all);
+}
+
+static void take_https(void *self, int status, int timeouts, unsigned char *bytes, int length);
+
+/* A question about the record: one more is pending, for which q outlives its asker. */
+static void begin_https(hf_query *q)
+{
+    q->pending++;
+    q->https_pending++;
+}
+
+/* RFC 9460 3: an alias has the name that it leads to asked in place of the first; what is found in the end says where the service is. */
+static void follow_https(hf_query *q)
+{
+    const bool leads_on = q->https.found && q->https.target[0] != 0 && strcasecmp(q->https.target, q->there) != 0;
+    struct ares_addrinfo_hints hints = { .ai_flags = ARES_AI_NOSORT, .ai_family = AF_INET6, .ai_socktype = SOCK_STREAM };
+    if (leads_on)
+        memcpy(q->there, q->https.target, sizeof q->there);
+    if (leads_on && q->https.alias && q->aliases++ < ALIASES_MOST) {
+        begin_https(q);
+        ares_query(q->asked, q->there, CLASS_IN, HF_DNS_TYPE_HTTPS, take_https, q);
+        return;
+    }
+    if (q->there[0] == 0)
+        return;
+    begin_https(q);
+    begin_https(q);
+    ares_getaddrinfo(q->asked, q->there, NULL, &hints, take_there, q);
+    hints.ai_family = AF_INET;
+    ares_getaddrinfo(q->asked, q->there, NULL, &hints, take_there, q);
+}
+
 static void take_https(void *self, int status, int timeouts, unsigned char *bytes, int length)
 {
     hf_query *const q = self;
+    hf_https_record found = { .found = false };
     (void)timeouts;
     if (is_unwanted(q))
         return;
-    q->https_answered = true;
     if (status == ARES_SUCCESS && length > 0)
-        (void)hf_https_record_parse(hf_bytes_make(bytes, (size_t)length), &q->https).code; /* a malformed one is none */
+        (void)hf_https_record_parse(hf_bytes_make(bytes, (size_t)length), &found).code; /* a malformed one is none */
+    if (found.found || q->aliases == 0)
+        q->https = found; /* else the alias is all that there is: where it leads, as an ordinary name */
+    if (found.found || q->aliases > 0)
+        follow_https(q);
+    end_https(q);
 }
 
 hf_query *hf_resolver_ask(hf_resolver *r, const char *host, uint16_t port, bool https)
@@ -123,7 +181,9 @@ hf_query *hf_resolver_ask(hf_resolver *r, const char *host, uint16_t port, bool 
     }
     snprintf(service, sizeof service, "%u", port);
     q->pending = https ? 3 : 2; /* a call may answer before it returns */
+    q->https_pending = https;
     q->https_answered = !https;
+    q->asked = r->channel;
     if (https && port == 443)
         ares_query(r->channel, host, CLASS_IN, HF_DNS_TYPE_HTTPS, take_https, q);
     else if (https && snprintf(name, sizeof name, "_%u._https.%s", port, host) > 0)

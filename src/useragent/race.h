@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * race: which address of a name is tried when (Happy Eyeballs, RFC 8305). Answers of the resolver and ends of attempts go in,
- * attempts to begin come out. An address may be there twice: by QUIC (rank 0), and by TCP (rank 1).
+ * attempts to begin come out. An address may be there more than once: by QUIC (rank 0), by TCP
+ * where an HTTPS record says (rank 1), and by TCP as the URL has it (rank 2).
  *
  * A value without memory of its own: it may be copied.
  */
@@ -10,7 +11,7 @@
 
 #include <handfast/base.h>
 
-enum { HF_RACE_MOST = 64, HF_RACE_RANKS = 2 };
+enum { HF_RACE_MOST = 64, HF_RACE_RANKS = 3 };
 
 typedef enum hf_race_state { HF_RACE_READY, HF_RACE_RUNNING, HF_RACE_LOST } hf_race_state;
 

@@ -21,6 +21,9 @@ static void a_url_is_taken_apart(void **state)
         { "HTTPS://A.example:8443/x?y=z#f", "a.example", "A.example:8443", "/x?y=z", 8443, true, false },
         { "ws://[::1]:81/live", "::1", "[::1]:81", "/live", 81, false, true },
         { "wss://a?b", "a", "a", "/?b", 443, true, true },
+#if HAS_IDN
+        { "http://B\xc3\xbc" "cher.example:81/x", "xn--bcher-kva.example", "xn--bcher-kva.example:81", "/x", 81, false, false },
+#endif
         { "ws://127.0.0.1#f", "127.0.0.1", "127.0.0.1", "/", 80, false, true },
     };
     for (size_t i = 0; i < HF_COUNT(cases); i++) {
@@ -39,7 +42,8 @@ static void what_is_no_url_is_refused(void **state)
     (void)state;
     static hf_client_url u;
     static const char *const bad[] = { "", "a", "ftp://a", "http://", "http:///x", "http://a b", "http://a\n", "http://u@a", "http://a:0",
-                                       "http://a:99999", "http://a:x", "http://[::1", "http://a/\x80" };
+                                       "http://a:99999", "http://a:x", "http://[::1", "http://a/\x80", "http://\xff/", "http://\xef\xbc\x8f/", "http://a\xef\xbc\xa0.b/", "http://\xc2\xad/",
+                                       "http://\xc3\xbc@a/", "http://\xc3\xbc:x/" };
     for (size_t i = 0; i < HF_COUNT(bad); i++)
         if (hf_client_url_parse(bad[i], &u) == NULL)
             fail_msg("%s was taken", bad[i]);

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names: `handfast get` beside a name server of our own, which knows A, AAAA and HTTPS records (RFC 9460) and notes what it is asked."""
-import struct, tempfile
+import json, struct, tempfile
 from strangers import *
 
 A, AAAA, HTTPS = 1, 28, 65
-ALPN, PORT, IPV4HINT = 1, 3, 4
+ALPN, NO_DEFAULT_ALPN, PORT, IPV4HINT = 1, 2, 3, 4
 
 
 def get(*args, **more):
@@ -20,6 +20,8 @@ def parameters(**of):
     fields = []
     if "alpn" in of:
         fields.append((ALPN, b"".join(bytes([len(p)]) + p.encode() for p in of["alpn"])))
+    if of.get("alpn") == ["h3"]:
+        fields.append((NO_DEFAULT_ALPN, b""))  # TCP is not led there, too: it could be the quicker
     if "port" in of:
         fields.append((PORT, struct.pack(">H", of["port"])))
     if "hint" in of:
@@ -29,6 +31,10 @@ def parameters(**of):
 
 def https_record(target=".", **of):
     return struct.pack(">H", 1) + name_in_dns(target) + parameters(**of)
+
+
+def alias_to(target):
+    return struct.pack(">H", 0) + name_in_dns(target)
 
 
 class NameServer:
@@ -102,14 +108,35 @@ def an_https_record_leads_to_http3_at_its_port():
     closed, dead = closed_port()  # nothing but the record says where the server is
     with closed, secured() as s:
         name = f"_{dead}._https.web.test"
-        for record in (https_record(alpn=["h3"], port=s.tls_port), https_record(alpn=["h2", "h3"], port=s.tls_port),
-                       https_record("svc.test", alpn=["h3"], port=s.tls_port, hint="127.0.0.1")):
+        for record in (https_record(alpn=["h3"], port=s.tls_port), https_record("svc.test", alpn=["h3"], port=s.tls_port, hint="127.0.0.1")):
             with NameServer({("web.test", A): [HERE], (name, HTTPS): [record]}) as n:
                 equal(version_and_body(f"https://web.test:{dead}/a.txt", n), "hello\n3")
                 assert (name, HTTPS) in n.asked, n.asked
         # No address but the record's hint.
         with NameServer({("web.test", AAAA): [], (name, HTTPS): [https_record(alpn=["h3"], port=s.tls_port, hint="127.0.0.1")]}) as n:
             equal(version_and_body(f"https://web.test:{dead}/a.txt", n), "hello\n3")
+
+
+def a_record_leads_tcp_to_its_port_and_to_the_name_that_serves():
+    closed, dead = closed_port()  # nothing but the records says where the server is
+    with closed, secured() as s:
+        first, here = f"_{dead}._https.web.test", {("web.test", A): [socket.inet_aton("127.0.0.2")], ("svc.test", A): [HERE]}
+        at, port = f"https://web.test:{dead}/a.txt", s.tls_port
+        for records, url in (({(first, HTTPS): [https_record(alpn=["h2"], port=port)], ("web.test", A): [HERE]}, at),
+                             ({(first, HTTPS): [https_record("svc.test", alpn=["h2"], port=port)]}, at),
+                             # An alias, of an alias, of a service (RFC 9460 2.4.2).
+                             ({(first, HTTPS): [alias_to("one.test")], ("one.test", HTTPS): [alias_to("two.test")], ("two.test", HTTPS): [https_record("svc.test", alpn=["h2"], port=port)]}, at),
+                             # An alias of a name that has addresses and no record: the URL's own port there.
+                             ({(f"_{port}._https.web.test", HTTPS): [alias_to("svc.test")]}, f"https://web.test:{port}/a.txt"),
+                             # In a circle; the name's own address will do.
+                             ({(f"_{port}._https.web.test", HTTPS): [alias_to("one.test")], ("one.test", HTTPS): [alias_to("one.test")], ("web.test", A): [HERE]}, f"https://web.test:{port}/a.txt")):
+            with NameServer({**here, **records}) as n:
+                equal(version_and_body(url, n), "hello\n2")
+        with NameServer({**here, (first, HTTPS): [https_record("svc.test", alpn=["h2"], port=port, hint="127.0.0.1")]}) as n:
+            told = run_program("explain", "--insecure", "--dns-servers", n.at, at, status=None).stdout
+            assert f"priority 1, at svc.test, port {port}, speaks h2 http/1.1, hints 127.0.0.1, for 60 s" in " ".join(told.split()), told
+            told = json.loads(run_program("explain", "--json", "--insecure", "--dns-servers", n.at, at, status=None).stdout)[0]
+            assert f"port {port}" in told["name"]["https_record"] and told["http"]["status"] == 200, told
 
 
 def a_record_that_offers_no_http3_changes_nothing():
@@ -121,10 +148,17 @@ def a_record_that_offers_no_http3_changes_nothing():
                 assert (name, HTTPS) in n.asked, n.asked
 
 
-def hosts_in_unicode_are_refused_with_a_remedy():
-    assert "xn--" in get("http://b\u00fccher.test/", status=2).stderr
+def hosts_in_unicode_are_asked_for_as_the_dns_has_them():
+    needs("libidn2", "libidn2" not in get("http://b\u00fccher.invalid/", status=None).stderr)
+    with folder(**{"a.txt": b"hello\n"}) as www, Server(www) as s, NameServer({("xn--bcher-kva.test", A): [HERE], ("xn--fa-hia.test", A): [HERE]}) as n:
+        port = s.url.rsplit(":", 1)[1]
+        for host in ("b\u00fccher.test", "B\u00dcCHER\u3002test", "fa\u00df.test"):  # browsers and curl: "fass" is another name
+            equal(get("--dns-servers", n.at, f"http://{host}:{port}/a.txt").stdout, "hello\n")
+        assert all(name in ("xn--bcher-kva.test", "xn--fa-hia.test") for name, _ in n.asked), n.asked
+    for host in ("\uff0f.test", "a\uff20b.test", "-\u00fc.test"):  # a wide slash, a wide at
+        assert "xn--" in get(f"http://{host}/", status=2).stderr
     assert "%XX" in get("http://plain.test/b\u00fccher", status=2).stderr
 
 
 main([f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and f.__name__ not in
-      ("get", "name_in_dns", "parameters", "https_record", "NameServer", "secured", "version_and_body")])
+      ("get", "alias_to", "name_in_dns", "parameters", "https_record", "NameServer", "secured", "version_and_body")])
