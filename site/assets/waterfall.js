@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The live part "The same page, four ways": what /api/waterfall measured, as pictures and as a table.
+// The live part "The same page, five ways": what /api/waterfall measured, as pictures and as a table.
 
 import { call, json, onClick, whenLive } from "./api.js";
 import { svg } from "./diagram.js";

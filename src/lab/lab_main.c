@@ -34,6 +34,7 @@ static const char help[] =
     "  --first-seed N   the first of them (a fresh one, which is printed)\n"
     "  --quiet          print failures only\n"
     "  -v, --verbose    print every trace record\n"
+    "  --mutants        say how the tests are tried with faults in our TCP\n"
     "\n"
     "Exit code: 0 all passed, 1 crash, 2 wrong usage, 4 something wrong happened (safety), 5 something never came to its end\n"
     "(liveness).\n";
@@ -121,6 +122,17 @@ static bool is_world(const char *name)
     return strcmp(name, "all") == 0;
 }
 
+/* A fault is a second library, compiled with it: that takes the sources and a compiler, which this program does not have. */
+static int tell_mutants(void)
+{
+    puts("Faults are put into our TCP one at a time, each a second library made from the sources; nothing in this program switches a rule off.\n"
+         "In the sources:\n"
+         "  make mutants            all of tests/tcp/mutants.txt: which test catches which\n"
+         "  make mutants M=NAME     one of them\n"
+         "docs/decisions/0012-mutants.md says why.");
+    return USAGE;
+}
+
 /* ---- running ------------------------------------------------------------------------------------------------ */
 
 static void print_record(void *ctx, const hf_trace_record *r)
@@ -181,6 +193,8 @@ int hf_lab_main(int argc, char **argv)
         fputs(help, stdout);
         return 0;
     }
+    if (argc > 1 && strcmp(argv[1], "--mutants") == 0)
+        return tell_mutants();
     if (!parse(argc, argv, &o))
         return USAGE;
     if (!is_world(o.world)) {

@@ -367,7 +367,7 @@ static const story stories[] = {
     { .info = { .name = "zero-window", .title = "A reader that stops, and the news of its return lost" }, .play = zero_window },
     { .info = { .name = "tls-rsa", .title = "Four flights of TLS 1.2 with the RSA key exchange: nonces, premaster, keys", .no_capture = true },
       .tell = hf_story_tls_rsa },
-    { .info = { .name = "waterfall", .title = "One page over HTTP/1.1 and HTTP/2, clean and with loss: what waits for what", .no_capture = true },
+    { .info = { .name = "waterfall", .title = "One page over HTTP/1.1, 2 and 3, clean and with loss: what waits for what", .no_capture = true },
       .tell = hf_waterfall_story },
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "waterfall.h"
+#include "waterfall_core.h"
 
 #include "alloc.h"
 #include "allocator.h"
@@ -8,13 +8,9 @@
 #include "sim.h"
 #include "web.h"
 
-enum { PORT = 80, LINES = 6, LARGEST = 65536 };
-#define PATIENCE HF_SECONDS(600)
+enum { PORT = 80, LINES = 6 };
 
-static const struct {
-    const char *path, *type;
-    uint32_t size;
-} parts[HF_WATERFALL_PARTS] = {
+const hf_waterfall_part hf_waterfall_parts[HF_WATERFALL_PARTS] = {
     { "/", "text/html; charset=utf-8", 14000 },       { "/assets/base.css", "text/css", 9000 },
     { "/assets/page.css", "text/css", 4000 },         { "/assets/app.js", "text/javascript", 48000 },
     { "/assets/menu.js", "text/javascript", 6000 },   { "/assets/serif.woff2", "font/woff2", 24000 },
@@ -33,8 +29,64 @@ static const struct {
 const char *hf_waterfall_name(hf_waterfall_way way)
 {
     static const char *const names[HF_WATERFALL_WAYS] = { "HTTP/1.1, one connection", "HTTP/1.1, pipelined", "HTTP/1.1, six connections",
-                                                          "HTTP/2, one connection" };
+                                                          "HTTP/2, one connection", "HTTP/3, one connection" };
     return names[way];
+}
+
+/* ---- the page ----------------------------------------------------------------------------------------------- */
+
+unsigned hf_waterfall_part_at(hf_bytes path)
+{
+    unsigned i = 0;
+    while (i < HF_WATERFALL_PARTS && !hf_bytes_equal(path, hf_text(hf_waterfall_parts[i].path)))
+        i++;
+    return i;
+}
+
+hf_request_head hf_waterfall_request(unsigned part, const char *scheme)
+{
+    static const hf_field fields[] = {
+        { HF_LITERAL("Host"), HF_LITERAL("shop.example"), HF_FIELD_HOST },
+        { HF_LITERAL("User-Agent"), HF_LITERAL("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"), HF_FIELD_USER_AGENT },
+        { HF_LITERAL("Accept"), HF_LITERAL("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"), HF_FIELD_ACCEPT },
+        { HF_LITERAL("Accept-Language"), HF_LITERAL("eo,en;q=0.7,de;q=0.3"), HF_FIELD_OTHER },
+        { HF_LITERAL("Accept-Encoding"), HF_LITERAL("gzip, deflate, br, zstd"), HF_FIELD_ACCEPT_ENCODING },
+        { HF_LITERAL("Referer"), HF_LITERAL("https://shop.example/"), HF_FIELD_OTHER },
+        { HF_LITERAL("Cookie"), HF_LITERAL("session=3f1c9d0b7a5e42d68c1e0f9b8a7d6c5e; theme=dark; basket=17"), HF_FIELD_COOKIE },
+    };
+    return (hf_request_head){ .method = HF_METHOD_GET, .version = HF_HTTP_1_1, .method_name = HF_LITERAL("GET"), .scheme = hf_text(scheme),
+        .authority = HF_LITERAL("shop.example"), .target = hf_text(hf_waterfall_parts[part].path), .fields = { fields, HF_COUNT(fields) },
+        .content_length = HF_LENGTH_NONE };
+}
+
+hf_response_head hf_waterfall_answer(unsigned part, hf_field fields[HF_WATERFALL_FIELDS])
+{
+    const hf_field all[HF_WATERFALL_FIELDS] = {
+        { HF_LITERAL("Date"), HF_LITERAL("Sun, 06 Nov 1994 08:49:37 GMT"), HF_FIELD_DATE },
+        { HF_LITERAL("Server"), HF_LITERAL("handfast"), HF_FIELD_SERVER },
+        { HF_LITERAL("Content-Type"), hf_text(hf_waterfall_parts[part].type), HF_FIELD_CONTENT_TYPE },
+        { HF_LITERAL("Cache-Control"), HF_LITERAL("max-age=3600"), HF_FIELD_CACHE_CONTROL },
+        { HF_LITERAL("ETag"), HF_LITERAL("\"18ea9665f012a03b-7-7387cd3cef7c62e6\""), HF_FIELD_ETAG },
+        { HF_LITERAL("X-Content-Type-Options"), HF_LITERAL("nosniff"), HF_FIELD_OTHER },
+    };
+    memcpy(fields, all, sizeof all);
+    return (hf_response_head){ .status = 200, .fields = { fields, HF_WATERFALL_FIELDS }, .content_length = hf_waterfall_parts[part].size };
+}
+
+void hf_waterfall_begin(hf_waterfall *w)
+{
+    *w = (hf_waterfall){ .connections = 0 };
+    for (unsigned i = 0; i < HF_WATERFALL_PARTS; i++)
+        w->bars[i] = (hf_waterfall_bar){ .path = hf_waterfall_parts[i].path, .size = hf_waterfall_parts[i].size };
+}
+
+/* The parts are wanted as soon as the page is there. */
+void hf_waterfall_whole(hf_waterfall *w, unsigned part, int64_t at_ns)
+{
+    w->bars[part].done_ns = at_ns;
+    w->done_ns = at_ns > w->done_ns ? at_ns : w->done_ns;
+    for (unsigned i = 1; part == 0 && i < HF_WATERFALL_PARTS; i++)
+        w->bars[i].wanted_ns = at_ns;
 }
 
 /* ---- the stage ---------------------------------------------------------------------------------------------- */
@@ -93,7 +145,7 @@ struct play {
     walker up, down;
     uint64_t sent;
     bool broken;
-    uint8_t body[LARGEST];
+    uint8_t body[HF_WATERFALL_LARGEST];
 };
 
 static int64_t elapsed(const play *p)
@@ -146,25 +198,16 @@ static void put_more(play *p, guest *g)
 
 static void answer(play *p, guest *g, const hf_web_event *event)
 {
-    uint32_t i = 0;
-    while (i < HF_WATERFALL_PARTS && !hf_bytes_equal(event->head->path, hf_text(parts[i].path)))
-        i++;
+    const unsigned i = hf_waterfall_part_at(event->head->path);
+    hf_field fields[HF_WATERFALL_FIELDS];
     if (i == HF_WATERFALL_PARTS) {
         p->broken = true;
         return;
     }
-    const hf_field fields[] = {
-        { HF_LITERAL("Date"), HF_LITERAL("Sun, 06 Nov 1994 08:49:37 GMT"), HF_FIELD_DATE },
-        { HF_LITERAL("Server"), HF_LITERAL("handfast"), HF_FIELD_SERVER },
-        { HF_LITERAL("Content-Type"), hf_text(parts[i].type), HF_FIELD_CONTENT_TYPE },
-        { HF_LITERAL("Cache-Control"), HF_LITERAL("max-age=3600"), HF_FIELD_CACHE_CONTROL },
-        { HF_LITERAL("ETag"), HF_LITERAL("\"18ea9665f012a03b-7-7387cd3cef7c62e6\""), HF_FIELD_ETAG },
-        { HF_LITERAL("X-Content-Type-Options"), HF_LITERAL("nosniff"), HF_FIELD_OTHER },
-    };
-    const hf_response_head head = { .status = 200, .fields = { fields, HF_COUNT(fields) }, .content_length = parts[i].size };
+    const hf_response_head head = hf_waterfall_answer(i, fields);
     p->broken = p->broken || hf_web_respond(g->web, event->exchange, &head).code != 0;
     g->answers[i].exchange = event->exchange;
-    g->answers[i].left = parts[i].size;
+    g->answers[i].left = hf_waterfall_parts[i].size;
     g->answers[i].open = true;
 }
 
@@ -231,19 +274,8 @@ static bool may_ask(const play *p, const line *l)
 
 static bool ask(play *p, line *l)
 {
-    static const hf_field fields[] = {
-        { HF_LITERAL("Host"), HF_LITERAL("shop.example"), HF_FIELD_HOST },
-        { HF_LITERAL("User-Agent"), HF_LITERAL("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"), HF_FIELD_USER_AGENT },
-        { HF_LITERAL("Accept"), HF_LITERAL("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"), HF_FIELD_ACCEPT },
-        { HF_LITERAL("Accept-Language"), HF_LITERAL("eo,en;q=0.7,de;q=0.3"), HF_FIELD_OTHER },
-        { HF_LITERAL("Accept-Encoding"), HF_LITERAL("gzip, deflate, br, zstd"), HF_FIELD_ACCEPT_ENCODING },
-        { HF_LITERAL("Referer"), HF_LITERAL("https://shop.example/"), HF_FIELD_OTHER },
-        { HF_LITERAL("Cookie"), HF_LITERAL("session=3f1c9d0b7a5e42d68c1e0f9b8a7d6c5e; theme=dark; basket=17"), HF_FIELD_COOKIE },
-    };
     const unsigned i = p->next;
-    const hf_request_head head = { .method = HF_METHOD_GET, .version = HF_HTTP_1_1, .method_name = HF_LITERAL("GET"), .scheme = HF_LITERAL("http"),
-        .authority = HF_LITERAL("shop.example"), .target = hf_text(parts[i].path), .fields = { fields, HF_COUNT(fields) },
-        .content_length = HF_LENGTH_NONE };
+    const hf_request_head head = hf_waterfall_request(i, "http");
     const hf_ending fin = { HF_ENDING_FIN, 0 };
     const hf_err err = l->http2 != NULL ? hf_http2_request(l->http2, &head, &p->streams[i]) : hf_http1_request(l->http1, &head);
     if (err.code != 0)
@@ -300,12 +332,10 @@ static void some(play *p, line *l, unsigned i, size_t n)
 
 static void whole(play *p, unsigned i)
 {
-    p->w->bars[i].done_ns = elapsed(p);
+    hf_waterfall_whole(p->w, i, elapsed(p));
     p->done[i] = true;
     p->left--;
-    p->broken = p->broken || p->got[i] != parts[i].size;
-    for (unsigned k = 1; i == 0 && k < HF_WATERFALL_PARTS; k++)
-        p->w->bars[k].wanted_ns = elapsed(p);
+    p->broken = p->broken || p->got[i] != hf_waterfall_parts[i].size;
 }
 
 static hf_step hear_http1(play *p, line *l, hf_time now, hf_in *in)
@@ -437,8 +467,6 @@ static bool set_up(play *p, const hf_waterfall_network *n)
     p->env = (hf_env){ .alloc = *hf_allocator_default(), .limits = &p->limits, .random = &p->random };
     p->left = HF_WATERFALL_PARTS;
     p->up.skip = HF_PREFACE_BYTES;
-    for (unsigned i = 0; i < HF_WATERFALL_PARTS; i++)
-        p->w->bars[i] = (hf_waterfall_bar){ .path = parts[i].path, .size = parts[i].size };
     p->world = hf_world_new(&p->env.alloc, n->seed, NULL);
     if (p->world == NULL)
         return false;
@@ -484,21 +512,21 @@ static void sum_up(play *p)
     w->answer_heads = p->down.heads;
     for (unsigned i = 0; i < lines_of(p->way) && p->way != HF_WATERFALL_HTTP2; i++)
         w->answer_heads += p->lines[i].got - p->lines[i].bodies;
-    for (unsigned i = 0; i < HF_WATERFALL_PARTS; i++)
-        w->done_ns = w->bars[i].done_ns > w->done_ns ? w->bars[i].done_ns : w->done_ns;
 }
 
 bool hf_waterfall_load(hf_waterfall_way way, const hf_waterfall_network *network, hf_waterfall *w)
 {
+    if (way == HF_WATERFALL_HTTP3)
+        return hf_waterfall_load_http3(network, w);
     play *const p = hf_alloc_zeroed(hf_allocator_default(), sizeof *p);
     if (p == NULL)
         return false;
-    *w = (hf_waterfall){ .connections = 0 };
+    hf_waterfall_begin(w);
     p->way = way;
     p->w = w;
     bool good = set_up(p, network);
     while (good && p->left > 0 && !p->broken)
-        if (hf_world_step(p->world, hf_time_after(p->began, PATIENCE)) != HF_WORLD_MOVED)
+        if (hf_world_step(p->world, hf_time_after(p->began, HF_WATERFALL_PATIENCE)) != HF_WORLD_MOVED)
             good = false;
     good = good && !p->broken;
     if (good)
@@ -589,7 +617,7 @@ bool hf_waterfall_story(FILE *out)
             hf_waterfall_print(out, way, &w[way], scale);
     }
     fputs("A lost packet holds up whatever is behind it on its connection: in HTTP/1.1 one answer (pipelined: all that follow), on six\n"
-          "connections one in six, and in HTTP/2 every stream, since TCP below delivers in order. The heads of the same requests are\n"
-          "what HPACK saves.\n", out);
+          "connections one in six, and in HTTP/2 every stream, since TCP below delivers in order. HTTP/3 holds up those streams alone whose\n"
+          "bytes were in it. The heads of the same requests are what HPACK and QPACK save.\n", out);
     return true;
 }

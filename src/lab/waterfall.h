@@ -17,6 +17,7 @@ typedef enum hf_waterfall_way {
     HF_WATERFALL_PIPELINED, /* HTTP/1.1, one connection, all requests at once */
     HF_WATERFALL_SIX,       /* HTTP/1.1, six connections, as browsers do */
     HF_WATERFALL_HTTP2,     /* HTTP/2, one connection, all requests at once */
+    HF_WATERFALL_HTTP3,     /* HTTP/3, likewise; encrypted, as QUIC always is */
     HF_WATERFALL_WAYS
 } hf_waterfall_way;
 
