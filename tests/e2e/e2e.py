@@ -4,7 +4,7 @@
 A test is a function whose name is a sentence. TAP on standard output. `needs(...)` skips, or fails where HF_REQUIRE
 names what is missing.
 """
-import contextlib, functools, http.client, json, os, re, resource, shutil, signal, socket, subprocess, sys, tempfile, threading, time, traceback
+import contextlib, functools, http.client, json, os, re, resource, select, shutil, signal, socket, subprocess, sys, tempfile, threading, time, traceback
 
 sys.path.insert(0, os.path.dirname(__file__))
 import planted
@@ -30,6 +30,41 @@ def needs_program(name):
     return name
 
 
+class Words:
+    """The lines that a process writes to a pipe: who asks for them gets all that were written by then."""
+
+    def __init__(self, pipe, until):
+        """Waits for a line that begins with `until`, or for the end."""
+        self.pipe, self.lines, self.rest, self.over, self.lock = pipe, [], b"", False, threading.Lock()
+        self.readable = select.poll()
+        self.readable.register(pipe, select.POLLIN)
+        os.set_blocking(pipe.fileno(), False)
+        while not any(line.startswith(until) for line in self.so_far()) and not self.over:
+            self.readable.poll()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def so_far(self):
+        with self.lock, contextlib.suppress(BlockingIOError):
+            while not self.over:
+                piece = os.read(self.pipe.fileno(), 65536)
+                *lines, self.rest = (self.rest + piece).split(b"\n")
+                self.lines += [line.decode(errors="replace") + "\n" for line in lines]
+                self.over = not piece
+        return self.lines + ([self.rest.decode(errors="replace")] if self.over and self.rest else [])
+
+    def _read(self):
+        """Who writes is never to wait."""
+        while not self.over:
+            self.readable.poll()
+            self.so_far()
+
+    def all(self):
+        """Once the process has ended."""
+        self.reader.join(60)
+        return self.so_far()
+
+
 class Server:
     """`handfast serve` with these arguments, on a free port of localhost. `configured`: a configuration says where."""
 
@@ -37,29 +72,20 @@ class Server:
         def before():
             for what, value in {**(limits or {}), **({resource.RLIMIT_NOFILE: limit_nofile} if limit_nofile else {})}.items():
                 resource.setrlimit(what, (value, value))
-        self.lines, self.args = [], args
+        self.args = args
         if "--access-log" not in args and not configured:
             args = (*args, "--access-log", "off")
         self.process = subprocess.Popen([HANDFAST, "serve", *([] if configured else ["--listen", "http://localhost:0"]), *map(str, args)],
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=before, env=env)
-        self.port = self.tls_port = None
-        for line in self.process.stderr:
-            self.lines.append(line)
-            found = re.search(r"^  (https?)://localhost:(\d+)/", line)
-            if found and found.group(1) == "http":
-                self.port = self.port or int(found.group(2))
-            elif found:
-                self.tls_port = self.tls_port or int(found.group(2))
-            if line.startswith("Stop it"):
-                break
+        self.words = Words(self.process.stderr, "Stop it")
+        found = [m.groups() for line in self.lines if (m := re.search(r"^  (https?)://localhost:(\d+)/", line))]
+        self.port, self.tls_port = (next((int(port) for one, port in found if one == scheme), None) for scheme in ("http", "https"))
         if self.port is None and self.tls_port is None:
             raise AssertionError("no address was announced: " + "".join(self.lines))
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
 
-    def _read(self):
-        for line in self.process.stderr:
-            self.lines.append(line)
+    @property
+    def lines(self):
+        return self.words.so_far()
 
     def __enter__(self):
         return self
@@ -109,8 +135,7 @@ class Server:
         if not self.process.stdout.closed:
             self.output = self.process.stdout.read()
             self.process.stdout.close()
-            self.reader.join(60)
-            hear("".join(self.lines), self.output)
+            hear("".join(self.words.all()), self.output)
             no_secret_in("".join(self.lines) + self.output + self.logged())
         return code
 

@@ -16,13 +16,14 @@ class Example:
         path = os.path.join(EXAMPLES, "example_" + name)
         needs(name, os.path.exists(path))
         self.process = subprocess.Popen([path, listen, *args], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        line = self.process.stderr.readline()
-        found = re.search(r"listening on port (\d+)", line)
-        assert found, line + self.process.stderr.read()
+        self.words = Words(self.process.stderr, "")
+        found = re.search(r"listening on port (\d+)", self.lines[0])
+        assert found, "".join(self.words.all())
         self.port = int(found.group(1))
-        self.lines = []
-        self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stderr), daemon=True)
-        self.reader.start()
+
+    @property
+    def lines(self):
+        return self.words.so_far()
 
     def ask(self, method, path, body=None, headers={}):
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
@@ -38,8 +39,7 @@ class Example:
     def __exit__(self, *_):
         self.process.terminate()
         code = self.process.wait(20)
-        self.reader.join(5)
-        assert code == 0, f"ended with {code}: {self.lines}"
+        assert code == 0, f"ended with {code}: {self.words.all()}"
 
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -31,7 +31,6 @@ class Own:
         self.device = device or f"hf{Own.count}"
         self.folder = tempfile.TemporaryDirectory()
         self.admin = os.path.join(self.folder.name, "admin")
-        self.lines = []
         addresses = f"{FOUR}/24" + (f",{SIX}/64" if six else "")
         self.config = os.path.join(self.folder.name, "handfast.conf")
         if configured:
@@ -39,17 +38,16 @@ class Own:
         rest = ["-c", self.config] if configured else ["--access-log", "off", "--admin", self.admin]
         self.process = subprocess.Popen([HANDFAST, "serve", "--net", net, "--device", self.device, "--address", addresses, *rest, *map(str, args)],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        for line in self.process.stderr:
-            self.lines.append(line)
-            if line.startswith("Stop it"):
-                break
-        else:
-            raise AssertionError("it does not serve: " + "".join(self.lines))
-        self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stderr), daemon=True)
-        self.reader.start()
+        self.words = Words(self.process.stderr, "Stop it")
+        if self.words.over:
+            raise AssertionError("it does not serve: " + "".join(self.words.all()))
         if net not in ("packet", "xdp"):
             for address in peers:
                 run("ip", "address", "add", address, "dev", self.device, *(["nodad"] if ":" in address else []))
+
+    @property
+    def lines(self):
+        return self.words.so_far()
 
     def __enter__(self):
         return self

@@ -57,7 +57,6 @@ def lines_that_the_log_lost_are_told_at_the_end_too():
         for _ in range(5):
             s.ask("GET", "/")
         s.stop()
-        s.reader.join(5)
         assert any("6 lines dropped so far" in l for l in s.lines), s.lines
 
 
