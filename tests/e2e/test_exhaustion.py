@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Descriptors, memory and threads run out, one by one: nothing crashes, the log or the answer names the cause, and when
 there is enough again, everybody is served."""
-import pwd, resource, subprocess, time
+import concurrent.futures, ctypes, pwd, resource, struct, subprocess, time
 from e2e import *
 
 GET = b"GET /a.txt HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -231,5 +231,41 @@ def a_serving_process_that_cannot_begin_again_is_tried_until_it_can():
         say([line for line in s.lines if "HF-IO-001" in line][-1].strip())
 
 
+# ---- io_uring --------------------------------------------------------------------------------------------------------
+
+def refuse_io_uring():
+    """This thread, and what it starts, is answered EPERM: as in many containers. False: no filter can be set here."""
+    load, jump_equal, give, setup, eperm = 0x20, 0x15, 0x06, 425, 0x00050000 | 1  # linux/bpf_common.h, linux/seccomp.h
+    steps = [(load, 0, 0, 0), (jump_equal, 0, 1, setup), (give, 0, 0, eperm), (give, 0, 0, 0x7fff0000)]
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    whole = ctypes.create_string_buffer(struct.pack("@HP", len(steps), ctypes.addressof(program)))
+    prctl = ctypes.CDLL(None).prctl
+    prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+    return prctl(38, 1, 0, 0, 0) == 0 and prctl(22, 2, ctypes.addressof(whole), 0, 0) == 0
+
+
+def where_io_uring_is_refused_auto_says_so_once_and_uses_epoll():
+    refusal = "io_uring is not to be had here"
+    try:
+        s = Server("--welcome", "--io", "uring")
+    except AssertionError as e:
+        needs("io_uring", refusal not in str(e))
+        raise
+    equal(s.stop(), 0)
+
+    def serve():
+        if not refuse_io_uring():
+            return None
+        with Server("--welcome", "--threads", 3, "--io", "auto") as s:
+            equal(s.ask("GET", "/")[0], 200)
+            equal(s.stop(), 0)
+            return [line for line in s.lines if refusal in line]
+    with concurrent.futures.ThreadPoolExecutor(1) as thread: # whose failures are this one's
+        told = thread.submit(serve).result()
+    needs("seccomp", told is not None)
+    equal(len(told), 1, told)
+    assert "using epoll" in told[0], told
+
+
 main([f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and f.__name__ not in (
-    "say", "said", "answer", "status_of", "unfinished", "address_space", "run_limited")])
+    "say", "said", "answer", "status_of", "unfinished", "address_space", "run_limited", "refuse_io_uring")])

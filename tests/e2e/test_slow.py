@@ -163,7 +163,7 @@ def records(path):
 
 
 def slow_heads_slow_bodies_and_slow_readers_are_cut_at_their_limits_while_others_are_served():
-    third = SLOW // 3
+    third = (SLOW + 2) // 3
     descriptors(SLOW)
     with folder(small__txt="small") as top, tempfile.TemporaryDirectory() as logs, contextlib.ExitStack() as stack:
         with open(os.path.join(top, "big"), "wb") as f:
