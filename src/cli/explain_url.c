@@ -46,6 +46,7 @@ static void see(void *observer, const hf_dial_event *e)
     case HF_DIAL_RECORD:
         h->recorded = true;
         h->record = *e->record;
+        snprintf(h->record_words, sizeof h->record_words, "%s", e->words != NULL ? e->words : "");
         snprintf(h->leads_to, sizeof h->leads_to, "%s", e->host);
         break;
     case HF_DIAL_ADDRESS:

@@ -68,6 +68,7 @@ typedef struct hf_trail_hop {
     size_t address_count;
     bool recorded;  /* the HTTPS record was asked for, and answered: it, and the name that it leads to */
     hf_https_record record;
+    char record_words[160]; /* why nothing is known of it */
     char leads_to[HF_HTTPS_NAME];
     /* TCP */
     hf_trail_try tries[HF_TRAIL_ADDRESSES];

@@ -148,7 +148,10 @@ static void tell_record(const hf_trail *y, const hf_trail_hop *h)
     record_text(h, text, sizeof text);
     if (text[0] != 0)
         labelled(y, "HTTPS", text);
-    else if (h->recorded && hf_trail_is_named(h))
+    else if (h->record_words[0] != 0) {
+        snprintf(text, sizeof text, "nothing is known of such a record (RFC 9460): %s", h->record_words);
+        labelled(y, "HTTPS", text);
+    } else if (h->recorded)
         labelled(y, "HTTPS", "no such record (RFC 9460): that HTTP/3 is spoken, Alt-Svc alone can say");
 }
 
@@ -404,6 +407,7 @@ static void json_connect(FILE *out, const hf_trail_hop *h)
     record_text(h, record, sizeof record);
     if (record[0] != 0)
         member(out, "https_record", record);
+    member(out, "https_record_unknown", h->record_words);
     fputs("},\"tcp\":[", out);
     for (size_t i = 0; i < h->try_count; i++) {
         const hf_trail_try *const t = &h->tries[i];

@@ -21,6 +21,7 @@
 #include "race.h"
 
 enum { SCRATCH = 4096, PIECES = 16 };
+#define LAST_RECORD_NS HF_SECONDS(1) /* for the HTTPS record, over all of its aliases, once nothing else is left to try */
 
 typedef enum phase { RACING, SHAKING_PROXY, AT_PROXY, SHAKING } phase;
 typedef enum proxy_kind { NO_PROXY, BY_HTTP, BY_SOCKS } proxy_kind;
@@ -52,6 +53,8 @@ struct hf_opening {
     bool asks_record; /* an HTTPS record may still say where to go, and how */
     hf_time record_by; /* until when its answer is waited for; 0: no address is known yet */
     bool waits;        /* it is */
+    hf_time record_last; /* until when it is waited for although nothing else is left to try; 0: something is */
+    size_t by_record;    /* how many are in the race because of it */
     size_t seen;    /* of the query's addresses */
     bool record_quic, record_tcp; /* it did: each address is asked so, too, at record_port */
     uint16_t record_port;
@@ -207,6 +210,7 @@ void hf_line_begin(hf_line *l, hf_dialer *d, const hf_client_url *url, const hf_
     o->asks_record = o->secure && o->proxy == NO_PROXY && d->options.world.io == NULL && !o->wish.quic_only;
     o->query = hf_resolver_ask(d->resolver, o->dial_host, o->dial_port, o->asks_record);
     d->asking += o->query != NULL;
+    o->asks_record = o->query != NULL && o->query->https_asked;
     hf_race_init(&o->race, 0, 0);
     o->began = hf_dialer_now(d);
     if (o->query == NULL)
@@ -241,13 +245,15 @@ static void tell_name(hf_line *l)
     o->named = true;
 }
 
-/* As the record has it. */
+/* As the record has it. At most half of the race: what the name itself says has its place whatever is hinted at. */
 static void add_by_record(hf_opening *o, const hf_address *to)
 {
-    if (o->record_quic)
-        add_attempt(o, to, o->record_port, 0);
-    if (o->record_tcp)
-        add_attempt(o, to, o->record_port, 1);
+    for (uint8_t rank = 0; rank < 2; rank++) {
+        const size_t before = o->race.count;
+        if ((rank == 0 ? o->record_quic : o->record_tcp) && o->by_record < HF_RACE_MOST / 2)
+            add_attempt(o, to, o->record_port, rank);
+        o->by_record += o->race.count - before;
+    }
 }
 
 /* RFC 9460 7.3: hints are for those who "have not (yet) resolved" the addresses. Where the record leads to another name, they are all that
@@ -274,7 +280,7 @@ static void take_record(hf_line *l)
     const bool elsewhere = q->there[0] != 0 && strcasecmp(q->there, o->dial_host) != 0;
     o->asks_record = false;
     l->https = *r;
-    hf_dialer_tell(l->dialer, (hf_dial_event){ .step = HF_DIAL_RECORD, .record = r, .host = elsewhere ? q->there : "", .port = o->dial_port,
+    hf_dialer_tell(l->dialer, (hf_dial_event){ .step = HF_DIAL_RECORD, .record = r, .words = q->https_words, .host = elsewhere ? q->there : "", .port = o->dial_port,
         .addresses = q->there_at, .address_count = q->there_count }, o->began);
     o->record_port = r->port != 0 ? r->port : o->dial_port;
     o->record_quic = r->found && r->h3 && o->wish.quic && o->wish.quic_port == 0;
@@ -299,6 +305,16 @@ static bool waits_for_record(hf_opening *o, hf_time now)
     if (o->record_by.ns == 0)
         o->record_by = hf_time_after(now, HF_MILLISECONDS(50));
     return hf_time_before(now, o->record_by);
+}
+
+/* Nothing is left to try but what the record leads to: it may be all that says where the name is served. */
+static bool is_left_to_record(hf_opening *o, hf_time now)
+{
+    if (!o->asks_record)
+        return false;
+    if (o->record_last.ns == 0)
+        o->record_last = hf_time_after(now, LAST_RECORD_NS);
+    return hf_time_before(now, o->record_last);
 }
 
 /* What the resolver has found since the last time. */
@@ -656,7 +672,7 @@ static hf_step step_race(hf_line *l)
         tell_name(l);
         begin_attempt(l, i);
     }
-    if (!hf_race_is_over(&o->race) || (o->asks_record && o->race.count > 0))
+    if (!hf_race_is_over(&o->race) || is_left_to_record(o, hf_dialer_now(l->dialer)))
         return HF_IDLE;
     if (o->race.count == 0)
         return give_up(l, HF_LINE_NAME, hf_err_make(HF_ERR_IO_SYSTEM), o->dial_host, o->query->words != NULL ? o->query->words : "it has no address");
@@ -709,6 +725,8 @@ hf_time hf_opening_wake(const hf_line *l)
     hf_time at = hf_race_wake(&o->race);
     if (o->waits)
         at = hf_time_earlier(at, o->record_by);
+    if (o->asks_record && o->record_last.ns != 0)
+        at = hf_time_earlier(at, o->record_last);
     for (size_t i = 0; i < o->race.count; i++) {
         const attempt *const a = &o->attempts[i];
         if (a->running)

@@ -20,7 +20,9 @@ typedef struct hf_query {
     hf_address at[HF_QUERY_ADDRESSES];
     size_t count;
     bool answered[2];      /* IPv4, IPv6: all that there is */
+    bool https_asked;      /* the DNS is asked for the record: of what is known without asking there is none to be asked for */
     bool https_answered;   /* the record, whatever it leads to, and the addresses of what that is */
+    const char *https_words; /* why nothing is known of the record; NULL: there is one, or none. Static */
     hf_https_record https;
     char there[HF_HTTPS_NAME]; /* the name that the record leads to, where it is another (RFC 9460 2.4); else empty */
     hf_address there_at[HF_QUERY_ADDRESSES];

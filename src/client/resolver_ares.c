@@ -158,8 +158,10 @@ static void take_https(void *self, int status, int timeouts, unsigned char *byte
     (void)timeouts;
     if (is_unwanted(q))
         return;
-    if (status == ARES_SUCCESS && length > 0)
-        (void)hf_https_record_parse(hf_bytes_make(bytes, (size_t)length), &found).code; /* a malformed one is none */
+    if (status != ARES_SUCCESS && status != ARES_ENODATA && status != ARES_ENOTFOUND)
+        q->https_words = ares_strerror(status);
+    else if (status == ARES_SUCCESS && hf_https_record_parse(hf_bytes_make(bytes, (size_t)length), &found).code != 0)
+        q->https_words = "the answer is malformed (RFC 9460 2.2), and nothing of it counts";
     if (found.found || q->aliases == 0)
         q->https = found; /* else the alias is all that there is: where it leads, as an ordinary name */
     if (found.found || q->aliases > 0)
@@ -182,6 +184,7 @@ hf_query *hf_resolver_ask(hf_resolver *r, const char *host, uint16_t port, bool 
     snprintf(service, sizeof service, "%u", port);
     q->pending = https ? 3 : 2; /* a call may answer before it returns */
     q->https_pending = https;
+    q->https_asked = https;
     q->https_answered = !https;
     q->asked = r->channel;
     if (https && port == 443)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names: `handfast get` beside a name server of our own, which knows A, AAAA and HTTPS records (RFC 9460) and notes what it is asked."""
-import json, struct, tempfile
+import json, struct, tempfile, time
 from strangers import *
 
 A, AAAA, HTTPS = 1, 28, 65
@@ -38,10 +38,11 @@ def alias_to(target):
 
 
 class NameServer:
-    """records: {(name, type): [rdata]}. What is not there is answered with no error and no record where the name is known, else NXDOMAIN."""
+    """records: {(name, type): [rdata]}. What is not there is answered with no error and no record where the name is known, else NXDOMAIN.
+    failing, silent, late: {(name, type)} that are answered with SERVFAIL, not at all, or behind all other answers."""
 
-    def __init__(self, records):
-        self.records, self.asked = records, []
+    def __init__(self, records, failing=(), silent=(), late=()):
+        self.records, self.failing, self.silent, self.late, self.asked = records, failing, silent, late, []
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.at = "127.0.0.1:%d" % self.socket.getsockname()[1]
@@ -56,7 +57,10 @@ class NameServer:
         self.asked.append((name, kind))
         found = self.records.get((name, kind), [])
         known = any(n == name for n, _ in self.records)
-        head = query[:2] + struct.pack(">HHHHH", 0x8180 | (0 if known else 3), 1, len(found), 0, 0)
+        if (name, kind) in self.silent:
+            return b""
+        code = 2 if (name, kind) in self.failing else 0 if known else 3
+        head = query[:2] + struct.pack(">HHHHH", 0x8180 | code, 1, len(found), 0, 0)
         return head + query[12:at + 5] + b"".join(b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 60, len(r)) + r for r in found)
 
     def run(self):
@@ -65,7 +69,12 @@ class NameServer:
                 query, peer = self.socket.recvfrom(4096)
                 if query == b"over":
                     return
-                self.socket.sendto(self.answer(query), peer)
+                answer = self.answer(query)
+                if self.asked[-1] in self.late:
+                    held = threading.Timer(0.15, self.socket.sendto, (answer, peer))  # what others ask is answered meanwhile
+                    held.start()
+                elif answer:
+                    self.socket.sendto(answer, peer)
 
     def __enter__(self):
         self.thread.start()
@@ -137,6 +146,44 @@ def a_record_leads_tcp_to_its_port_and_to_the_name_that_serves():
             assert f"priority 1, at svc.test, port {port}, speaks h2 http/1.1, hints 127.0.0.1, for 60 s" in " ".join(told.split()), told
             told = json.loads(run_program("explain", "--json", "--insecure", "--dns-servers", n.at, at, status=None).stdout)[0]
             assert f"port {port}" in told["name"]["https_record"] and told["http"]["status"] == 200, told
+
+
+def a_record_may_come_last_and_be_all_that_says_where():
+    closed, dead = closed_port()
+    with closed, secured() as s:
+        first = (f"_{dead}._https.web.test", HTTPS)
+        for more in ({("web.test", A): []}, {("web.test", A): [HERE]}):  # no address at all; one that refuses
+            with NameServer({first: [https_record("svc.test", alpn=["h2"], port=s.tls_port)], ("svc.test", A): [HERE], **more}, late=[first]) as n:
+                equal(version_and_body(f"https://web.test:{dead}/a.txt", n), "hello\n2")
+        # And is not waited for without end: the name server's silence would be, for 6 s.
+        with NameServer({("web.test", A): [HERE]}, silent=[first]) as n:
+            begun = time.monotonic()
+            get("-k", "--dns-servers", n.at, f"https://web.test:{dead}/a.txt", status=11)
+            assert time.monotonic() - begun < 5, time.monotonic() - begun
+
+
+def a_record_does_not_crowd_out_the_name_itself():
+    closed, dead = closed_port()
+    many = [socket.inet_aton(f"127.0.1.{i}") for i in range(1, 41)]
+    with closed, secured() as s:
+        first = f"_{s.tls_port}._https.web.test"
+        with NameServer({(first, HTTPS): [https_record("svc.test", alpn=["h2", "h3"], port=dead)], ("svc.test", A): many, ("web.test", A): [HERE]}) as n:
+            equal(version_and_body(f"https://web.test:{s.tls_port}/a.txt", n), "hello\n2")
+
+
+def explain_says_of_a_record_what_is_known():
+    with secured() as s:
+        first = (f"_{s.tls_port}._https.web.test", HTTPS)
+        def told(records, host="web.test", **how):
+            with NameServer({("web.test", A): [HERE], **records}, **how) as n:
+                return " ".join(run_program("explain", "--insecure", "--dns-servers", n.at, f"https://{host}:{s.tls_port}/a.txt", status=None).stdout.split())
+        assert "no such record" in told({})
+        assert "no such record" in told({first: []})
+        for records, how, words in (({}, {"failing": [first]}, "server"), ({first: [b"\0"]}, {}, "malformed")):
+            said = told(records, **how)
+            assert "no such record" not in said and "nothing is known of such a record" in said and words in said, said
+        for host in ("localhost", "127.0.0.1"):
+            assert "such a record" not in (said := told({}, host)) and "such record" not in said, said
 
 
 def a_record_that_offers_no_http3_changes_nothing():
