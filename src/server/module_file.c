@@ -89,25 +89,31 @@ static bool check_folders(loading *l)
 }
 
 /* Who can write it becomes whoever loads it. Many work with umask 002 and a group of their own, in which nobody else is. */
-static bool check_mode(loading *l, const struct stat *st)
+static bool check_mode(loading *l, int file, const struct stat *st)
 {
+    char why[256];
+    const hf_folder_trust trust = { is_owner, is_group, l };
     if (st->st_mode & S_IWOTH)
         return refuse(l, "everybody may write this file, and so run programs as the server: chmod o-w (or dangerous_foreign_file on)");
-    if (!(st->st_mode & S_IWGRP) || is_group(l, st->st_gid))
+    if (!(st->st_mode & S_IWGRP))
         return true;
-    return refuse(l, "group %u may write this file (mode %04o), and so run programs as the server: chmod g-w (or dangerous_foreign_file on)",
-        (unsigned)st->st_gid, (unsigned)st->st_mode & 07777);
+    if (!is_group(l, st->st_gid))
+        return refuse(l, "group %u may write this file (mode %04o), and so run programs as the server: chmod g-w (or dangerous_foreign_file on)",
+            (unsigned)st->st_gid, (unsigned)st->st_mode & 07777);
+    /* With an access control list the group's bits are its mask. */
+    return hf_acl_hold(file, NULL, hf_folder_trusts, &trust, why, sizeof why) ||
+        refuse(l, "it %s, and so run programs as the server: setfacl -b (or dangerous_foreign_file on)", why);
 }
 
 /* Root runs root's alone: a check of the configuration must not make a file of the server's user a way to become root. What is only
  * held runs later, as that user. */
-static bool check_owner(loading *l, const struct stat *st)
+static bool check_owner(loading *l, int file, const struct stat *st)
 {
     const hf_module_wish *const w = l->wish;
     const bool users = w->has_user && st->st_uid == w->user;
     if (w->any_owner)
         return true;
-    if (!check_mode(l, st))
+    if (!check_mode(l, file, st))
         return false;
     if (is_owner(l, st->st_uid))
         return check_folders(l);
@@ -151,7 +157,7 @@ static bool copy_file(loading *l)
     bool good = fstat(from, &st) == 0 || refuse(l, "%s", strerror(errno));
     if (good && !S_ISREG(st.st_mode))
         good = refuse(l, "it is no file, but a folder or a device");
-    good = good && check_owner(l, &st);
+    good = good && check_owner(l, from, &st);
     if (good && (uint64_t)st.st_size > l->wish->most)
         good = refuse(l, "it has %llu bytes, which is more than the limit config_app_bytes (%llu)", (unsigned long long)st.st_size,
             (unsigned long long)l->wish->most);

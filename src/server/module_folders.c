@@ -44,6 +44,20 @@ static bool check_owner(walk *w, const struct stat *st)
             name_of(w), (unsigned)st->st_uid);
 }
 
+bool hf_folder_trusts(const void *self, const hf_acl_writer *writer)
+{
+    const hf_folder_trust *const t = self;
+    return writer->is_user ? t->owner(t->self, writer->id) : t->group(t->self, writer->id);
+}
+
+/* With an access control list the group's bits are its mask: whom it names may write only where the group seems to. */
+static bool check_list(walk *w)
+{
+    char why[256];
+    return hf_acl_hold(-1, name_of(w), hf_folder_trusts, w->trust, why, sizeof why) ||
+        refuse(w, "the folder %s %s, and so another file could be put in its place: setfacl -b " OR_SAY, name_of(w), why);
+}
+
 /* The owner was looked at: nobody else gives the rights to write. */
 static bool check_folder(walk *w, const struct stat *st)
 {
@@ -53,9 +67,12 @@ static bool check_folder(walk *w, const struct stat *st)
         return true;
     if ((st->st_mode & S_IWOTH) != 0)
         return refuse(w, "everybody may write the folder %s, and so put another file in its place: chmod o-w " OR_SAY, name_of(w));
-    return (st->st_mode & S_IWGRP) == 0 || w->trust->group(w->trust->self, st->st_gid) ||
-        refuse(w, "group %u may write the folder %s (mode %04o), and so put another file in its place: chmod g-w " OR_SAY, (unsigned)st->st_gid,
+    if ((st->st_mode & S_IWGRP) == 0)
+        return true;
+    if (!w->trust->group(w->trust->self, st->st_gid))
+        return refuse(w, "group %u may write the folder %s (mode %04o), and so put another file in its place: chmod g-w " OR_SAY, (unsigned)st->st_gid,
             name_of(w), (unsigned)st->st_mode & 07777);
+    return check_list(w);
 }
 
 static bool look(walk *w, struct stat *st)

@@ -5,8 +5,8 @@
 #ifndef HF_SERVER_MODULE_FOLDERS_H
 #define HF_SERVER_MODULE_FOLDERS_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "module_acl.h"
+
 #include <sys/stat.h>
 
 /* Whom the caller trusts. */
@@ -15,6 +15,9 @@ typedef struct hf_folder_trust {
     bool (*group)(const void *self, gid_t group);
     const void *self;
 } hf_folder_trust;
+
+/* The same of who an access control list names; `self` is an hf_folder_trust. */
+bool hf_folder_trusts(const void *self, const hf_acl_writer *writer);
 
 /* Every folder from the root to the file, and every link on the way, is of an owner who is trusted, and a folder can be written by nobody
  * else, or has the sticky bit, with which only an entry's owner moves it (as /tmp has). False: `why` has a sentence. */

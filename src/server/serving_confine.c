@@ -62,7 +62,7 @@
     X(sendmmsg) X(shutdown) X(getsockopt) X(setsockopt) X(getsockname) X(getpeername) X(socketpair) X(connect) X(bind) \
     /* files that are served; logs; stores on the disk */ X(openat) X(openat2) X(newfstatat) X(fstat) X(statx) X(statfs) X(fstatfs) \
     X(getdents64) X(readlinkat) X(faccessat) X(faccessat2) X(getcwd) X(flock) X(fsync) X(fdatasync) X(ftruncate) X(fallocate) \
-    X(unlinkat) X(renameat) X(renameat2) X(mkdirat) X(fchmod) X(fchmodat) X(fchown) X(utimensat) X(umask) X(fadvise64) \
+    X(unlinkat) X(renameat) X(renameat2) X(mkdirat) X(fchmod) X(fchmodat) X(fchown) X(utimensat) X(umask) X(fadvise64) X(fgetxattr) X(lgetxattr) \
     /* memory */ X(brk) X(mmap) X(munmap) X(mremap) X(madvise) X(memfd_create) X(membarrier) X(mincore) X(mlock) X(munlock) X(msync) \
     /* threads */ X(futex) X(set_robust_list) X(rseq) X(set_tid_address) X(sched_yield) X(sched_getaffinity) X(sched_setaffinity) \
     X(sched_getparam) X(sched_getscheduler) X(sched_get_priority_max) X(sched_get_priority_min) X(getcpu) X(exit) X(exit_group) X(gettid) \

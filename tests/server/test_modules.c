@@ -6,11 +6,13 @@
 
 #include <dlfcn.h>
 #include <elf.h>
+#include <errno.h>
 #include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 
 #include "allocator.h"
 #include "apps.h"
@@ -290,6 +292,60 @@ static void a_folder_or_link_of_another_user_is_refused(void **state)
     assert_string_equal(said_of("his/link.so"), "");
     assert_int_equal(lchown(temp_path(&top, "his/link.so"), 4711, 0), 0);
     assert_non_null(strstr(said_of("his/link.so"), "/link.so on the way to it belongs to user 4711"));
+}
+
+/* As setfacl -m would: `tag` 2 a user, 8 a group. False: the file system has no such lists. */
+static bool let_write(const char *name, uint8_t tag, uint8_t id, uint8_t mask)
+{
+    uint8_t list[] = { 2, 0, 0, 0, /* owner */ 1, 0, 7, 0, 255, 255, 255, 255, /* user or group */ 2, 0, 7, 0, id, 16, 0, 0, /* owning group */ 4, 0, 5, 0, 255, 255,
+        255, 255, /* group */ 8, 0, 7, 0, id, 16, 0, 0, /* mask */ 16, 0, mask, 0, 255, 255, 255, 255, /* others */ 32, 0, 5, 0, 255, 255, 255, 255 };
+    list[tag == 2 ? 30 : 14] = 5; /* the other one of the two may only read */
+    const bool done = setxattr(temp_path(&top, name), "system.posix_acl_access", list, sizeof list, 0) == 0;
+    assert_true(done || errno == EOPNOTSUPP);
+    return done;
+}
+
+static void whom_a_list_lets_write_is_looked_at(void **state)
+{
+    (void)state;
+    temp_dir(&top, "listed");
+    install("right", "listed/m.so", 13);
+    if (!let_write("listed/m.so", 2, 1, 5))
+        skip();
+    assert_string_equal(said_of("listed/m.so"), ""); /* the mask forbids it */
+    assert_true(let_write("listed/m.so", 2, 1, 7));
+    assert_non_null(strstr(said_of("listed/m.so"), "it has an access control list by which user 4097 may write it, and so run programs as the server: setfacl -b (or"));
+    assert_true(let_write("listed/m.so", 8, 2, 7));
+    assert_non_null(strstr(said_of("listed/m.so"), "by which group 4098 may write it"));
+    assert_int_equal(removexattr(temp_path(&top, "listed/m.so"), "system.posix_acl_access"), 0);
+    assert_int_equal(chmod(temp_path(&top, "listed/m.so"), 0664), 0); /* what it was before */
+    assert_string_equal(said_of("listed/m.so"), "");
+    assert_true(let_write("listed", 8, 3, 7));
+    assert_non_null(strstr(said_of("listed/m.so"), "/listed has an access control list by which group 4099 may write it, and so another file could be put in its place: setfacl -b"));
+    assert_true(let_write("listed", 8, 3, 5));
+    assert_string_equal(said_of("listed/m.so"), "");
+}
+
+static bool trust_4097(const void *self, const hf_acl_writer *writer)
+{
+    (void)self;
+    return writer->is_user && writer->id == 4097;
+}
+
+static void a_list_is_read_as_the_kernel_writes_it(void **state)
+{
+    const uint8_t list[] = { 2, 0, 0, 0, 2, 0, 6, 0, 1, 16, 0, 0, 8, 0, 4, 0, 9, 0, 0, 0, 8, 0, 2, 0, 1, 2, 3, 4 };
+    bool found;
+    hf_acl_writer w;
+    (void)state;
+    assert_true(hf_acl_read(list, sizeof list, trust_4097, NULL, &found, &w)); /* no mask: nothing is masked */
+    assert_true(found && !w.is_user && w.id == 0x04030201);
+    assert_true(hf_acl_read(list, 20, trust_4097, NULL, &found, &w) && !found);
+    assert_true(hf_acl_read(list, 4, trust_4097, NULL, &found, &w) && !found);
+    for (size_t n = 0; n < sizeof list; n++)
+        assert_true(hf_acl_read(list, n, trust_4097, NULL, &found, &w) == (n % 8 == 4));
+    uint8_t newer[] = { 3, 0, 0, 0 };
+    assert_false(hf_acl_read(newer, sizeof newer, trust_4097, NULL, &found, &w));
 }
 
 /* 0: he loads it. */
@@ -740,7 +796,8 @@ int main(void)
         cmocka_unit_test(a_file_that_others_may_write_is_refused),
         cmocka_unit_test(a_file_that_a_group_may_write_is_refused_unless_it_is_our_own),
         cmocka_unit_test(a_file_is_refused_where_others_may_write_a_folder_above_it),
-        cmocka_unit_test(a_folder_or_link_of_another_user_is_refused),
+        cmocka_unit_test(a_folder_or_link_of_another_user_is_refused), cmocka_unit_test(whom_a_list_lets_write_is_looked_at),
+        cmocka_unit_test(a_list_is_read_as_the_kernel_writes_it),
         cmocka_unit_test(root_runs_no_file_of_the_servers_user_but_holds_it_for_him),
         cmocka_unit_test(limit_config_app_bytes),
         cmocka_unit_test(settings_are_held_to_what_the_module_takes),
