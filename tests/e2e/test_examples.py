@@ -161,6 +161,16 @@ def a_loop_of_ones_own_serves_what_was_typed():
         equal(e.process.wait(60), 0, "quit")
 
 
+def the_core_alone_answers_on_standard_output():
+    core = os.path.join(EXAMPLES, "example_core")
+    asked = b"GET /a?b HTTP/1.1\r\nHost: x\r\n\r\nPOST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhelloDELETE /d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    done = subprocess.run([core], input=asked, capture_output=True, timeout=60)
+    equal((done.returncode, done.stderr), (0, b""))
+    equal([part.rpartition(b"\r\n\r\n")[2] for part in done.stdout.split(b"HTTP/1.1 200 OK\r\n")[1:]], [b"GET /a\n", b"POST /c\n", b"DELETE /d\n"], done.stdout)
+    done = subprocess.run([core], input=b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", capture_output=True, timeout=60)
+    assert done.returncode == 1 and done.stdout.startswith(b"HTTP/1.1 400 ") and b"HF-HTTP" in done.stderr and b"RFC 9112" in done.stderr, done
+
+
 def blocking_work_leaves_others_alone():
     with Example("blocking_work") as e:
         answers = []
@@ -372,5 +382,5 @@ def a_program_of_ones_own_serves_http3_by_itself():
 
 main([none_is_longer_than_150_lines, hello_greets, notes_are_added_and_listed, uploads_go_to_the_disk_and_broken_ones_leave_nothing,
       streams_come_piece_by_piece_and_wait_for_slow_readers, a_stream_is_compressed_for_who_accepts_it, a_loop_of_ones_own_serves_what_was_typed,
-      blocking_work_leaves_others_alone, the_same_over_http_2, fetch_asks_for_all_at_once, fetch_believes_who_it_was_told_to,
+      the_core_alone_answers_on_standard_output, blocking_work_leaves_others_alone, the_same_over_http_2, fetch_asks_for_all_at_once, fetch_believes_who_it_was_told_to,
       bodies_are_sent_as_they_are_read, a_program_of_ones_own_serves_http3_by_itself, an_installed_library_is_enough_for_c_and_cpp])
