@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Records of hostile bytes: whatever a peer sends, a record is one printable line within HF_ACCESS_LINE, JSON strings
- * close, and the value of a parameter named token never shows.
+ * close, and the value of a parameter named token never shows. A record is made at once, out of values and into room that the
+ * caller has (too little: nothing is written): there is nothing to slice, no time passes, and nothing is allocated.
  * Input: a format byte, then values separated by 0xfe: method, path, query, user agent, referer, request id.
  */
 #include <stdint.h>
@@ -65,6 +66,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     hf_writer w = hf_writer_make(line, sizeof line);
     claim(hf_access_format_record(&w, kind, &record) == w.length && !w.overflowed);
     check_line(hf_written(&w), kind);
+    hf_writer tight = hf_writer_make(line, sizeof line - 1 - size % 64);
+    claim(hf_access_format_record(&tight, kind, &record) == 0 && tight.length == 0);
     check_redaction(values[2]);
     return 0;
 }

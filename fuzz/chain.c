@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Chains of hostile certificates: parsed, verified over all their paths, walked, told. The input is a row of certificates in
- * DER, each behind three bytes: 1 for a root or 0, and its length. A certificate that does not parse ends the row.
+ * DER, each behind three bytes: 1 for a root or 0, and its length. A certificate that does not parse ends the row. The moment and
+ * the allocation that fails are chosen by the whole.
  */
 #include "fuzz_env.h"
 
@@ -11,6 +12,8 @@
 enum { SIZE_MOST = 30000, MOST = 16 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static hf_crypto *crypto;
 
 static void add_root(hf_trust *trust, hf_bytes der)
 {
@@ -29,17 +32,28 @@ static void add_root(hf_trust *trust, hf_bytes der)
     (void)hf_trust_add(trust, hf_written(&w), &added).code;
 }
 
-static void check(hf_crypto *crypto, hf_trust *trust, const hf_bytes *ders, size_t count)
+/* Mostly the one at which the corpus is good. */
+static hf_wall moment(uint64_t choice)
+{
+    return (hf_wall){ choice >> 32 & 3 ? 1780000000 : (int64_t)(choice % 8000000000u) - 2000000000 };
+}
+
+static void check(hf_trust *trust, const hf_bytes *ders, size_t count, hf_wall at)
 {
     static hf_walk walk;
     static char text[HF_CHAIN_REPORT_ROOM];
     hf_chain *chain = NULL;
     if (hf_chain_parse(crypto, ders, count, &chain).code != 0)
         return;
-    const hf_trust_question q = { .host = hf_text("site.test"), .at = { 1780000000 } };
+    const hf_trust_question q = { .host = hf_text("site.test"), .at = at };
     hf_verdict v;
     const hf_err err = hf_trust_verify(trust, chain, &q, &v);
-    if (hf_trust_walk(trust, chain, &q, &walk).code != err.code || walk.count == 0)
+    const hf_err walked = hf_trust_walk(trust, chain, &q, &walk);
+    if (fuzz_memory_failed(&fuzz_env_memory) && (err.code == HF_ERR_BASE_MEMORY || walked.code == HF_ERR_BASE_MEMORY)) {
+        hf_chain_free(chain);
+        return;
+    }
+    if (walked.code != err.code || walk.count == 0)
         abort();
     const hf_chain_report r = { .walk = &walk, .sent = count, .source = hf_text("x"), .host = q.host, .at = q.at };
     for (int json = 0; json < 2; json++) {
@@ -55,20 +69,14 @@ static void check(hf_crypto *crypto, hf_trust *trust, const hf_bytes *ders, size
     hf_chain_free(chain);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void run(const uint8_t *data, size_t size)
 {
-    static hf_crypto *crypto;
+    const hf_wall at = moment(fuzz_choice(data, size));
     hf_bytes ders[MOST];
     size_t count = 0;
-    if (size > SIZE_MOST)
-        return 0;
-    if (crypto == NULL) {
-        fuzz_env_init();
-        crypto = hf_crypto_new(&fuzz_env, NULL);
-    }
-    hf_trust *const trust = crypto == NULL ? NULL : hf_trust_new(crypto);
+    hf_trust *const trust = hf_trust_new(crypto);
     if (trust == NULL)
-        return 0;
+        return;
     while (size > 3 && count < MOST) {
         const size_t n = (size_t)data[1] << 8 | data[2];
         const hf_bytes der = hf_bytes_make(data + 3, n < size - 3 ? n : size - 3);
@@ -80,7 +88,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size -= 3 + der.len;
     }
     if (count > 0)
-        check(crypto, trust, ders, count);
+        check(trust, ders, count, at);
     hf_trust_free(trust);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size > SIZE_MOST)
+        return 0;
+    if (crypto == NULL) {
+        fuzz_env_init();
+        crypto = hf_crypto_new(&fuzz_env, NULL);
+        HF_ASSERT(crypto != NULL);
+    }
+    fuzz_twice(&fuzz_env_memory, run, data, size);
     return 0;
 }

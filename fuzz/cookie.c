@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Cookies from hostile bytes: pieces lie within what was sent, a found one stands there once, and what is written is one
- * field that reads back. Origins and redirects ride along.
+ * field that reads back. Origins and redirects ride along. All are functions of a field that is there whole: no slices, no time, no
+ * allocations.
  */
 #include <stdlib.h>
 

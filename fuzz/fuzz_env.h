@@ -10,12 +10,13 @@
 static hf_env fuzz_env;
 static hf_limits fuzz_limits;
 static hf_random fuzz_random;
+static fuzz_memory fuzz_env_memory; /* for fuzz_twice */
 
 static inline void fuzz_env_init(void)
 {
     fuzz_limits = *hf_limits_default();
     hf_random_seed(&fuzz_random, 1);
-    fuzz_env = (hf_env){ .alloc = fuzz_alloc(NULL), .random = &fuzz_random, .limits = &fuzz_limits };
+    fuzz_env = (hf_env){ .alloc = fuzz_alloc(&fuzz_env_memory), .random = &fuzz_random, .limits = &fuzz_limits };
 }
 
 #endif

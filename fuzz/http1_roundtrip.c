@@ -1,13 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What our client writes, our server reads as the same: head, body and trailers. Byte 0: framing of the body; then
- * method, target, and names and values of fields, each ended by a zero byte; the last part is the body.
+ * method, target, and names and values of fields, each ended by a zero byte; the last part is the body. Pieces and output are cut
+ * by chance. Once more an allocation fails, on one of the sides: nothing false arrives, and nothing leaks. Time is for the drivers.
  */
 #include "http1_drive.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { MOST = 8 };
+
+/* The allocations that fail, and those that there were: of the client, and of the server. */
+typedef struct failing {
+    size_t at, calls;
+} failing;
+
+static bool failed(const drive *d)
+{
+    return fuzz_memory_failed(&d->memory);
+}
 
 static hf_bytes cut(hf_bytes *rest)
 {
@@ -46,13 +57,16 @@ static void check_request(const hf_request_head *sent, const hf_request_head *go
 }
 
 /* The server reads all of it: the request, its body, its end, and nothing else. */
-static void receive(const uint8_t *bytes, size_t n, const hf_request_head *sent, hf_bytes body, size_t trailers)
+static void receive(const uint8_t *bytes, size_t n, const hf_request_head *sent, hf_bytes body, size_t trailers, failing *fails)
 {
     static drive d;
     drive_init(&d, 1);
+    d.memory.fail_at = fails->at;
     d.limits = *hf_limits_default();
     d.h = hf_http1_server_new(&d.env, 1, d.now);
-    HF_ASSERT(d.h != NULL);
+    HF_ASSERT(d.h != NULL || failed(&d));
+    if (d.h == NULL)
+        return;
     size_t got = 0;
     uint8_t *const copy = malloc(n);
     HF_ASSERT(copy != NULL);
@@ -64,7 +78,7 @@ static void receive(const uint8_t *bytes, size_t n, const hf_request_head *sent,
             /* what only a server judges: the target's form, Host, Expect, the number of fields */
             const int32_t code = hf_http1_fault(d.h)->err.code;
             HF_ASSERT(code >> 16 == HF_AREA_HTTP || code == HF_ERR_HTTP1_HOST_MISSING || code == HF_ERR_HTTP1_HOST_REPEATED ||
-                      code == HF_ERR_HTTP1_EXPECT_UNKNOWN);
+                      code == HF_ERR_HTTP1_EXPECT_UNKNOWN || failed(&d));
             break;
         }
         if (e.kind == HF_HTTP1_REQUEST)
@@ -80,22 +94,35 @@ static void receive(const uint8_t *bytes, size_t n, const hf_request_head *sent,
             HF_ASSERT(got == body.len && in.used == in.len);
         in = (hf_in){ .ptr = in.ptr + in.used, .len = in.len - in.used };
     }
-    HF_ASSERT(e.kind == HF_HTTP1_REFUSED || e.kind == HF_HTTP1_END);
+    HF_ASSERT(e.kind == HF_HTTP1_REFUSED || e.kind == HF_HTTP1_END || failed(&d));
     free(copy);
     hf_http1_free(d.h);
+    fails->calls = d.memory.calls;
     HF_ASSERT(d.memory.held == 0);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* The body, in pieces; false: memory ended. */
+static bool put(drive *d, hf_bytes body)
+{
+    for (size_t at = 0; at < body.len;) {
+        const size_t n = 1 + hf_random_below(&d->random, body.len - at);
+        const hf_extent e = { .kind = n % 2 == 0 ? HF_EXTENT_LENT : HF_EXTENT_COPIED, .bytes = hf_bytes_make(body.ptr + at, n) };
+        const size_t taken = (size_t)hf_http1_put(d->h, &e, 1, NULL);
+        at += taken;
+        if (drive_emit(d, 1 + n % 500, 1 + n % 7, 1 + n) == 0 && taken == 0 && failed(d))
+            return false;
+    }
+    return true;
+}
+
+static void run(const uint8_t *data, size_t size, failing *client, failing *server)
 {
     static drive d;
-    if (size < 1 || size > 4096)
-        return 0;
     hf_bytes rest = hf_bytes_make(data + 1, size - 1);
     hf_field fields[MOST];
     hf_request_head head = { .method_name = cut(&rest), .target = cut(&rest) };
     if (head.method_name.len == 0)
-        return 0;
+        return;
     size_t count = 0;
     while (count < MOST && count < data[0] >> 4) {
         fields[count].name = cut(&rest);
@@ -107,22 +134,33 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const bool chunked = (data[0] & 1) != 0;
     head.content_length = chunked ? HF_LENGTH_UNKNOWN : rest.len == 0 && (data[0] & 2) != 0 ? HF_LENGTH_NONE : (int64_t)rest.len;
     drive_init(&d, data[0]);
+    d.memory.fail_at = client->at;
     d.limits = *hf_limits_default();
     d.h = hf_http1_client_new(&d.env, 1, d.now);
-    HF_ASSERT(d.h != NULL);
-    if (hf_http1_request(d.h, &head).code == 0) {
-        for (size_t at = 0; at < rest.len;) {
-            const size_t n = 1 + hf_random_below(&d.random, rest.len - at);
-            const hf_extent e = { .kind = n % 2 == 0 ? HF_EXTENT_LENT : HF_EXTENT_COPIED, .bytes = hf_bytes_make(rest.ptr + at, n) };
-            at += (size_t)hf_http1_put(d.h, &e, 1, NULL);
-            drive_emit(&d, 1 + n % 500, 1 + n % 7, 1 + n);
-        }
+    HF_ASSERT(d.h != NULL || failed(&d));
+    if (d.h != NULL && hf_http1_request(d.h, &head).code == 0 && put(&d, rest)) {
         const hf_field trailer = { HF_LITERAL("Sum"), HF_LITERAL("1"), HF_FIELD_OTHER };
-        HF_ASSERT(hf_http1_end(d.h, (hf_ending){ HF_ENDING_FIN, 0 }, (hf_fields){ &trailer, chunked }).code == 0);
+        const hf_err err = hf_http1_end(d.h, (hf_ending){ HF_ENDING_FIN, 0 }, (hf_fields){ &trailer, chunked });
+        HF_ASSERT(err.code == 0 || failed(&d));
         drive_flush(&d);
-        receive(d.out, d.out_length, &head, rest, chunked);
+        if (err.code == 0)
+            receive(d.out, d.out_length, &head, rest, chunked, server);
     }
     hf_http1_free(d.h);
+    client->calls = d.memory.calls;
     HF_ASSERT(d.memory.held == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    failing client = { 0 }, server = { 0 };
+    if (size < 1 || size > 4096)
+        return 0;
+    run(data, size, &client, &server);
+    const size_t calls = client.calls + server.calls, at = calls > 0 ? 1 + fuzz_choice(data, size) % calls : 0;
+    client.at = at <= client.calls ? at : 0;
+    server.at = at > client.calls ? at - client.calls : 0;
+    if (at > 0)
+        run(data, size, &client, &server);
     return 0;
 }

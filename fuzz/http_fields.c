@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Field values from hostile bytes: lists, parameters, weights, entity tags, ranges, dates, preconditions, negotiation.
- * The first eight bytes are a number (a size, a moment), the rest is the value.
+ * The first eight bytes are a number (a size, a moment), the rest is the value. A value is there whole, and nothing is allocated:
+ * there are no slices and no failing memory.
  */
 #include <stdint.h>
 #include <stdlib.h>

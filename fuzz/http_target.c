@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Request targets, authorities, paths, queries and forms from hostile bytes. The first byte chooses the method.
+ * Request targets, authorities, paths, queries and forms from hostile bytes. The first byte chooses the method. The text is there
+ * whole, and writers have room of the caller's: no slices, no time, no allocations.
  */
 #include <stdint.h>
 #include <stdlib.h>

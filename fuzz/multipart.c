@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Multipart bodies from hostile bytes: whatever the slicing, the same is told. The first byte seeds the slicing, the
- * second is the length of the Content-Type's boundary, which follows; the rest is the body.
+ * second is the length of the Content-Type's boundary, which follows; the rest is the body. It is read whole, sliced, and sliced
+ * while an allocation fails, which leaks nothing.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "allocator.h"
+#include "fuzz_memory.h"
 #include "multipart.h"
-#include "panic.h"
 #include "text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -26,18 +26,20 @@ static void mix(told *t, hf_bytes b)
         t->hash = (t->hash ^ b.ptr[i]) * 1099511628211u;
 }
 
-static told run(hf_bytes type, hf_bytes body, unsigned seed)
+static told run(hf_bytes type, hf_bytes body, unsigned seed, fuzz_memory *memory)
 {
     told t = { .hash = 14695981039346656037u };
     hf_limits limits = *hf_limits_default();
-    const hf_env env = { .alloc = *hf_allocator_default(), .limits = &limits };
+    const hf_env env = { .alloc = fuzz_alloc(memory), .limits = &limits };
     hf_err err;
     limits.part_head_bytes = 256;
     limits.form_arguments = 8;
     hf_multipart *m = hf_multipart_new(&env, type, &err);
     t.err = err.code;
-    if (m == NULL)
+    if (m == NULL) {
+        HF_ASSERT(err.code != 0 && memory->held == 0);
         return t;
+    }
     bool in_part = false;
     for (size_t at = 0; at < body.len;) {
         size_t n = seed == 0 ? body.len : 1 + (seed = seed * 1103515245u + 12345u) / 65536 % 7;
@@ -74,6 +76,7 @@ static told run(hf_bytes type, hf_bytes body, unsigned seed)
     t.err = hf_multipart_end(m).code;
     HF_ASSERT(t.bytes <= body.len && t.parts <= limits.form_arguments && (t.err != 0 || !in_part));
     hf_multipart_free(m);
+    HF_ASSERT(memory->held == 0);
     return t;
 }
 
@@ -88,7 +91,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     hf_write(&w, hf_bytes_make(data + 2, n));
     hf_write_text(&w, "\"");
     const hf_bytes body = hf_bytes_make(data + 2 + n, size - 2 - n);
-    const told whole = run(hf_written(&w), body, 0), sliced = run(hf_written(&w), body, data[0] + 1u);
+    fuzz_memory lasting = { 0 }, other = { 0 };
+    const told whole = run(hf_written(&w), body, 0, &other), sliced = run(hf_written(&w), body, data[0] + 1u, &lasting);
     HF_ASSERT(whole.hash == sliced.hash && whole.bytes == sliced.bytes && whole.err == sliced.err);
+    if (lasting.calls > 0) {
+        fuzz_memory failing = { .fail_at = 1 + fuzz_choice(data, size) % lasting.calls };
+        const told less = run(hf_written(&w), body, data[0] + 1u, &failing);
+        HF_ASSERT(less.err == HF_ERR_BASE_MEMORY && less.bytes <= sliced.bytes && less.parts <= sliced.parts);
+    }
     return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Packets from hostile bytes: nothing is read past their end, and what is read and written again reads the same.
+ * Packets from hostile bytes: nothing is read past their end, and what is read and written again reads the same. A packet is there
+ * whole, and is read without state, time or allocations; host_input and tcp_input have those.
  */
 #include <stdlib.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Lines of password files, and the field that brings a password. No password is hashed: that is libcrypt's, and slow.
+ * Lines of password files, and the field that brings a password. No password is hashed: that is libcrypt's, and slow. Lines are read
+ * whole, with no state, time or allocation; with too little room there are no credentials, and nothing is written behind it.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -34,6 +35,14 @@ static void check_field(hf_bytes field)
     hf_writer w = hf_writer_make(room, sizeof room);
     if (!hf_password_credentials(field, &w, &name, &password))
         return;
+    hf_bytes other;
+    uint8_t *const less = malloc(w.length); /* at least the colon */
+    if (less == NULL)
+        abort();
+    hf_writer tight = hf_writer_make(less, w.length - 1);
+    if (hf_password_credentials(field, &tight, &other, &other) || tight.length >= w.length)
+        abort();
+    free(less);
     if (!lies_in(name, hf_written(&w)) || !lies_in(password, hf_written(&w)) || name.len + 1 + password.len != w.length ||
         (name.len > 0 && memchr(name.ptr, ':', name.len) != NULL))
         abort();

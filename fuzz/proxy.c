@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * PROXY headers and chains of proxies. Whatever is a header must not be one when its last byte is missing, and must be the
- * same one whatever follows it.
+ * same one whatever follows it: these are the slices that a parser without a state can have. It has no time, and allocates nothing.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Frames and transport parameters from hostile bytes, read as values. Byte 0: which. What reads well is walked to its end.
+ * Frames and transport parameters from hostile bytes, read as values. Byte 0: which. What reads well is walked to its end. A frame
+ * never goes on in another packet, and nothing is kept or allocated: slices, time and failing memory are those of quic_packet.
  */
 #include <stdlib.h>
 

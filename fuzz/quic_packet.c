@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A server endpoint under hostile datagrams: each has two bytes of length before it. What is an Initial packet by its header
- * is sealed with the right keys first, so that the fuzzer's frames are reached.
+ * A server endpoint under hostile datagrams: each has two bytes before it, of which the remainder by 1500 is its length, and the
+ * rest how far time leaps behind it. What is an Initial packet by its header is sealed with the right keys first, so that the
+ * fuzzer's frames are reached. Each input is taken once more while an allocation fails.
  */
 #include "quic_core.h" /* first: the driver has a global of a common name */
 
@@ -47,20 +48,21 @@ static void seal_initial(uint8_t *bytes, size_t length)
     hf_quic_keys_fini(&server);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void run(const uint8_t *data, size_t size)
 {
     static const hf_bytes protocol = HF_LITERAL("h3");
     static uint8_t bytes[1500];
     hf_time now = hf_time_make(HF_SECONDS(1));
-    drive_init();
     hf_random_seed(&entropy, 1);
     const hf_tls_config tls = { .crypto = crypto, .identities = identities, .identity_count = 1, .protocols = &protocol, .protocol_count = 1 };
     const hf_quic_config config = { .tls = &tls, .secret = { 1 }, .accept = true };
     hf_quic_endpoint *ep = hf_quic_endpoint_new(&env, &config, now);
+    HF_ASSERT(ep != NULL || fuzz_memory_failed(&drive_memory));
     if (ep == NULL)
-        return 0;
+        return;
     for (size_t at = 0; at + 2 < size;) {
-        size_t n = (size_t)(data[at] << 8 | data[at + 1]) % sizeof bytes;
+        const size_t both = (size_t)(data[at] << 8 | data[at + 1]);
+        size_t n = both % sizeof bytes;
         at += 2;
         const size_t have = n < size - at ? n : size - at;
         memset(bytes, 0, sizeof bytes);
@@ -73,9 +75,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const hf_quic_input in = { { { .port = 443 }, { .port = 999 } }, 0, 0, { bytes, n } };
         (void)hf_quic_endpoint_input(ep, now, &in).code;
         drain_endpoint(ep, now);
-        now = hf_time_after(now, HF_MILLISECONDS(20));
+        now = hf_time_after(now, HF_MILLISECONDS(20) << (both / sizeof bytes % 16));
     }
     drain_endpoint(ep, hf_time_after(now, HF_SECONDS(60)));
     hf_quic_endpoint_free(ep);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    drive_init();
+    drive_twice(run, data, size);
     return 0;
 }

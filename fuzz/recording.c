@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A whole server told by a hostile recording: whatever it says, the replay comes to an end that it can name, and nothing of
- * this machine is asked.
+ * this machine is asked. The tape has the slices, the time and the commands; the server's memory is the process's, and fails in the
+ * targets of the cores (web, web_http3, tape).
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -57,24 +57,21 @@ static void get_session(const hf_tls_config *client)
         abort();
 }
 
-static void put_early(hf_tls *t)
+static bool put_early(hf_tls *t)
 {
     static const hf_extent early = { .kind = HF_EXTENT_COPIED, .bytes = HF_LITERAL("GET / HTTP/1.1\r\n\r\n") };
     hf_tls_event event;
     hf_in in = { .ptr = session };
-    if (hf_tls_step(t, hf_time_make(1), &in, &event) != HF_EVENT || event.kind != HF_TLS_EARLY ||
-        hf_tls_put(t, &early, 1) != early.bytes.len)
-        abort();
+    const bool put = hf_tls_step(t, hf_time_make(1), &in, &event) == HF_EVENT && event.kind == HF_TLS_EARLY &&
+        hf_tls_put(t, &early, 1) == early.bytes.len;
+    HF_ASSERT(put || fuzz_memory_failed(&drive_memory));
+    return put;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void run(const uint8_t *data, size_t size)
 {
-    if (size < 1 || size > 40000)
-        return 0;
-    drive_init();
-    hf_random_seed(&entropy, 1);
     static const hf_bytes protocol = HF_LITERAL("http/1.1");
     const hf_tls_config config = { .crypto = crypto, .identities = identities, .identity_count = 1, .rsa_key_exchange = true,
                                    .ask_staple = true, .protocols = &protocol, .protocol_count = 1, .early_data = true };
@@ -82,11 +79,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     get_session(&config);
     hf_random_seed(&entropy, 1);
     hf_tls *t = hf_tls_client_new(&env, &config, 1, hf_time_make(0), hf_text("localhost"), hf_bytes_make(session, early ? session_length : 0));
-    if (t == NULL)
-        return 0;
-    if (early)
-        put_early(t);
-    drive_run(t, data + 1, size - 1, data[0] & 0x7f);
+    HF_ASSERT(t != NULL || fuzz_memory_failed(&drive_memory));
+    if (t != NULL && (!early || put_early(t)))
+        drive_run(t, data + 1, size - 1, data[0] & 0x7f);
     hf_tls_free(t);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 1 || size > 40000)
+        return 0;
+    drive_init();
+    drive_twice(run, data, size);
     return 0;
 }

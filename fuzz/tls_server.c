@@ -8,11 +8,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void run(const uint8_t *data, size_t size)
 {
-    if (size < 1 || size > 40000)
-        return 0;
-    drive_init();
     hf_random_seed(&entropy, 1);
     static const hf_tls_ticket_key key = { { 1 }, { 2 } };
     static const hf_bytes protocol = HF_LITERAL("http/1.1");
@@ -23,9 +20,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                    .retry_cookie = true, .protocols = &protocol, .protocol_count = 1,
                                    .ticket_keys = &key, .ticket_key_count = 1, .client_auth = HF_TLS_CLIENT_AUTH_ASK };
     hf_tls *t = hf_tls_server_new(&env, &config, 1, hf_time_make(0));
-    if (t == NULL)
-        return 0;
-    drive_run(t, data + 1, size - 1, data[0]);
+    HF_ASSERT(t != NULL || fuzz_memory_failed(&drive_memory));
+    if (t != NULL)
+        drive_run(t, data + 1, size - 1, data[0]);
     hf_tls_free(t);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 1 || size > 40000)
+        return 0;
+    drive_init();
+    drive_twice(run, data, size);
     return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The bridge between hostile bytes and a hub: what a Redis server says, on both connections, while messages are published and
- * time passes. Numbers rise within an epoch, whatever is said; and the bridge always has something to wait for.
+ * time passes. Numbers rise within an epoch, whatever is said; and the bridge always has something to wait for. So it is when an
+ * allocation fails, too. The commands cut the replies.
  */
 #include <string.h>
 
@@ -82,7 +83,7 @@ static void publish(world *w, hf_bytes data)
     const hf_err err = hf_topic_message_new(&fuzz_env.alloc, &fuzz_limits, (hf_topic_position){ 0, 0 }, hf_text("t"), hf_text(""), data, &m);
     HF_ASSERT((err.code == 0) == (m != NULL));
     if (m != NULL)
-        HF_ASSERT(hf_topic_bridge_publish(w->bridge, w->now, m));
+        HF_ASSERT(hf_topic_bridge_publish(w->bridge, w->now, m) || fuzz_memory_failed(&fuzz_env_memory));
     hf_topic_message_drop(m);
 }
 
@@ -108,8 +109,19 @@ static void command(world *w, uint8_t what, hf_bytes bytes)
     turn(w);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void serve(world *w, const uint8_t *data, size_t size)
 {
+    turn(w);
+    for (const uint8_t *p = data, *const end = data + size; end - p >= 2;) {
+        const size_t n = (size_t)(end - p - 2) < p[1] ? (size_t)(end - p - 2) : p[1];
+        command(w, p[0], hf_bytes_make(p + 2, n));
+        p += 2 + n;
+    }
+}
+
+static void run(const uint8_t *data, size_t size)
+{
+    const hf_allocator lasting = fuzz_alloc(NULL); /* what has come from the network is not the bridge's */
     const hf_topic_bridge_options options = { .user = "", .password = "", .origin = 0xa };
     fuzz_env_init();
     fuzz_limits.topics_waiting_bytes = 600;
@@ -117,16 +129,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     w.hub = hf_topic_hub_new(&fuzz_env, NULL, 0, w.at);
     w.bridge = hf_topic_bridge_new(&fuzz_env, &options, w.now);
     for (size_t i = 0; i < HF_TOPIC_LANES; i++)
-        hf_queue_init(&w.held[i], &fuzz_env.alloc);
-    turn(&w);
-    for (const uint8_t *p = data, *const end = data + size; end - p >= 2;) {
-        const size_t n = (size_t)(end - p - 2) < p[1] ? (size_t)(end - p - 2) : p[1];
-        command(&w, p[0], hf_bytes_make(p + 2, n));
-        p += 2 + n;
-    }
+        hf_queue_init(&w.held[i], &lasting);
+    if (w.hub != NULL && w.bridge != NULL)
+        serve(&w, data, size);
     for (size_t i = 0; i < HF_TOPIC_LANES; i++)
         hf_queue_fini(&w.held[i]);
     hf_topic_bridge_free(w.bridge);
     hf_topic_hub_free(w.hub);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_twice(&fuzz_env_memory, run, data, size);
     return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Queries and forms from hostile bytes: what is accepted decodes into exactly the room it was said to need, and encoded
- * again it means the same.
+ * again it means the same. A form is there whole, and the room is the caller's: no slices, no time, no allocations.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (hf_urlencoded_check(text, limits, &count, &room).code == 0) {
         HF_ASSERT(count <= limits->form_arguments && room <= size);
         hf_argument *at = calloc(count + 1, sizeof *at);
-        uint8_t *decoded = malloc(room + 1), *encoded = malloc(3 * size + 2 * count + 1);
+        uint8_t *decoded = malloc(room + (room == 0)), *encoded = malloc(3 * size + 2 * count + 1);
         HF_ASSERT(at != NULL && decoded != NULL && encoded != NULL);
         hf_writer w = hf_writer_make(decoded, room), e = hf_writer_make(encoded, 3 * size + 2 * count + 1);
         hf_urlencoded_decode(text, at, &w);

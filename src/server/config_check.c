@@ -352,8 +352,11 @@ static void check_statement(checker *k, hf_config_block *block, const hf_config_
     *item = (hf_config_item){ .row = row, .place = name->place };
     const bool second = is_second(k, block, item);
     const bool good = understand_values(k, s, item) && !second;
-    if (row->opens != HF_CONFIG_NO_BLOCK && (item->block = new_block(c, row->opens, block, item)) != NULL) {
+    if (row->opens != HF_CONFIG_NO_BLOCK) {
         const size_t before = c->problem_count;
+        item->block = new_block(c, row->opens, block, item);
+        if (item->block == NULL)
+            return; /* memory ended; and who finds an item that opens a block looks into it */
         check_statements(k, item->block, s->block, file);
         hf_config_finish_block(c, item->block, c->problem_count == before);
     }

@@ -534,6 +534,8 @@ static void check_root(hf_config *c, const hf_config_block *root, bool good)
 void hf_config_finish_block(hf_config *c, hf_config_block *block, bool good)
 {
     add_defaults(c, block);
+    if (c->out_of_memory)
+        return; /* a default may have no block then, and who finds an item that opens one looks into it */
     switch (block->kind) {
     case HF_CONFIG_ROOT: check_root(c, block, good); break;
     case HF_CONFIG_SITE:

@@ -600,6 +600,28 @@ static void any_allocation_may_fail(void **state)
     }
 }
 
+/* An arena asks for memory now and then. A comment of each length has it ask at each place: between a name and its block, too. */
+static void memory_may_end_at_any_statement(void **state)
+{
+    (void)state;
+    char text[8192];
+    for (int length = 0; length < 4096; length += 16) {
+        snprintf(text, sizeof text, "#%*s\nsite * {\n limits {\n  body_bytes 5\n }\n files www\n}\n", length, "");
+        const table_file files[] = { { "c", text }, { "www/", "" }, { 0 } };
+        bool succeeded = false;
+        for (size_t i = 1; !succeeded; i++) {
+            table_begin(&t, files, NULL);
+            t.memory.memory.fail_at = i;
+            const hf_err err = hf_config_load(&t.config, "c");
+            succeeded = t.memory.memory.calls < i;
+            assert_true(err.code == 0 || (!succeeded && err.code == HF_ERR_BASE_MEMORY));
+            t.memory.memory.fail_at = 0;
+            table_end(&t);
+            assert_true(i < 10000);
+        }
+    }
+}
+
 /* Twice the routes may not cost four times as much. Hosts, too. */
 static void a_large_configuration_is_checked_in_time(void **state)
 {
@@ -655,6 +677,7 @@ int main(void)
         cmocka_unit_test(limit_config_logs),
         cmocka_unit_test(limit_config_problems),
         cmocka_unit_test(any_allocation_may_fail),
+        cmocka_unit_test(memory_may_end_at_any_statement),
         cmocka_unit_test(a_large_configuration_is_checked_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
