@@ -4,7 +4,7 @@
  * and sends one fixed answer for each, all of a batch in one call. Nothing is parsed, nothing is checked, nothing is
  * timed out; heads cut in two by the network are found, nothing more. What a real server costs above this is its own.
  *
- *     floor PORT     serves until it is ended by a signal
+ *     floor PORT [FILE]     serves until it is ended by a signal: twelve bytes, or what was in FILE when it began
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -17,12 +17,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { DESCRIPTORS = 1 << 20, EVENTS = 512, BATCH = 256 };
+enum { DESCRIPTORS = 1 << 20, EVENTS = 512, BATCH = 256, FILE_MOST = 1 << 20 };
 
-#define ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 12\r\nContent-Type: text/plain\r\n\r\nHello World\n"
+#define HEAD "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nContent-Type: text/plain\r\n"
+/* As many bytes as a file server says of a file that these are not: type, validators, date. */
+#define FILE_HEAD "Padding: ................................................................................................" \
+    ".......................................................................................................................................\r\n"
 
 static uint8_t matched[DESCRIPTORS]; /* how much of "\r\n\r\n" a connection's bytes ended with */
-static char answers[BATCH * (sizeof ANSWER - 1)];
+static char *answers; /* BATCH times the same */
+static size_t answer_size;
 
 static void die(const char *what)
 {
@@ -59,7 +63,7 @@ static bool answer(int fd, size_t heads)
 {
     while (heads > 0) {
         const size_t some = heads < BATCH ? heads : BATCH;
-        const size_t size = some * (sizeof ANSWER - 1);
+        const size_t size = some * answer_size;
         if (send(fd, answers, size, MSG_NOSIGNAL) != (ssize_t)size)
             return false;
         heads -= some;
@@ -104,14 +108,32 @@ static int listen_at(uint16_t port)
     return fd;
 }
 
+static void make_answers(const char *path)
+{
+    static char body[FILE_MOST] = "Hello World\n";
+    size_t n = strlen(body);
+    char head[512];
+    FILE *const f = path != NULL ? fopen(path, "rb") : NULL;
+    if (path != NULL && (f == NULL || (n = fread(body, 1, sizeof body, f)) == sizeof body || fclose(f) != 0))
+        die("floor: a file of less than 1 MiB");
+    const size_t length = (size_t)snprintf(head, sizeof head, HEAD "%s\r\n", n, path != NULL ? FILE_HEAD : "");
+    answer_size = length + n;
+    answers = malloc(BATCH * answer_size);
+    if (answers == NULL)
+        die("floor: memory");
+    for (size_t i = 0; i < BATCH; i++) {
+        memcpy(answers + i * answer_size, head, length);
+        memcpy(answers + i * answer_size + length, body, n);
+    }
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 2) {
-        fprintf(stderr, "usage: floor PORT\n");
+    if (argc != 2 && argc != 3) {
+        fprintf(stderr, "usage: floor PORT [FILE]\n");
         return 2;
     }
-    for (size_t i = 0; i < BATCH; i++)
-        memcpy(answers + i * (sizeof ANSWER - 1), ANSWER, sizeof ANSWER - 1);
+    make_answers(argc == 3 ? argv[2] : NULL);
     const int listener = listen_at((uint16_t)atoi(argv[1]));
     const int epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event listening = { .events = EPOLLIN, .data.fd = listener };

@@ -9,6 +9,7 @@ from harness import Failed, Load, Server, interleaved, ratio_of, say, start_ngin
 
 ROUTE, FILES, HELLO, FLOOR, NGINX = "handfast (route)", "handfast (files)", "handfast", "floor", "nginx"
 READING = "nginx, sendfile off"
+SAME = "floor, the same bytes"
 
 MARKS = {
     ("hello", NGINX): {"most": 0.84, "aim": 0.80},
@@ -48,6 +49,8 @@ class Stage:
         self.make_files()
         at = port()
         self.servers[FLOOR] = Server(room, FLOOR, [room.program("floor"), str(at)], at)
+        at = port()
+        self.servers[SAME] = Server(room, SAME, [room.program("floor"), str(at), os.path.join(self.folder, "small.bin")], at)
         at = port()
         self.servers[ROUTE] = Server(room, ROUTE, [room.program("hello"), str(at)], at)
         at = port()
@@ -105,14 +108,14 @@ def pipelined(stage):
                    ["--connections", 32, "--depth", 16] + timing(stage.room))
 
 
-def file_case(stage, case, name):
-    return compare(stage, case, f"GET /{name}, {SIZES[name]} bytes, kept alive, 64 connections", FILES, [NGINX, READING],
+def file_case(stage, case, name, others=()):
+    return compare(stage, case, f"GET /{name}, {SIZES[name]} bytes, kept alive, 64 connections", FILES, [NGINX, READING, *others],
                    ["--connections", 64, "--path", "/" + name, "--body", os.path.join(stage.folder, name)] +
                    timing(stage.room))
 
 
 def small(stage):
-    return file_case(stage, "small", "small.bin")
+    return file_case(stage, "small", "small.bin", [SAME])
 
 
 def file10k(stage):
