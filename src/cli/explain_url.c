@@ -116,7 +116,9 @@ const char *hf_trail_tcp_means(const hf_trail_try *t)
                "is the server running, and bound to this address?";
     case HF_ERR_IO_TIMEOUT: return "no answer at all: a firewall drops the packets, the host is down, or the address is wrong";
     case HF_ERR_IO_RESET: return "the connection was reset while it was made: a firewall, or a server that is overwhelmed";
-    case HF_ERR_IO_DESCRIPTORS: return "this process has no descriptor left (ulimit -n)";
+    case HF_ERR_IO_DESCRIPTORS:
+        return "this process has no descriptor left, and a connection needs one: raise its limit (ulimit -n, LimitNOFILE= in systemd), or close what it holds; "
+               "handfast doctor shows the limits";
     default: break;
     }
     if (strcmp(t->words, strerror(ENETUNREACH)) == 0)
@@ -124,7 +126,8 @@ const char *hf_trail_tcp_means(const hf_trail_try *t)
     if (strcmp(t->words, strerror(EHOSTUNREACH)) == 0)
         return "a router, or the neighbour itself, says that the host cannot be reached: it is down, or a firewall says so";
     if (strcmp(t->words, strerror(EADDRNOTAVAIL)) == 0)
-        return "no port is left here for connections to it (handfast ports says more), or this machine lacks such an address";
+        return "no port is left here for connections to it, each of which takes one until it is over, and a minute more in TIME_WAIT: keep connections and use "
+               "them again, or widen net.ipv4.ip_local_port_range; handfast ports counts who has them";
     if (strcmp(t->words, strerror(EACCES)) == 0 || strcmp(t->words, strerror(EPERM)) == 0)
         return "a firewall on this machine forbids it";
     return "see the system's words";
@@ -133,7 +136,10 @@ const char *hf_trail_tcp_means(const hf_trail_try *t)
 static void conclude_tcp(hf_trail_hop *h)
 {
     const hf_trail_try *const last = &h->tries[h->try_count > 0 ? h->try_count - 1 : 0];
-    if (h->try_count == 0)
+    const bool here = h->try_count > 0 && (last->err.code == HF_ERR_IO_DESCRIPTORS || strcmp(last->words, strerror(EADDRNOTAVAIL)) == 0);
+    if (here) /* the server was not even asked */
+        fail(h, HF_EXIT_TCP, last->err, "TCP fails on this machine: %s.", last->err.code == HF_ERR_IO_DESCRIPTORS ? "no descriptor is left" : "no port is left for connections to there");
+    else if (h->try_count == 0)
         fail(h, HF_EXIT_TCP, hf_err_make(HF_ERR_IO_SYSTEM), "No connection could be tried.");
     else if (h->try_count == 1)
         fail(h, HF_EXIT_TCP, last->err, "TCP fails: %s.", hf_err_text(last->err));

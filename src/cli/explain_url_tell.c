@@ -212,6 +212,23 @@ static void tell_leaf(const hf_trail *y, const hf_trail_hop *h)
          days < 14 ? ", renew it now" : "");
 }
 
+/* Of two that do not agree either may be wrong: the date in the certificate, or the clock that it is compared with. */
+static void tell_clock(const hf_trail *y, const hf_verdict *v)
+{
+    const bool late = v->err.code == HF_ERR_TLS_CERT_EXPIRED;
+    char reads[32], text[160];
+    const time_t now = time(NULL);
+    struct tm parts;
+    if (!late && v->err.code != HF_ERR_TLS_CERT_NOT_YET)
+        return;
+    const int64_t off = late ? (int64_t)now - v->until.s : v->from.s - (int64_t)now;
+    if (gmtime_r(&now, &parts) == NULL || strftime(reads, sizeof reads, "%Y-%m-%d %H:%M:%S UTC", &parts) == 0)
+        return;
+    snprintf(text, sizeof text, "by the clock here: it reads %s, %lld %s %s", reads, (long long)(off < 86400 ? off / 60 : off / 86400), off < 86400 ? "minutes" : "days",
+             late ? "after that end" : "before that begin");
+    labelled(y, "clock", text);
+}
+
 static void tell_chain(const hf_trail *y, const hf_trail_hop *h)
 {
     const hf_verdict *const v = &h->chain;
@@ -232,9 +249,10 @@ static void tell_chain(const hf_trail *y, const hf_trail_hop *h)
     labelled(y, "got", v->got);
     labelled(y, "wanted", v->wanted);
     labelled(y, "reason", v->reason);
-    labelled(y, "clock", v->clock == HF_CLOCK_BEHIND  ? "the clock here is likely wrong: it is before this program was written, or before every certificate of the chain"
-                         : v->clock == HF_CLOCK_AHEAD ? "the clock here may be wrong: even the root has ended by it"
-                                                      : NULL);
+    tell_clock(y, v);
+    labelled(y, "", v->clock == HF_CLOCK_BEHIND  ? "the clock here is likely wrong: it is before this program was written, or before every certificate of the chain"
+                    : v->clock == HF_CLOCK_AHEAD ? "the clock here may be wrong: even the root has ended by it"
+                                                 : NULL);
     catalogue(y, v->err);
     labelled(y, "more", "handfast explain chain URL walks it link by link; --insecure goes on here");
 }

@@ -29,7 +29,8 @@ typedef struct hf_dialer_alias {
 /* What happens while a line is opened, layer by layer: for who explains it, or measures. */
 typedef enum hf_dial_step {
     HF_DIAL_NAME,    /* was looked up: `host`, `port`, and the addresses */
-    HF_DIAL_RECORD,  /* the HTTPS record of the name was answered: `record`, `host`: where it leads; and the addresses of that */
+    HF_DIAL_RECORD,  /* the HTTPS record of the name was answered: `record`, `host`: where it leads; and the addresses of that. `words`: why
+                      * nothing is known of it */
     HF_DIAL_ADDRESS, /* was tried: the one of `addresses` */
     HF_DIAL_CHAIN,   /* was verified: `chain`, `verdict` */
     HF_DIAL_TLS,     /* shook hands, or did not: `tls` */

@@ -61,6 +61,7 @@ struct hf_opening {
     hf_race race;
     attempt attempts[HF_RACE_MOST];
     hf_err last;    /* why the last attempt failed */
+    const char *last_words; /* the system's own, where `last` says no more than that; else NULL. Static */
     hf_time began, until; /* the name, the proxy or the handshake */
     hf_address literal; /* what socks lends, where the host is an address */
     hf_socks socks;
@@ -272,6 +273,16 @@ static void add_hints(hf_opening *o, const hf_https_record *r)
     }
 }
 
+/* It has not come, and is waited for no longer. */
+static void leave_record(hf_line *l)
+{
+    hf_opening *const o = l->opening;
+    if (o->asks_record)
+        hf_dialer_tell(l->dialer, (hf_dial_event){ .step = HF_DIAL_RECORD, .record = &o->query->https, .host = "", .port = o->dial_port,
+            .words = "the DNS had not answered by the time that a connection stood, or nothing else was left to try" }, o->began);
+    o->asks_record = false;
+}
+
 static void take_record(hf_line *l)
 {
     hf_opening *const o = l->opening;
@@ -359,6 +370,7 @@ static void fail_attempt(hf_line *l, size_t i, hf_err err, const char *words)
     hf_dialer_tell(l->dialer, (hf_dial_event){ .step = o->race.at[i].rank == 0 ? HF_DIAL_QUIC : HF_DIAL_ADDRESS, .err = err, .words = words, .addresses = &a->to,
         .address_count = 1 }, a->began);
     o->last = err;
+    o->last_words = words;
     end_attempt(a);
     hf_race_failed(&o->race, hf_dialer_now(l->dialer), i);
 }
@@ -639,6 +651,7 @@ static hf_step win(hf_line *l, size_t i)
     attempt *const a = &o->attempts[i];
     hf_dial_event e = { .step = a->quic != NULL ? HF_DIAL_QUIC : HF_DIAL_ADDRESS, .addresses = &a->to, .address_count = 1 };
     tell_name(l);
+    leave_record(l);
     l->peer = a->to;
     l->pier = a->pier;
     l->descriptor = a->pier.ops != NULL && l->dialer->options.world.io == NULL ? hf_socket_descriptor(a->pier) : -1;
@@ -674,6 +687,7 @@ static hf_step step_race(hf_line *l)
     }
     if (!hf_race_is_over(&o->race) || is_left_to_record(o, hf_dialer_now(l->dialer)))
         return HF_IDLE;
+    leave_record(l);
     if (o->race.count == 0)
         return give_up(l, HF_LINE_NAME, hf_err_make(HF_ERR_IO_SYSTEM), o->dial_host, o->query->words != NULL ? o->query->words : "it has no address");
     if (l->words[0] != 0 && o->wish.quic_only) { /* what verification said */
@@ -683,7 +697,9 @@ static hf_step step_race(hf_line *l)
         hf_opening_free(l);
         return HF_FAULT;
     }
-    return give_up(l, HF_LINE_CONNECT, o->last, o->host, hf_err_text(o->last));
+    char words[200];
+    snprintf(words, sizeof words, "%s%s%s", hf_err_text(o->last), o->last_words != NULL ? ": " : "", o->last_words != NULL ? o->last_words : "");
+    return give_up(l, HF_LINE_CONNECT, o->last, o->host, words);
 }
 
 hf_step hf_line_step(hf_line *l)

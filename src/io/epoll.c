@@ -477,7 +477,7 @@ hf_io *hf_epoll_new(const hf_env *env, hf_err *err)
     if (e->home.shared == NULL || e->home.epoll_fd < 0 || e->wake.fd < 0 ||
         epoll_ctl(e->home.epoll_fd, EPOLL_CTL_ADD, e->wake.fd, &ev) != 0) {
         if (e->home.shared != NULL)
-            *err = hf_err_make(HF_ERR_IO_SYSTEM);
+            *err = errno == EMFILE || errno == ENFILE ? hf_err_make(HF_ERR_IO_DESCRIPTORS) : hf_err_make(HF_ERR_IO_SYSTEM);
         epoll_free(&e->io);
         return NULL;
     }

@@ -210,8 +210,62 @@ static void a_server_is_held_back_and_others_go_on(void **state)
     }
 }
 
+static void ask_small(hf_client *c, hf_version version)
+{
+    char url[64];
+    hf_client_call *call;
+    const hf_client_request q = { .url = url_of(url, "/small"), .version = version };
+    assert_int_equal(hf_client_begin(c, &q, &call).code, 0);
+    while (hf_client_answer_of(call) == NULL)
+        turn(c);
+    assert_int_equal(hf_client_answer_of(call)->err.code, 0);
+    hf_client_drop(call);
+}
+
+static hf_client_call *hold_one(hf_client *c, hf_version version, reader *r)
+{
+    char url[64];
+    hf_client_call *call;
+    *r = (reader){ .pauses = true };
+    const hf_client_request q = { .url = url_of(url, "/text"), .version = version, .piece = read_piece, .done = end, .context = r };
+    assert_int_equal(hf_client_begin(c, &q, &call).code, 0);
+    while (!r->paused)
+        turn(c);
+    return call;
+}
+
+/* While one of its calls is held a line takes no others; it is not given up for that, and takes them again when the call goes on. */
+static void a_line_that_was_held_serves_again(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < HF_COUNT(versions); i++) {
+        hf_client *const c = open_client();
+        hf_client_counts counts;
+        reader first, second;
+        hf_client_call *const held = hold_one(c, versions[i], &first);
+        ask_small(c, versions[i]);
+        hf_client_count(c, &counts);
+        assert_int_equal(counts.connections, 2);
+        first.pauses = first.paused = false;
+        hf_client_continue(held);
+        while (!first.over)
+            turn(c);
+        assert_int_equal(first.bytes, WHOLE);
+        /* Whichever of both the next is held on, the other serves: a line that was lost or is passed over would be a third one. */
+        hf_client_call *const again = hold_one(c, versions[i], &second);
+        ask_small(c, versions[i]);
+        hf_client_count(c, &counts);
+        assert_int_equal(counts.connections, 2);
+        assert_int_equal(counts.repeated, 0);
+        hf_client_drop(held);
+        hf_client_drop(again);
+        hf_client_close(c);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(every_piece_comes_once_however_often_one_pauses), cmocka_unit_test(a_server_is_held_back_and_others_go_on) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(every_piece_comes_once_however_often_one_pauses), cmocka_unit_test(a_server_is_held_back_and_others_go_on),
+        cmocka_unit_test(a_line_that_was_held_serves_again) };
     return cmocka_run_group_tests(tests, open_server, close_server);
 }

@@ -181,6 +181,50 @@ def one_that_falls_is_named_and_begins_again_though_its_file_is_broken():
             assert "; ended fell:app.so" in again.stdout, again.stdout + again.stderr
 
 
+def descriptors(s):
+    """Of the supervisor and of the serving process."""
+    return [len(os.listdir(f"/proc/{pid}/fd")) for pid in (s.process.pid, s.serving())]
+
+
+def reloads_keep_no_descriptors():
+    with app() as s, socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        kinds = [built("tested") + b"\0" * i for i in range(3)]
+        before = None
+        for i in range(int(os.environ.get("HF_RELOADS", "18"))):
+            refused = i % 3 != 0
+            put(os.path.join(s.top, "app.so"), b"no program" if i % 3 == 1 else kinds[i // 10 % 3])
+            text = CONFIG.format(top=s.top)
+            if i % 3 == 2:
+                text = text.replace("admin", f"listen http://127.0.0.1:{busy.getsockname()[1]}\nadmin", 1)
+            put(os.path.join(s.top, "c.conf"), text.encode())
+            answer = reload(s)
+            equal(answer.returncode, 3 if refused else 0, answer.stdout + answer.stderr)
+            if i == 3 or i in (12, 21):  # each kind was loaded: such a copy stays, with its descriptor
+                before = None
+            before = before or descriptors(s)
+            until(lambda: all(now <= then for now, then in zip(descriptors(s), before)), 60, f"{before} at {i}")
+
+
+def a_serving_process_that_dies_around_a_reload_loses_nothing():
+    with app() as s:
+        before = descriptors(s)[0]
+        for i in range(3):
+            put(os.path.join(s.top, "c.conf"), CONFIG.format(top=s.top).replace('"own"', f'"own {i}"').encode())
+            asked = subprocess.Popen([HANDFAST, "reload", "--admin", os.path.join(s.top, "admin.sock")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            if i > 0:  # it tells that the change is in force, and dies
+                equal(asked.wait(60), 0)
+            pid = s.serving()
+            os.kill(pid, signal.SIGKILL)
+            asked.wait(60)
+            until(lambda: not os.path.exists(f"/proc/{pid}"), 60, "it is gone")
+            answer = get(s, "/own")
+            equal(answer, (200, f"own {i}")) if i > 0 else equal(answer[0], 200)
+        equal(reload(s).returncode, 0)
+        until(lambda: descriptors(s)[0] <= before, 60, "what was held for a reload that never came is let go")
+
+
 def its_own_guards_explain_nothing_in_production():
     for profile, told in (("production", False), ("dev", True)):
         with app(CONFIG + f"profile {profile}\n") as s:
@@ -229,4 +273,5 @@ main([its_routes_stand_below_the_path_of_their_route, a_reload_under_requests_op
       an_old_context_stays_until_its_last_work_is_done, one_that_is_broken_is_refused_and_the_old_one_serves,
       one_that_falls_is_named_and_begins_again_though_its_file_is_broken,
       its_own_guards_explain_nothing_in_production, one_that_is_out_of_stack_is_named,
+      reloads_keep_no_descriptors, a_serving_process_that_dies_around_a_reload_loses_nothing,
       the_example_counts_votes_behind_the_guards_of_its_configuration])

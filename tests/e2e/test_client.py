@@ -253,6 +253,26 @@ def what_is_turned_away_gets_a_connection_of_its_own():
         equal(get("--cacert", certificate, "-w", "%{http_code} ", a, a).stdout, "200 421 ", "for its own host it is the answer")
 
 
+def hosts_of_one_certificate_and_address_share_a_connection():
+    """RFC 9113 9.1.1, RFC 9114 3.3: where the certificate is good for both and both names lead to the same address; HTTP/1.1 has no such rule."""
+    with tempfile.TemporaryDirectory() as top, folder(**{"a.txt": b"hello\n"}) as www:
+        a = Authority(top)
+        a.issue("both", san="DNS:a.localhost,DNS:b.localhost")
+        with Server(www, "--listen", "https://localhost:0", "--certificate", a.path("both.pem"), "--key", a.path("both.key")) as s:
+            def connects(*args, hosts="ab", **more):
+                done = get("--cacert", a.path("root.pem"), "-w", "%{http_version}:%{num_connects} ", *args,
+                           *(part for h in hosts for part in ("-o", os.devnull, f"https://{h}.localhost:{s.tls_port}/a.txt")), **more)
+                return done.stdout
+            equal(connects("--http2"), "2:1 2:0 ")
+            equal(connects("--http3-only"), "3:1 3:0 ")
+            equal(connects("--http1.1"), "1.1:1 1.1:1 ")
+            apart = [part for h, ip in (("a", "[::1]"), ("b", "127.0.0.1")) for part in ("--resolve", f"{h}.localhost:{s.tls_port}:{ip}")]
+            equal(connects("--http2", *apart), "2:1 2:1 ", "another address")
+            # One that the certificate does not name is not asked for there: its own connection is refused.
+            done = get("--cacert", a.path("root.pem"), "--http2", f"https://a.localhost:{s.tls_port}/a.txt", f"https://c.localhost:{s.tls_port}/a.txt", status=12)
+            assert done.stdout == "hello\n" and "HF-TLS-096" in done.stderr, done
+
+
 def a_login_for_a_proxy_is_sent_whole_or_not_at_all():
     with serving(lambda: http.server.ThreadingHTTPServer(("127.0.0.1", 0), Tunnel)) as t:
         t.seen, t.refuses = [], False

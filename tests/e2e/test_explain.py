@@ -94,6 +94,39 @@ def a_connection_that_cannot_be_made_is_tcps_fault():
     equal(hops(f"http://{'x' * 64}.invalid/", status=10)[0]["failed"], "name")
 
 
+def a_process_without_descriptors_is_told_so():
+    """With this many: the program runs, and TCP lacks one; with fewer it cannot begin. How many it needs is its own affair, so each is tried."""
+    taken, port = closed_port()
+    found = set()
+    with taken:
+        for most in range(4, 12):
+            done = run_program("explain", f"http://127.0.0.1:{port}/", status=None, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)))
+            text = " ".join((done.stdout + done.stderr).split())
+            if "nothing listens" in text:
+                equal(done.returncode, 11)
+                break
+            says(text, "HF-IO-007")
+            if "fails TCP" in text:
+                says(text, "raise its limit (ulimit -n, LimitNOFILE= in systemd)", "TCP fails on this machine: no descriptor is left.")
+                equal(done.returncode, 11)
+                found.add("TCP")
+    equal((found, "nothing listens" in text), ({"TCP"}, True), text)
+
+
+def a_clock_that_may_be_wrong_is_named():
+    """The dates of the certificate stand beside what the clock here reads."""
+    with tempfile.TemporaryDirectory() as top:
+        a = Authority(top)
+        for name, days, code, word in (("expired", (-9, -2), "HF-TLS-094", "until"), ("notyet", (5, 9), "HF-TLS-095", "from")):
+            a.issue(name, san="IP:127.0.0.1", days=days)
+            with Raw(answers({"/": answer()}), a.context(name)) as s:
+                today = {datetime.now(timezone.utc).date()}
+                text = explain("--roots", a.path("root.pem"), s.url, status=12)
+                today.add(datetime.now(timezone.utc).date())
+                says(text, f"chain refused: {code}", "days before that begin" if name == "notyet" else "days after that end", f"got valid {word} ", "or the clock here runs", "compare `date` with a clock you trust")
+                assert any(f"by the clock here: it reads {day} " in " ".join(text.split()) for day in today), text
+
+
 def servers_that_do_not_speak_are_told_from_those_that_speak_wrongly():
     with Raw(silent) as s:
         says(explain("--timeout", "0.8", s.url, status=13), "ok TCP", "fails HTTP", "does not answer the request within 0.8 s")

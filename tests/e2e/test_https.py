@@ -117,6 +117,14 @@ def a_second_start_uses_the_same_authority():
             equal(curl(p, f"https://localhost:{s.tls_port}/").returncode, 0)
 
 
+def tickets_come_to_who_asks_nothing():
+    with Place() as p, p.serve() as s, secured(p, s) as c:
+        equal(c.version(), "TLSv1.3")
+        assert select.select([c], [], [], 60)[0], "no ticket"  # nothing was asked: there is nothing else to say
+        equal(ask(c, close=True)[0], 200)
+        assert c.session.has_ticket
+
+
 def openssl_speaks_both_versions_and_resumes_them():
     with Place() as p, p.serve() as s:
         for version, name in ("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3"):

@@ -182,6 +182,9 @@ def explain_says_of_a_record_what_is_known():
         for records, how, words in (({}, {"failing": [first]}, "server"), ({first: [b"\0"]}, {}, "malformed")):
             said = told(records, **how)
             assert "no such record" not in said and "nothing is known of such a record" in said and words in said, said
+        # It comes too late to be heeded: what was not seen is not said to be none.
+        said = told({}, silent=[first])
+        assert "no such record" not in said and "the DNS had not answered" in said and "All layers" in said, said
         for host in ("localhost", "127.0.0.1"):
             assert "such a record" not in (said := told({}, host)) and "such record" not in said, said
 

@@ -107,6 +107,33 @@ def load_goes_over_websockets_too():
         run("bench", "--fresh", f"{at}/live/echo", status=2)
 
 
+def load_goes_over_http3_too():
+    with tempfile.TemporaryDirectory() as home, folder(**{"a.txt": b"hello\n"}) as top, \
+            Server(top, "--listen", "https://localhost:0", env={**os.environ, "XDG_DATA_HOME": home, "HOME": home}) as s:
+        url, roots = f"https://localhost:{s.tls_port}", os.path.join(home, "handfast", "ca.pem")
+        told = json.loads(run("bench", "--http3", "--cacert", roots, "-n", 200, "-c", 2, "-m", 10, "--json", f"{url}/a.txt"))
+        equal((told["requests"], told["failed"], told["connections_opened"], told["status"], told["bytes"], told["http_version"]), (200, 0, 2, 200, 1200, "3"))
+        drawn = run_program("bench", "--http3", "--live", "-k", "-t", 1, "-R", 100, "-c", 1, f"{url}/a.txt").stderr
+        assert "/s  p50 " in drawn and drawn.endswith("\x1b[K"), drawn
+        run("bench", "--http3", "-n", 5, f"{url}/a.txt", status=12)  # its authority is not among the system's
+        run("bench", "--http3", "-k", "-n", 5, f"{s.url}/a.txt", status=11)
+
+
+def load_that_makes_no_sense_is_refused():
+    here, live = "http://localhost:1/", "ws://localhost:1/"
+    for args, words in (([here, "--http2", "--http3"], "one version of HTTP at a time"), ([here, "-c", 0], "--connections 0: give a number from 1 to 1000"),
+                        ([here, "-c", 1001], "from 1 to 1000"), ([here, "-m", 0], "--streams 0: give a number"), ([here, "-n", "many"], "--requests many: give a number"),
+                        ([here, "-t", 3601], "from 1 to 3600"), ([here, "-R", 0], "--rate 0: give a number"), ([here, "--pipeline", 17], "from 1 to 16"),
+                        ([here, "--pipeline", 2, "--fresh"], "--pipeline is of HTTP/1.1"), ([live, "--pipeline", 2], "--pipeline is of HTTP/1.1"),
+                        ([here, "--message-bytes", 65537], "from 1 to 65536"), ([live, "--http3"], "WebSockets are measured over HTTP/1.1"),
+                        ([live, "--fresh"], "WebSockets are measured over HTTP/1.1"), ([here, "-H", "no field"], "no field"), ([here, "--io", "poll"], "--io"),
+                        (["https://localhost:1/", "--http3", "--io", "uring"], "--io uring is for the kernel's TCP"),
+                        (["http://192.0.2.1/"], "192.0.2.1 is not this machine"), (["http://localhost.example.com/"], "with --elsewhere you say that it is yours"),
+                        (["http://127.0.0.1.example.com/"], "is not this machine"), (["ftp://localhost/"], "ftp://localhost/")):
+        said = run_program("bench", *args, status=2)
+        assert words in said.stderr and said.stdout == "", (args, said.stderr)
+
+
 def the_doctor_reads_the_host():
     with tempfile.TemporaryDirectory() as proc:
         def put(name, text):

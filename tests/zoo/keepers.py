@@ -194,15 +194,15 @@ def running(*command, **more):
 
 
 @contextlib.contextmanager
-def nginx(top, locations):
-    """nginx with these locations; it takes a listening socket over."""
+def nginx(top, locations, listens=""):
+    """nginx with these locations, `listens` as its line has it; it takes a listening socket over."""
     with listening() as (s, port):
         home = os.path.join(top, f"nginx{port}")
         os.makedirs(home)
         with open(os.path.join(home, "nginx.conf"), "w") as f:
             f.write(("user root; " if os.geteuid() == 0 else "") + f"daemon off; worker_processes 1; pid {home}/pid; error_log {home}/error.log;\nevents {{ }}\nhttp {{ access_log off;\n"
                     + "".join(f"{kind}_temp_path {home}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-                    + f"\nserver {{ listen 127.0.0.1:{port}; {locations} }} }}\n")
+                    + f"\nserver {{ listen 127.0.0.1:{port}{listens}; {locations} }} }}\n")
         with running("nginx", "-p", home, "-c", os.path.join(home, "nginx.conf"), "-e", os.path.join(home, "error.log"), pass_fds=[s.fileno()],
                      env={**os.environ, "NGINX": f"{s.fileno()};"}):
             yield port
