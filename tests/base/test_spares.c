@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "alloc.h"
+#include "random.h"
 #include "spares.h"
 
 enum { MOST = 256 * 1024 };
@@ -146,6 +147,78 @@ static void where_memory_ends_the_old_block_stays(void **state)
     hf_free(&g->s.alloc, p, 10);
 }
 
+typedef struct held {
+    uint8_t *at;
+    size_t size;
+    uint8_t fill;
+} held;
+
+static void intact(const held *h, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        assert_int_equal(h->at[i], h->fill);
+}
+
+static void resized(const hf_allocator *alloc, held *h, size_t size)
+{
+    uint8_t *const fresh = hf_resize(alloc, h->at, h->size, size);
+    if (fresh == NULL) {
+        intact(h, h->size);
+        return;
+    }
+    h->at = fresh;
+    intact(h, h->size < size ? h->size : size);
+    h->size = size;
+    h->fill++;
+    memset(fresh, h->fill, size);
+}
+
+/* What is held below: each block as long as it was asked for there, and what is kept. */
+static size_t told_of(const held *blocks, size_t count, const hf_spares *s)
+{
+    size_t all = s->kept;
+    for (size_t i = 0; i < count; i++)
+        all += blocks[i].size > HF_SPARES_LARGEST ? blocks[i].size : (blocks[i].size + HF_SPARES_GRAIN - 1) / HF_SPARES_GRAIN * HF_SPARES_GRAIN;
+    return all;
+}
+
+static void in_any_order_with_memory_that_ends_all_is_accounted_for(void **state)
+{
+    enum { PLACES = 100, STEPS = 50000, LITTLE = 32 * 1024 };
+    static held blocks[PLACES];
+    stage *g = *state;
+    hf_random random;
+    hf_random_seed(&random, 7);
+    hf_spares s;
+    hf_spares_init(&s, &g->w.env.alloc, LITTLE);
+    memset(blocks, 0, sizeof blocks);
+    size_t refused = 0;
+    for (size_t step = 0; step < STEPS; step++) {
+        held *const h = &blocks[hf_random_below(&random, PLACES)];
+        const size_t most = hf_random_below(&random, 4) == 0 ? 2 * HF_SPARES_LARGEST : 200, size = 1 + (size_t)hf_random_below(&random, most);
+        const uint64_t ends = hf_random_below(&random, 8); /* once, or for as long as it is asked again */
+        g->w.memory.fail_at = ends <= 1 ? g->w.memory.calls + 1 : 0;
+        g->w.memory.fail_on = ends == 1;
+        if (h->at != NULL && hf_random_below(&random, 2) == 0) {
+            intact(h, h->size);
+            hf_free(&s.alloc, h->at, h->size);
+            *h = (held){ .fill = h->fill };
+        } else {
+            resized(&s.alloc, h, size);
+            refused += h->size != size;
+        }
+        assert_int_equal(g->w.memory.held, told_of(blocks, PLACES, &s));
+        assert_true(s.kept <= LITTLE);
+    }
+    assert_true(refused > 0);
+    g->w.memory.fail_at = 0;
+    g->w.memory.fail_on = false;
+    for (size_t i = 0; i < PLACES; i++)
+        hf_free(&s.alloc, blocks[i].at, blocks[i].size);
+    hf_spares_fini(&s);
+    assert_int_equal(g->w.memory.held, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +230,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(where_none_is_to_be_kept_each_goes_back_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_block_that_changes_its_size_keeps_its_bytes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(where_memory_ends_the_old_block_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(in_any_order_with_memory_that_ends_all_is_accounted_for, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -226,28 +226,40 @@ def tshark_finds_nothing_to_say_of_a_clean_wire():
     raise AssertionError(f"tshark complains each of {TRIES} times; the last, of {packets} packets: " + "\n".join(said[:10]))
 
 
+def dropped_by_nft(device, percent):
+    """Each packet that comes out of the device is dropped with this chance; gives how many were, or None: nothing here does that."""
+    rules = (f"table netdev {device} {{\n chain drops {{\n type filter hook ingress device {device} priority 0\n"
+             f" numgen random mod 100 < {percent} counter drop\n }}\n}}\n")
+    if shutil.which("nft") is None or told("nft", rules).returncode != 0:
+        return None
+    return lambda: int(re.search(r"counter packets (\d+)", told("nft", "list", "table", "netdev", device).stdout)[1])
+
+
+def dropped_by_tc(device, percent):
+    if shutil.which("tc") is None or told("tc", "qdisc", "add", "dev", device, "ingress").returncode != 0:
+        return None
+    matching = ["tc", "filter", "add", "dev", device, "parent", "ffff:", "matchall", "action", "gact", "ok", "random", "netrand", "drop", 100 // percent]
+    if told(*matching).returncode != 0:
+        return None
+    return lambda: int(re.search(r"dropped (\d+)", told("tc", "-s", "filter", "show", "dev", device, "ingress").stdout)[1])
+
+
 def drops_are_sent_again_as_often_as_they_are(percent):
     """Each hundredth packet, or twentieth, of ours is dropped where it comes out of the device: each costs one retransmission, and no more."""
-    needs_program("tc")
     needs_program("curl")
     with Own("tun", "--no-offload") as s:
-        run("tc", "qdisc", "add", "dev", s.near, "ingress")
-        done = told("tc", "filter", "add", "dev", s.near, "parent", "ffff:", "matchall", "action", "gact", "ok", "random", "netrand", "drop", 100 // percent)
-        needs("gact", done.returncode == 0)
+        dropped = dropped_by_nft(s.near, percent) or dropped_by_tc(s.near, percent)
+        needs("nft", dropped is not None)
         seen = []
         for _ in range(TRIES):
-            dropped, resent = dropped_by(s), s.resent()
+            before, resent = dropped(), s.resent()
             for _ in range(4):
                 s.curl()
-            seen.append((dropped_by(s) - dropped, s.resent() - resent))
+            seen.append((dropped() - before, s.resent() - resent))
             if seen[-1][0] > 0 and abs(seen[-1][1] - seen[-1][0]) <= 5 + seen[-1][0] * 0.02:
                 print(f"# {seen[-1][0]} dropped, {seen[-1][1]} sent again")
                 return
         raise AssertionError(f"dropped and sent again: {seen}")
-
-
-def dropped_by(s):
-    return int(re.search(r"dropped (\d+)", told("tc", "-s", "filter", "show", "dev", s.near, "ingress").stdout)[1])
 
 
 def one_percent_lost_is_sent_again_once():
