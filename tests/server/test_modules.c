@@ -19,6 +19,7 @@
 #include "config_apps.h"
 #include "config_plan.h"
 #include "link.h"
+#include "module_acl.h"
 #include "module_file.h"
 #include "pool.h"
 #include "temp_folder.h"
