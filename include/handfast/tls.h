@@ -74,6 +74,7 @@ typedef struct hf_tls_config {
     size_t protocol_count;
     const hf_tls_ticket_key *ticket_keys; /* server; none: no tickets */
     size_t ticket_key_count;
+    int64_t ticket_wait_ns; /* server, TLS 1.3: so long they wait for what is put first, to leave along with it; then they leave alone. 0: at once */
     const uint16_t *groups; /* RFC 8446 4.2.7, most wanted first; X25519MLKEM768 (where libcrypto has ML-KEM), X25519, P-256, P-384
                                where NULL; what libcrypto has not is left out. A client sends a share of the first */
     size_t group_count;

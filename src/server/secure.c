@@ -13,6 +13,10 @@
 #include "log.h"
 #include "panic.h"
 
+/* A client that has something to ask says it right behind its Finished, and tickets leave with the answer. Who only connected, to ask later,
+ * has them before it could want a second connection. */
+enum { TICKET_WAIT_NS = 10000000 };
+
 struct hf_secure {
     _Atomic uint32_t references;
     hf_identities *identities;
@@ -166,7 +170,7 @@ static void configure(hf_secure_thread *t)
         .protocol_count = HF_COUNT(t->protocols), .least_version = o->least_version,
         .rsa_key_exchange = o->rsa_key_exchange, .context = t->context,
         .client_auth = t->clients == NULL ? HF_TLS_CLIENT_AUTH_NONE : o->client_optional ? HF_TLS_CLIENT_AUTH_ASK : HF_TLS_CLIENT_AUTH_REQUIRE,
-        .ticket_keys = t->tickets, .early_data = o->early_data && o->tickets != NULL,
+        .ticket_keys = t->tickets, .ticket_wait_ns = TICKET_WAIT_NS, .early_data = o->early_data && o->tickets != NULL,
         .strikes = o->tickets != NULL ? hf_tickets_strikes(o->tickets) : NULL, .key_log = o->key_log > 0 ? &t->secure->log : NULL };
     t->quic_protocol = hf_text("h3");
     t->quic = t->config;

@@ -190,6 +190,8 @@ static hf_step handshake_turn(hf_tls *t, hf_tls_event *event)
             t->early_told = false;
             hf_handshake_rest(&t->hs);
             t->busy = t->now;
+            t->tickets_wait = t->hs.config->ticket_wait_ns > 0 && hf_tls_version(t) == HF_TLS_1_3 && hf_queue_length(&t->hs.outbox[HF_LEVEL_APPLICATION]) > 0;
+            t->tickets_by = hf_time_after(t->now, t->hs.config->ticket_wait_ns);
             event->kind = HF_TLS_OPENED;
             return HF_EVENT;
         case HF_HS_KEY_UPDATE: good = key_update(t, e.asked); break;
@@ -253,6 +255,7 @@ hf_step hf_tls_step(hf_tls *t, hf_time now, hf_in *in, hf_tls_event *event)
     in->used = in->need = 0;
     memset(event, 0, sizeof *event);
     t->now = now;
+    t->tickets_wait = t->tickets_wait && hf_time_before(now, t->tickets_by);
     if (!may_go_on(t, in, &answer))
         return answer;
     if (hf_tls_write_event(t, event))
@@ -282,6 +285,8 @@ hf_time hf_tls_wake(const hf_tls *t)
         return HF_NEVER;
     if (!hf_handshake_is_open(&t->hs))
         return hf_time_after(t->started, (int64_t)t->env->limits->tls_handshake_ns);
+    if (t->tickets_wait && t->lent == 0)
+        return t->tickets_by;
     return t->resting || t->lent > 0 ? HF_NEVER : hf_time_after(t->busy, HF_TLS_REST_NS);
 }
 

@@ -41,11 +41,13 @@ struct hf_tls {
     hf_tls_piece *pieces; /* [released, sealed) await RELEASED; [sealed, count) await sealing */
     uint16_t released, sealed, count, capacity;
     uint64_t unsent;
+    hf_time tickets_by; /* `tickets_wait`: not longer than this */
     uint8_t alert;
 
     bool alert_due, alert_sent;
     bool ccs_due, ccs_sent, flown; /* flown: a first flight has left */
     bool update_due;
+    bool tickets_wait;  /* server: for something that they can leave along with */
     bool early_end_due; /* client: EndOfEarlyData */
     bool early_due;     /* server: EARLY is told once the keys of the answer are there */
     bool early_told;    /* between EARLY and what ends it */

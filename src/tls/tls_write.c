@@ -250,11 +250,20 @@ static bool flush_early_ccs(hf_tls *t, hf_out *out)
     return t->early == NULL || flush_ccs(t, out);
 }
 
+/* Nothing but tickets is there to say, and whoever speaks next may take them along: a packet fewer, and at the peer a wake-up. */
+static bool only_tickets(hf_tls *t, hf_time now)
+{
+    t->tickets_wait = t->tickets_wait && !t->faulted && !t->ending && !t->update_due && t->sealed == t->count && hf_time_before(now, t->tickets_by);
+    return t->tickets_wait;
+}
+
 size_t hf_tls_emit(hf_tls *t, hf_time now, hf_out *out)
 {
     const uint64_t before = out->bytes;
     t->now = now;
     if (t->abandoned || t->closed || hf_handshake_wants_signature(&t->hs)) /* one flight, one packet: the rest of it comes soon */
+        return 0;
+    if (only_tickets(t, now))
         return 0;
     if (t->faulted) {
         if (t->alert_due && flush_handshake(t, out) && t->alert_due)

@@ -28,7 +28,8 @@ typedef struct settings {
     hf_bytes protocols[LIST];
     uint16_t groups[LIST];
     bool server, ipv6, writes_first, shuts_down, check_close, expect_miss, no_ticket, no_old, no_new, require_client, ask_client, refuse_peer,
-        expect_no_session, early, expect_early, expect_early_refused, expect_early_ticket, expect_no_early, staple_asked, reject_protocol, use_context, ignored;
+        expect_no_session, early, expect_early, expect_early_refused, expect_early_ticket, expect_no_early, staple_asked, no_staple, reject_protocol,
+        use_context, ignored;
 } settings;
 
 typedef enum kind { TRUTH, NUMBER, TEXT, BASE64, GROUP, PROTOCOLS, SKIP } kind; /* SKIP: its value says nothing here */
@@ -49,7 +50,8 @@ static const flag flags[] = {
     { "expect-no-session", TRUTH, IN(expect_no_session), 0 }, { "enable-early-data", TRUTH, IN(early), 0 },
     { "expect-accept-early-data", TRUTH, IN(expect_early), 0 }, { "expect-reject-early-data", TRUTH, IN(expect_early_refused), 0 },
     { "expect-ticket-supports-early-data", TRUTH, IN(expect_early_ticket), 0 }, { "expect-no-offer-early-data", TRUTH, IN(expect_no_early), 0 },
-    { "enable-ocsp-stapling", TRUTH, IN(staple_asked), 0 }, { "reject-alpn", TRUTH, IN(reject_protocol), 0 },
+    { "enable-ocsp-stapling", TRUTH, IN(staple_asked), 0 }, { "decline-ocsp-callback", TRUTH, IN(no_staple), 0 },
+    { "reject-alpn", TRUTH, IN(reject_protocol), 0 },
     { "use-export-context", TRUTH, IN(use_context), 0 },
     { "resume-count", NUMBER, IN(resume_count), 0 }, { "min-version", NUMBER, IN(least), 0 }, { "max-version", NUMBER, IN(most), 0 },
     { "expect-version", NUMBER, IN(expect_version), 0 }, { "export-keying-material", NUMBER, IN(export_bytes), 0 },
@@ -68,7 +70,9 @@ static const flag flags[] = {
     { "use-custom-verify-callback", TRUTH, IN(ignored), 0 }, { "use-early-callback", TRUTH, IN(ignored), 0 }, { "no-tls1", TRUTH, IN(ignored), 0 },
     { "no-tls11", TRUTH, IN(ignored), 0 }, { "expect-extended-master-secret", TRUTH, IN(ignored), 0 },
     { "expect-secure-renegotiation", TRUTH, IN(ignored), 0 }, { "expect-hrr", TRUTH, IN(ignored), 0 }, { "expect-no-hrr", TRUTH, IN(ignored), 0 },
-    { "set-ocsp-in-callback", TRUTH, IN(ignored), 0 }, { "server-preference", TRUTH, IN(ignored), 0 },
+    { "use-ocsp-callback", TRUTH, IN(ignored), 0 }, { "set-ocsp-in-callback", TRUTH, IN(ignored), 0 },
+    { "use-old-client-cert-callback", TRUTH, IN(ignored), 0 }, { "install-ddos-callback", TRUTH, IN(ignored), 0 }, { "expect-verify-result", TRUTH, IN(ignored), 0 },
+    { "server-preference", TRUTH, IN(ignored), 0 },
     { "trust-cert", SKIP, 0, 0 }, { "expect-early-data-reason", SKIP, 0, 0 },
 };
 
@@ -217,7 +221,7 @@ static void load_identity(const settings *s)
     if (hf_chain_load(config.crypto, file(s->certificate, room, sizeof room), &identity.chain).code != 0 ||
         hf_key_load(config.crypto, file(s->key, room, sizeof room), &identity.key).code != 0)
         leave(UNIMPLEMENTED, "a certificate or a key that is not used here");
-    identity.staple = (hf_bytes){ s->staple, s->staple_length };
+    identity.staple = (hf_bytes){ s->staple, s->no_staple ? 0 : s->staple_length };
     config.identities = &identity;
     config.identity_count = 1;
 }

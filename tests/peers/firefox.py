@@ -198,5 +198,6 @@ def policed():
     return shared.enter_context(Policed(policy_site().ca))
 
 
-with shared:
-    main(in_one(policed, policy_site) + [f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and f.__name__.startswith(("it_", "an_"))])
+if __name__ == "__main__":
+    with shared:
+        main(in_one(policed, policy_site) + [f for f in list(globals().values()) if callable(f) and getattr(f, "__module__", "") == "__main__" and f.__name__.startswith(("it_", "an_"))])

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""tests/peers/tls.py BUILD [CASE...]: clients that others wrote against our TLS server, and scanners that look for weaknesses.
+"""tests/peers/tls.py BUILD [CASE...]: clients that others wrote against our TLS server, scanners that look for weaknesses, and
+`handfast get` against servers that others wrote.
 
 Each case is a peer and what it does; it is skipped, and told so, where the peer is not installed. Ends with a count; fails
 when a case does.
 """
+import contextlib
 import os
 import re
 import shutil
@@ -14,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -234,13 +237,178 @@ def tshark(place, _):
         assert len(re.findall(r"GET /index.html", seen)) >= 2, seen
 
 
-VERSIONS = [openssl, gnutls, curl, python_ssl, java, go, botan, mbedtls, wolfssl]
-ALONE = [openssl_key_update, openssl_early, gnutls_early, tshark, sslscan, testssl]
+def believing(place, trust="C,,"):
+    """A store of NSS that holds our CA."""
+    needs("certutil")
+    folder = tempfile.mkdtemp(dir=place.top)
+    for command in (["-N", "--empty-password"], ["-A", "-n", "ca", "-t", trust, "-i", place.ca]):
+        code, said = run("certutil", *command, "-d", "sql:" + folder)
+        assert code == 0, said
+    return "sql:" + folder
+
+
+def nss(place, s, version):
+    needs("tstclnt")
+    with open(place.path("request"), "w", encoding="utf-8", newline="") as f:
+        f.write(REQUEST)
+    words = ["tstclnt", "-4", "-h", "localhost", "-p", s.tls_port, "-d", believing(place), "-V", f"tls{version}:tls{version}", "-A", place.path("request"), "-u"]
+    expect(run(*words, "-C")[1], HELLO, "subject DN")
+    expect(run(*words, "-L", "2", "-v")[1], HELLO, "1 cache hits|[1-9][0-9]* stateless resumes")  # the second connection resumes
+    expect(run(*words, "-I", "P384,P256")[1], HELLO)
+    code, said = run(*[w if w != words[6] else believing(place, ",,") for w in words])
+    assert code != 0 and HELLO not in said, said  # a CA that it does not believe
+
+
+def chromium(place, s):
+    needs("chromium")
+    home = place.path("chromium")
+    os.makedirs(os.path.join(home, ".pki"), exist_ok=True)
+    os.symlink(believing(place).removeprefix("sql:"), os.path.join(home, ".pki", "nssdb"))
+    words = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync", f"--user-data-dir={home}/profile"]
+    expect(run(*words, "--dump-dom", f"https://localhost:{s.tls_port}/", env={**os.environ, "HOME": home})[1], HELLO)
+
+
+def firefox(place, s):
+    needs("firefox-esr", "certutil")
+    from firefox import Firefox
+    for versions in ({"security.tls.version.max": 3}, {"security.tls.version.min": 4}):
+        with Firefox(trusts=place.ca, **versions) as browser:
+            browser.goto(f"https://localhost:{s.tls_port}/")
+            expect(browser.run("return document.documentElement.outerHTML"), HELLO)
+
+
+# ---- servers that others wrote -----------------------------------------------------------------------------------
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
+
+
+@contextlib.contextmanager
+def listening(place, port, *words):
+    """A server that others wrote, until it takes connections."""
+    with open(place.path("said"), "w+", encoding="utf-8") as said:
+        p = subprocess.Popen([str(w) for w in words], stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, env={**place.env, "XDG_CONFIG_HOME": place.top})
+        try:
+            for _ in range(600):
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 10):
+                    break
+                if p.poll() is not None:
+                    said.seek(0)
+                    raise AssertionError(f"{words[0]} ended: {said.read()[-2000:]}")
+                time.sleep(0.1)
+            yield
+        finally:
+            p.terminate()
+            p.wait()
+
+
+def issued(place):
+    """A certificate of our CA for localhost, and its key."""
+    code, said = run(PROGRAM, "cert", "issue", "localhost", env=place.env)
+    assert code == 0, said
+    return tuple(os.path.join(os.path.dirname(place.ca), name) for name in ("localhost.pem", "localhost.key"))
+
+
+def our_client(place, port, *wanted):
+    """By HTTP/1.0 the second URL has a connection of its own."""
+    url = f"https://localhost:{port}/index.html"
+    words = [PROGRAM, "get", "--connect-to", f"localhost:{port}:127.0.0.1:{port}"]
+    said = run(*words, "-v", "--cacert", place.ca, "--http1.0", url, url)[1]
+    assert said.count(HELLO) == 2, said
+    expect(said, *wanted)
+    code, said = run(*words, url)
+    assert code == 12 and HELLO not in said, said  # our CA is none of the system's
+
+
+def from_nginx(place, _, version):
+    nginx(place, f"TLSv{version}", "", f"TLS {version}, .*x25519")
+
+
+def from_nginx_by_retry(place, _):
+    """We send no share of P-384: it is asked for by a HelloRetryRequest."""
+    nginx(place, "TLSv1.3", "ssl_ecdh_curve secp384r1; ", "TLS 1.3, .*secp384r1")
+
+
+def nginx(place, version, more, *wanted):
+    needs("nginx")
+    port, (certificate, key) = free_port(), issued(place)
+    with open(place.path("nginx.conf"), "w", encoding="utf-8") as f:
+        f.write(f"daemon off; pid {place.top}/nginx.pid; error_log stderr; events {{}} " + ("user root; " if os.getuid() == 0 else "") +
+                f"http {{ access_log off; server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {certificate}; ssl_certificate_key {key}; "
+                f"ssl_protocols {version}; {more}root {place.www}; }} }}")
+    with listening(place, port, "nginx", "-c", place.path("nginx.conf")):
+        our_client(place, port, *wanted)
+
+
+def from_caddy(place, _, version):
+    needs("caddy")
+    port, (certificate, key) = free_port(), issued(place)
+    with open(place.path("Caddyfile"), "w", encoding="utf-8") as f:
+        f.write(f"{{\n admin off\n auto_https off\n servers {{\n  protocols h1 h2\n }}\n}}\nhttps://localhost:{port} {{\n bind 127.0.0.1\n"
+                f" tls {certificate} {key} {{\n  protocols tls{version} tls{version}\n }}\n root * {place.www}\n file_server\n}}\n")
+    with listening(place, port, "caddy", "run", "--config", place.path("Caddyfile"), "--adapter", "caddyfile"):
+        our_client(place, port, f"TLS {version}, ")
+
+
+def from_haproxy(place, _, version):
+    needs("haproxy")
+    port, (certificate, key) = free_port(), issued(place)
+    with open(place.path("both.pem"), "w", encoding="utf-8") as both:
+        for name in certificate, key:
+            with open(name, encoding="utf-8") as f:
+                both.write(f.read())
+    with open(place.path("haproxy.cfg"), "w", encoding="utf-8") as f:
+        f.write(f"defaults\n mode http\n timeout client 30s\n timeout server 30s\n timeout connect 5s\nfrontend f\n bind 127.0.0.1:{port} ssl crt "
+                f"{place.top}/both.pem ssl-min-ver TLSv{version} ssl-max-ver TLSv{version}\n http-request return status 200 content-type text/html string \"{HELLO}\"\n")
+    with listening(place, port, "haproxy", "-db", "-f", place.path("haproxy.cfg")):
+        our_client(place, port, f"TLS {version}, ")
+
+
+def from_openssl(place, _, version):
+    needs("openssl")
+    port, (certificate, key) = free_port(), issued(place)
+    with listening(place, port, "sh", "-c", f"cd {place.www} && exec openssl s_server -accept 127.0.0.1:{port} -WWW -quiet -cert {certificate} -cert_chain {certificate} "
+                   f"-key {key} -tls{version.replace('.', '_')}"):
+        our_client(place, port, f"TLS {version}, ")
+
+
+def from_gnutls(place, _, version):
+    needs("gnutls-serv")
+    port, (certificate, key) = free_port(), issued(place)
+    with listening(place, port, "gnutls-serv", "--http", "-p", port, "--x509certfile", certificate, "--x509keyfile", key,
+                   "--priority", f"NORMAL:-VERS-ALL:+VERS-TLS{version}"):
+        our_server_page(place, port, version)
+
+
+def from_nss(place, _, version):
+    needs("selfserv", "pk12util")
+    port, (certificate, key) = free_port(), issued(place)
+    folder = believing(place)
+    code, said = run("openssl", "pkcs12", "-export", "-in", certificate, "-inkey", key, "-name", "site", "-passout", "pass:", "-out", place.path("site.p12"))
+    assert code == 0, said
+    code, said = run("pk12util", "-i", place.path("site.p12"), "-d", folder, "-W", "", "-K", "")
+    assert code == 0, said
+    with listening(place, port, "selfserv", "-d", folder, "-e", "site", "-p", port, "-V", f"tls{version}:tls{version}", "-u", "-G", "-w", ""):
+        our_server_page(place, port, version)
+
+
+def our_server_page(place, port, version):
+    """These servers answer every request with a page of their own about the connection."""
+    said = run(PROGRAM, "get", "-v", "--cacert", place.ca, "--connect-to", f"localhost:{port}:127.0.0.1:{port}", "--http1.1", f"https://localhost:{port}/")[1]
+    expect(said, f"TLS {version}, ", "HTTP/1.[01] 200")
+
+
+VERSIONS = [openssl, gnutls, nss, curl, python_ssl, java, go, botan, mbedtls, wolfssl]
+ALONE = [openssl_key_update, openssl_early, gnutls_early, from_nginx_by_retry, chromium, firefox, tshark, sslscan, testssl]
+SERVERS = [from_openssl, from_gnutls, from_nss, from_nginx, from_caddy, from_haproxy]
 
 
 def main():
     wanted = sys.argv[2:]
-    cases = [(f.__name__ + " " + v, lambda p, s, f=f, v=v: f(p, s, v)) for f in VERSIONS for v in ("1.2", "1.3")] + [(f.__name__, f) for f in ALONE]
+    cases = [(f.__name__ + " " + v, lambda p, s, f=f, v=v: f(p, s, v)) for f in VERSIONS + SERVERS for v in ("1.2", "1.3")] + [(f.__name__, f) for f in ALONE]
     place = Place()
     passed = failed = skipped = 0
     with place.serve("--early-data", "--limit", "connections_per_address=1000") as s:

@@ -111,6 +111,50 @@ static void a_ticket_resumes_without_a_certificate(void **state)
 }
 
 /* RFC 8446 8.1 and CVE-2025-23419: what a ticket was minted for is what it opens. */
+/* With ticket_wait_ns tickets leave along with the first answer, with close_notify, or alone when the time is up; never before. */
+static void tickets_wait_for_the_first_answer(void **state)
+{
+    (void)state;
+    static const int64_t wait = 10000000;
+    r.server_config.ticket_wait_ns = wait;
+    rig_start(&r, "localhost");
+    rig_pump(&r);
+    expect_open();
+    assert_int_equal(r.client.session_length, 0);
+    assert_int_equal(hf_tls_wake(r.server.t).ns, r.now.ns + wait);
+    assert_int_equal(rig_emit(&r, &r.server), 0);
+    assert_int_equal(rig_put(&r.client, "a question"), 10); /* what comes in the meantime changes nothing */
+    rig_pump(&r);
+    assert_int_equal(r.server.data_length, 10);
+    assert_int_equal(r.client.session_length, 0);
+    assert_int_equal(rig_put(&r.server, "an answer"), 9);
+    rig_pump(&r);
+    assert_string_equal(r.client.log, "WANT_VERIFY\nOPENED\nSESSION\nSESSION\n");
+    assert_int_equal(r.client.data_length, 9);
+    assert_true(hf_tls_wake(r.server.t).ns > r.now.ns + wait);
+
+    rig_start(&r, "localhost"); /* nobody says a thing */
+    rig_pump(&r);
+    r.now = hf_time_after(r.now, wait - 1);
+    rig_pump(&r);
+    assert_int_equal(r.client.session_length, 0);
+    r.now = hf_time_after(r.now, 1);
+    rig_pump(&r);
+    assert_true(r.client.session_length > 0);
+    assert_true(hf_tls_wake(r.server.t).ns > r.now.ns);
+
+    rig_start(&r, "localhost"); /* or it is over at once */
+    rig_pump(&r);
+    assert_int_equal(hf_tls_end(r.server.t, (hf_ending){ HF_ENDING_FIN, 0 }).code, 0);
+    rig_pump(&r);
+    assert_string_equal(r.client.log, "WANT_VERIFY\nOPENED\nSESSION\nSESSION\nENDED\n");
+
+    r.client_config.most_version = HF_TLS_1_2; /* there the ticket is of the handshake */
+    rig_start(&r, "localhost");
+    rig_pump(&r);
+    assert_true(r.client.session_length > 0);
+}
+
 static void a_ticket_of_another_context_does_not_open(void **state)
 {
     (void)state;
@@ -376,7 +420,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         T(a_handshake_opens_both_ends), T(the_name_asked_for_chooses_the_identity), T(a_wrong_name_is_told_with_its_alert),
-        T(a_ticket_resumes_without_a_certificate), T(a_ticket_of_another_context_does_not_open), T(a_client_shows_a_certificate_when_asked),
+        T(a_ticket_resumes_without_a_certificate), T(tickets_wait_for_the_first_answer),
+        T(a_ticket_of_another_context_does_not_open), T(a_client_shows_a_certificate_when_asked),
         T(alpn_is_strict), T(much_data_goes_both_ways), T(close_notify_ends_each_direction), T(a_cut_is_told_from_an_end),
         T(keys_are_updated_both_ways), T(a_group_without_a_share_is_asked_for_again), T(plain_http_is_named),
         T(an_idle_connection_holds_little), T(exporters_agree), T(tls_1_2_with_every_key_and_suite),
