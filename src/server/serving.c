@@ -152,12 +152,15 @@ static bool ask_listeners(const hf_serving *s, const hf_serve_options *o, hf_lin
         if (m->app >= 0)
             hf_module_hold_from(m->path, m->app);
     if (!told) {
+        hf_module_hold_abandon();
         fputs("the supervisor does not answer\n", why);
         return false;
     }
-    hf_module_hold_commit();
-    if (m->err.code == 0)
+    if (m->err.code == 0) {
+        hf_module_hold_commit();
         return true;
+    }
+    hf_module_hold_abandon(); /* nobody loads them */
     fputs(m->why, why);
     return false;
 }

@@ -317,6 +317,15 @@ static void stop(hf_supervisor *v, int which)
     kill(v->child, SIGTERM);
 }
 
+/* What the serving process said before it ended counts: a change that it told as accepted is in force in the next one, too. */
+static void hear_the_last(hf_supervisor *v)
+{
+    struct pollfd p = { .fd = v->link, .events = POLLIN };
+    while (v->link >= 0 && poll(&p, 1, 0) > 0)
+        if (!listen_to_child(v))
+            close_link(v);
+}
+
 /* Returns the supervisor's exit status, or -1 to go on. */
 static int obey(hf_supervisor *v, int which)
 {
@@ -324,6 +333,7 @@ static int obey(hf_supervisor *v, int which)
     switch (which) {
     case SIGCHLD:
         while (v->child > 0 && waitpid(v->child, &status, WNOHANG) == v->child) {
+            hear_the_last(v);
             const int code = child_ended(v, status);
             if (code >= 0)
                 return code;
