@@ -42,7 +42,9 @@ struct hf_epoll {
     hf_socket_home home;
     hf_watch wake;
     listener listeners[LISTENERS]; /* watch.fd -1: free */
-    hf_watch plain[LISTENERS];     /* what was given to watch; fd -1: free */
+    hf_watch **plain; /* what was given to watch, by descriptor, as many as there are: a client of HTTP/3 has one for each line. Places
+                         stay, with fd -1: that of the key process is watched for each signature */
+    size_t plain_size;
     hf_time resting_until; /* HF_NEVER when not resting */
     int64_t wall_ms;
     struct epoll_event seen[HF_EPOLL_BATCH];
@@ -320,33 +322,52 @@ static hf_err epoll_connect(hf_io *io, const hf_address *to, void *owner, hf_pie
     return HF_OK;
 }
 
-static hf_err epoll_watch(hf_io *io, int descriptor, void *owner)
-{
-    hf_epoll *e = (hf_epoll *)io;
-    size_t i = 0;
-    while (i < LISTENERS && e->plain[i].fd >= 0)
-        i++;
-    if (i == LISTENERS)
-        return hf_err_make(HF_ERR_BASE_LIMIT);
-    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &e->plain[i] };
-    if (epoll_ctl(e->home.epoll_fd, EPOLL_CTL_ADD, descriptor, &ev) != 0)
-        return hf_err_make(HF_ERR_IO_SYSTEM);
-    e->plain[i] = (hf_watch){ HF_WATCH_PLAIN, descriptor, owner };
-    return HF_OK;
-}
-
 static void epoll_unwatch(hf_io *io, int descriptor)
 {
     hf_epoll *e = (hf_epoll *)io;
-    for (size_t i = 0; i < LISTENERS; i++) {
-        if (e->plain[i].fd != descriptor)
-            continue;
-        (void)epoll_ctl(e->home.epoll_fd, EPOLL_CTL_DEL, descriptor, &(struct epoll_event){ 0 });
-        for (int k = e->home.seen_at; k < e->home.seen_count; k++)
-            if (e->seen[k].data.ptr == &e->plain[i])
-                e->seen[k].data.ptr = NULL;
-        e->plain[i].fd = -1;
+    hf_watch *const w = descriptor >= 0 && (size_t)descriptor < e->plain_size ? e->plain[descriptor] : NULL;
+    if (w == NULL || w->fd < 0)
+        return;
+    (void)epoll_ctl(e->home.epoll_fd, EPOLL_CTL_DEL, descriptor, &(struct epoll_event){ 0 });
+    for (int k = e->home.seen_at; k < e->home.seen_count; k++)
+        if (e->seen[k].data.ptr == w)
+            e->seen[k].data.ptr = NULL;
+    w->fd = -1;
+}
+
+static bool make_place(hf_epoll *e, size_t descriptor)
+{
+    const size_t size = e->plain_size, wanted = size * 2 > descriptor ? size * 2 : descriptor + 1;
+    if (descriptor >= size) {
+        hf_watch **const more = hf_resize(&e->home.env->alloc, e->plain, size * sizeof *more, wanted * sizeof *more);
+        if (more == NULL)
+            return false;
+        memset(more + size, 0, (wanted - size) * sizeof *more);
+        e->plain = more;
+        e->plain_size = wanted;
     }
+    if (e->plain[descriptor] == NULL) {
+        hf_watch *const w = hf_alloc(&e->home.env->alloc, sizeof *w);
+        if (w != NULL)
+            w->fd = -1;
+        e->plain[descriptor] = w;
+    }
+    return e->plain[descriptor] != NULL;
+}
+
+static hf_err epoll_watch(hf_io *io, int descriptor, void *owner)
+{
+    hf_epoll *e = (hf_epoll *)io;
+    HF_ASSERT(descriptor >= 0);
+    if (!make_place(e, (size_t)descriptor))
+        return hf_err_make(HF_ERR_BASE_MEMORY);
+    epoll_unwatch(io, descriptor); /* of one that was closed with its watch on: the number is another's now */
+    hf_watch *const w = e->plain[descriptor];
+    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = w };
+    if (epoll_ctl(e->home.epoll_fd, EPOLL_CTL_ADD, descriptor, &ev) != 0)
+        return hf_err_make(HF_ERR_IO_SYSTEM);
+    *w = (hf_watch){ HF_WATCH_PLAIN, descriptor, owner };
+    return HF_OK;
 }
 
 static void epoll_own(hf_io *io, hf_pier pier, void *owner)
@@ -371,6 +392,9 @@ static void epoll_free(hf_io *io)
         close(e->wake.fd);
     if (e->home.epoll_fd >= 0)
         close(e->home.epoll_fd);
+    for (size_t i = 0; i < e->plain_size; i++)
+        hf_free(&env->alloc, e->plain[i], sizeof *e->plain[i]);
+    hf_free(&env->alloc, e->plain, e->plain_size * sizeof *e->plain);
     hf_free(&env->alloc, e->home.shared, HF_SHARED_BYTES);
     hf_free(&env->alloc, e, sizeof *e);
 }
@@ -467,7 +491,7 @@ hf_io *hf_epoll_new(const hf_env *env, hf_err *err)
         return NULL;
     e->io.ops = &epoll_ops;
     for (size_t i = 0; i < LISTENERS; i++)
-        e->listeners[i].watch.fd = e->plain[i].fd = -1;
+        e->listeners[i].watch.fd = -1;
     e->home = (hf_socket_home){ .ops = &home_ops, .env = env, .shared = hf_alloc(&env->alloc, HF_SHARED_BYTES), .seen = e->seen,
         .look_at = HF_NEVER, .epoll_fd = epoll_create1(EPOLL_CLOEXEC) };
     e->wake = (hf_watch){ .kind = HF_WATCH_WAKE, .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) };

@@ -113,6 +113,9 @@ def load_goes_over_http3_too():
         url, roots = f"https://localhost:{s.tls_port}", os.path.join(home, "handfast", "ca.pem")
         told = json.loads(run("bench", "--http3", "--cacert", roots, "-n", 200, "-c", 2, "-m", 10, "--json", f"{url}/a.txt"))
         equal((told["requests"], told["failed"], told["connections_opened"], told["status"], told["bytes"], told["http_version"]), (200, 0, 2, 200, 1200, "3"))
+        for more in ([], ["--fresh"]):  # more lines than any loop has places for
+            told = json.loads(run("bench", "--http3", "-k", "-n", 200, "-c", 100, "--json", *more, f"{url}/a.txt"))
+            equal((told["requests"], told["failed"], told["status"], told["connections_opened"] >= (200 if more else 100)), (200, 0, 200, True), told)
         drawn = run_program("bench", "--http3", "--live", "-k", "-t", 1, "-R", 100, "-c", 1, f"{url}/a.txt").stderr
         assert "/s  p50 " in drawn and drawn.endswith("\x1b[K"), drawn
         run("bench", "--http3", "-n", 5, f"{url}/a.txt", status=12)  # its authority is not among the system's

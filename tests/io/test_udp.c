@@ -179,6 +179,54 @@ static void watch(hf_io *io)
     hf_udp_free(b);
 }
 
+/* As many as a client of HTTP/3 has lines; each can go while it has something to tell. */
+static void epoll_watches_any_number_of_descriptors(void **state)
+{
+    enum { MANY = 300 };
+    static int wires[MANY][2];
+    static hf_io_event events[MANY + 8];
+    (void)state;
+    hf_err err;
+    hf_test_world_init(&w, 1);
+    hf_io *const io = hf_epoll_new(&w.env, &err);
+    assert_non_null(io);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(pipe(wires[i]), 0);
+        assert_int_equal(io->ops->watch(io, wires[i][0], wires[i]).code, 0);
+        assert_int_equal(write(wires[i][1], "x", 1), 1);
+    }
+    size_t told = 0;
+    bool heard[MANY] = { false };
+    for (int turn = 0; turn < 1000 && told < MANY; turn++) {
+        const size_t n = io->ops->wait(io, soon(), events, HF_COUNT(events));
+        for (size_t k = 0; k < n; k++) {
+            const size_t i = (size_t)((int(*)[2])events[k].owner - wires);
+            char byte;
+            assert_false(heard[i]);
+            heard[i] = true;
+            told++;
+            assert_int_equal(read(wires[i][0], &byte, 1), 1);
+            if (i % 2 == 0)
+                io->ops->unwatch(io, wires[i][0]);
+        }
+    }
+    assert_int_equal(told, MANY);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(write(wires[i][1], "x", 1), 1);
+    /* One event of a batch takes others' watches away before they are told. */
+    const size_t n = io->ops->wait(io, soon(), events, 70);
+    assert_true(n > 0 && n <= 70);
+    for (int i = 1; i < MANY; i += 2)
+        io->ops->unwatch(io, wires[i][0]);
+    assert_int_equal(io->ops->wait(io, hf_time_make(0), events, 70), 0);
+    for (int i = 0; i < MANY; i++) {
+        close(wires[i][0]);
+        close(wires[i][1]);
+    }
+    io->ops->free(io);
+    hf_test_world_fini(&w);
+}
+
 static void epoll_watches_descriptors(void **state)
 {
     (void)state;
@@ -231,7 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ports_that_the_system_chooses_are_nobody_elses),
         T(batches_arrive_with_addresses_and_marks), T(batches_arrive_over_ipv6), T(what_is_too_long_for_the_path_is_said_to_be),
-        T(two_sockets_share_an_address), T(epoll_watches_descriptors), T(a_ring_watches_descriptors),
+        T(two_sockets_share_an_address), T(epoll_watches_descriptors), T(epoll_watches_any_number_of_descriptors), T(a_ring_watches_descriptors),
     };
     return cmocka_run_group_tests_name("io_udp", tests, NULL, NULL);
 }
