@@ -24,8 +24,13 @@ static void fill(hf_pacer *p, hf_time now)
     const uint64_t bytes = p->rate / 1000000 * us + p->rate % 1000000 * us / 1000000;
     if (bytes == 0)
         return;
-    p->room = p->room + bytes < p->burst ? p->room + bytes : p->burst;
-    p->at = now;
+    if (bytes >= p->burst - p->room || bytes > UINT64_MAX / HF_SECONDS(2)) {
+        p->room = p->burst;
+        p->at = now;
+        return;
+    }
+    p->room += bytes;
+    p->at.ns += (int64_t)((bytes * HF_SECONDS(1) + p->rate - 1) / p->rate); /* only the time that these bytes took */
 }
 
 void hf_pacer_set(hf_pacer *p, hf_time now, uint64_t rate, uint64_t burst)

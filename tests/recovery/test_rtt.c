@@ -113,6 +113,27 @@ static void a_pacer_lets_its_rate_through_and_no_more(void **state)
     assert_in_range(sent, 1980000, 2012000); /* 2 s of the rate and one burst */
 }
 
+/* However often one asks: time that made no whole byte, or no whole microsecond, is not lost. */
+static void a_pacer_that_is_asked_often_is_as_fast(void **state)
+{
+    (void)state;
+    for (int64_t step = 300; step < 4000; step += 370) {
+        hf_time now = hf_time_make(HF_SECONDS(5));
+        uint64_t sent = 0;
+        hf_pacer p;
+        hf_pacer_init(&p, now, 3000);
+        hf_pacer_set(&p, now, 1700000, 3000); /* 1.7 bytes a microsecond */
+        hf_pacer_sent(&p, 3000);
+        for (int64_t t = 0; t < HF_MILLISECONDS(100); t += step) {
+            now.ns += step;
+            const uint64_t room = hf_pacer_room(&p, now);
+            hf_pacer_sent(&p, room);
+            sent += room;
+        }
+        assert_in_range(sent, 169600, 170010); /* less than a nanosecond is lost at a time */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -121,7 +142,7 @@ int main(void)
         cmocka_unit_test(the_peers_delay_never_brings_a_sample_below_the_least),
         cmocka_unit_test(a_recovery_ends_near_its_threshold_whatever_the_rhythm),
         cmocka_unit_test(the_first_acknowledgement_of_a_recovery_lets_one_segment_out),
-        cmocka_unit_test(a_pacer_lets_its_rate_through_and_no_more),
+        cmocka_unit_test(a_pacer_lets_its_rate_through_and_no_more), cmocka_unit_test(a_pacer_that_is_asked_often_is_as_fast),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
