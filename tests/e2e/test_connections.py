@@ -82,7 +82,7 @@ def a_slow_head_is_answered_408_while_others_are_served():
             time.sleep(0.1)
         got = read_all(slow)
         assert got.startswith(b"HTTP/1.1 408"), got[:100]
-        assert 0.9 < time.monotonic() - began < 3
+        assert 0.9 < time.monotonic() - began < 8, "at its time, not at that of another limit"
 
 
 def an_idle_connection_is_closed():
@@ -90,9 +90,9 @@ def an_idle_connection_is_closed():
         c.sendall(get("/"))
         assert c.recv(65536).startswith(b"HTTP/1.1 200")
         began = time.monotonic()
-        c.settimeout(5)
+        c.settimeout(30)
         rest = read_all(c)
-        assert 0.5 < time.monotonic() - began < 3, "closed at its time"
+        assert 0.5 < time.monotonic() - began < 8, "closed at its time"
         assert b"HTTP/1.1 4" not in rest
 
 

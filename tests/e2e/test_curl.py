@@ -54,7 +54,7 @@ class Site(http.server.BaseHTTPRequestHandler):
         if what == "loop":
             return self.reply(302, b"", ("Location", f"/{run}/loop"))
         if what == "gzip":
-            return self.reply(200, gzip.compress(b"squeezed"), ("Content-Encoding", "gzip"))
+            return self.reply(200, gzip.compress(b"squeezed", mtime=0), ("Content-Encoding", "gzip"))
         if what == "cookie":
             return self.reply(200, b"set", ("Set-Cookie", "a=1; Path=/"), ("Set-Cookie", "b=2; Path=/elsewhere"))
         if what == "short":

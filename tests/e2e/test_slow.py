@@ -200,7 +200,7 @@ def connections_that_stop_in_the_middle_are_cut_sooner():
         equal(read_all(silent), b"", "who says nothing is told nothing")
         got = read_all(body)
         assert got.startswith(b"HTTP/1.1 408 ") and b"body_idle_ns" in got, got
-        assert 0.9 < time.monotonic() - began < 5
+        assert 0.9 < time.monotonic() - began < 8
 
 
 # ---- slowhttptest ---------------------------------------------------------------------------------------------------
