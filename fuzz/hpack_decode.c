@@ -19,12 +19,12 @@ static bool again(hf_hpack_encoder *e, hf_hpack_decoder *d, const hf_field_list 
 {
     static uint8_t to[1 << 18];
     hf_writer w = hf_writer_make(to, sizeof to);
-    hf_hpack_begin(e, &w);
-    for (uint32_t i = 0; i < list->count; i++) {
+    for (uint32_t i = 0; i < list->count; i++)
         if (list->at[i].name.len > HF_HPACK_NAME_MOST)
-            return true;
+            return true; /* nothing of it: half a block would be in one of the tables alone */
+    hf_hpack_begin(e, &w);
+    for (uint32_t i = 0; i < list->count; i++)
         hf_hpack_field(e, &w, &list->at[i]);
-    }
     hf_field_flaw flaw = { 0 };
     if (!hf_hpack_decode(d, hf_written(&w), other, &flaw)) {
         HF_ASSERT(memory_ended(&flaw));
