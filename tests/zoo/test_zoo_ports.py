@@ -6,6 +6,7 @@ from namespace import *
 
 def ports_that_are_all_taken_are_told_from_a_server_that_refuses():
     needs("a network namespace", ISOLATED)
+    needs_program("ip")
     run("ip", "link", "set", "lo", "up")
     with socket.create_server(("127.0.0.1", 0)) as s, contextlib.ExitStack() as held:
         url = f"http://127.0.0.1:{s.getsockname()[1]}/"
